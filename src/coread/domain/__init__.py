@@ -1,0 +1,1 @@
+"""Nouns. Frozen values, no input or output."""

@@ -1,0 +1,315 @@
+"""The drawn tree of errors.
+
+An expected clinical outcome (a gate refused, a reader abstained) is a *value*
+(:mod:`coread.domain.reading`); a broken promise is an *exception* of this tree::
+
+    CoReadError
+    ├── SettingsFault            1001  the settings file or environment is wrong
+    ├── InputFault               what arrived is not what it should be
+    │   ├── NotDicom             1101
+    │   ├── TruncatedObject      1102
+    │   ├── MissingIdentifier    1103
+    │   ├── InvalidUid           1104
+    │   ├── MalformedObject      1105
+    │   ├── ObjectTooLarge       1106
+    │   ├── UnknownTransferSyntax 1107
+    │   ├── BrokenPixelData      1108
+    │   ├── UnsupportedPixels    1109
+    │   ├── NestingTooDeep       1110
+    │   ├── ContainerRefused     1111  a zip or folder that may not be opened
+    │   └── BadQuery             1112  a query, filter or media type that cannot be answered
+    ├── Conflict                 what arrived contradicts what is kept
+    │   └── SameUidOtherBytes    1201
+    ├── OutOfRoom                the machine, not the input, is at fault
+    │   ├── LowDisk              1301  retriable
+    │   └── Busy                 1302  retriable
+    ├── StoreFault               what is kept is not as it was
+    │   ├── NotFound             1401
+    │   ├── ObjectLost           1402
+    │   └── ChecksumMismatch     1403
+    ├── RuleFault                1501  a routing rule cannot be loaded
+    ├── ReaderFault              an AI reader broke its contract
+    │   ├── ReaderUnavailable    1601
+    │   ├── BundleRefused        1602
+    │   └── ReaderFailed         1603
+    ├── ResultFault              1701  a result object could not be written
+    ├── DeliveryFault            a destination did not take what was sent
+    │   ├── DestinationUnreachable 1801  retriable
+    │   └── DestinationRefused   1802
+    └── AccessDenied             1901
+
+A number is never used again once its error has gone. Each numbered error has a
+page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a
+test holds all three together.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CoReadError(Exception):
+    """Root of every error that CoRead raises on purpose.
+
+    Parameters
+    ----------
+    found
+        What was met. Never holds a patient's name or identifier.
+    expected
+        What should have been there.
+    remedy
+        What the person who reads this can do.
+    where
+        File, element, setting or protocol step; never a person.
+    """
+
+    number: ClassVar[int] = 1000
+    sentence: ClassVar[str] = "Something went wrong."
+    retriable: ClassVar[bool] = False
+
+    def __init__(self, found: str, expected: str = "", remedy: str = "", where: str = "") -> None:
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+        self.where = where
+        super().__init__(found, expected, remedy, where)
+
+    def __str__(self) -> str:
+        parts = [f"[{self.number}] {self.sentence} Found: {self.found}."]
+        parts += [f"Expected: {self.expected}."] if self.expected else []
+        parts += [f"Where: {self.where}."] if self.where else []
+        parts += [f"What to do: {self.remedy}."] if self.remedy else []
+        return " ".join(parts)
+
+
+class SettingsFault(CoReadError):
+    """The settings cannot be used; every fault is listed in ``found``."""
+
+    number = 1001
+    sentence = "The settings are not usable."
+
+
+class InputFault(CoReadError):
+    """What arrived is not what it should be."""
+
+    number = 1100
+    sentence = "The object that arrived cannot be used."
+
+
+class NotDicom(InputFault):
+    """The bytes are no DICOM data set."""
+
+    number = 1101
+    sentence = "This is not a DICOM object."
+
+
+class TruncatedObject(InputFault):
+    """The data set ends before its declared end."""
+
+    number = 1102
+    sentence = "The DICOM object is cut short."
+
+
+class MissingIdentifier(InputFault):
+    """An identifier that every composite object must have is absent."""
+
+    number = 1103
+    sentence = "The DICOM object lacks an identifier."
+
+
+class InvalidUid(InputFault):
+    """A UID breaks the rules of PS3.5 section 9."""
+
+    number = 1104
+    sentence = "A unique identifier is not valid."
+
+
+class MalformedObject(InputFault):
+    """The data set cannot be read as its transfer syntax says."""
+
+    number = 1105
+    sentence = "The DICOM object is malformed."
+
+
+class ObjectTooLarge(InputFault):
+    """The object is larger than the limit that the settings give."""
+
+    number = 1106
+    sentence = "The object is larger than allowed."
+
+
+class UnknownTransferSyntax(InputFault):
+    """The transfer syntax is not known or not readable here."""
+
+    number = 1107
+    sentence = "The transfer syntax is not known."
+
+
+class BrokenPixelData(InputFault):
+    """The pixel data cannot be decoded."""
+
+    number = 1108
+    sentence = "The pixel data cannot be decoded."
+
+
+class UnsupportedPixels(InputFault):
+    """The pixels are valid but of a kind that cannot be shown or read."""
+
+    number = 1109
+    sentence = "These pixels are not supported."
+
+
+class NestingTooDeep(InputFault):
+    """Sequences are nested deeper than the limit."""
+
+    number = 1110
+    sentence = "Sequences are nested too deeply."
+
+
+class ContainerRefused(InputFault):
+    """A zip archive or folder may not be opened (too many, too large, unsafe path)."""
+
+    number = 1111
+    sentence = "The archive or folder cannot be opened safely."
+
+
+class BadQuery(InputFault):
+    """A query, filter, frame number or media type cannot be answered."""
+
+    number = 1112
+    sentence = "The query cannot be answered."
+
+
+class Conflict(CoReadError):
+    """What arrived contradicts what is kept."""
+
+    number = 1200
+    sentence = "What arrived contradicts what is kept."
+
+
+class SameUidOtherBytes(Conflict):
+    """An object of the same SOP Instance UID but other content is already kept."""
+
+    number = 1201
+    sentence = "Another object of the same SOP Instance UID is already kept."
+
+
+class OutOfRoom(CoReadError):
+    """The machine, not the input, is at fault; trying later may help."""
+
+    number = 1300
+    sentence = "The system has no room for this now."
+    retriable = True
+
+
+class LowDisk(OutOfRoom):
+    """Free disk space is below the watermark."""
+
+    number = 1301
+    sentence = "Disk space is low."
+
+
+class Busy(OutOfRoom):
+    """A limit on work at one time is reached."""
+
+    number = 1302
+    sentence = "Too much work at one time."
+
+
+class StoreFault(CoReadError):
+    """What is kept is not as it was put there."""
+
+    number = 1400
+    sentence = "The archive is not as it should be."
+
+
+class NotFound(StoreFault):
+    """Nothing of this identifier is kept."""
+
+    number = 1401
+    sentence = "Nothing of this identifier is kept here."
+
+
+class ObjectLost(StoreFault):
+    """The index names an object whose bytes are gone."""
+
+    number = 1402
+    sentence = "The bytes of an indexed object are gone."
+
+
+class ChecksumMismatch(StoreFault):
+    """The bytes differ from those that were put."""
+
+    number = 1403
+    sentence = "The bytes of an object have changed."
+
+
+class RuleFault(CoReadError):
+    """A routing rule cannot be loaded."""
+
+    number = 1501
+    sentence = "A routing rule is not usable."
+
+
+class ReaderFault(CoReadError):
+    """An AI reader broke its contract."""
+
+    number = 1600
+    sentence = "An AI reader failed."
+
+
+class ReaderUnavailable(ReaderFault):
+    """The reader is not installed, or cannot be loaded here."""
+
+    number = 1601
+    sentence = "The AI reader is not available."
+
+
+class BundleRefused(ReaderFault):
+    """A bundle's hash, card or gate does not hold."""
+
+    number = 1602
+    sentence = "The reader's bundle is refused."
+
+
+class ReaderFailed(ReaderFault):
+    """The reader raised instead of returning a reading or an abstention."""
+
+    number = 1603
+    sentence = "The AI reader failed on this study."
+
+
+class ResultFault(CoReadError):
+    """A result object could not be written."""
+
+    number = 1701
+    sentence = "A result could not be written."
+
+
+class DeliveryFault(CoReadError):
+    """A destination did not take what was sent."""
+
+    number = 1800
+    sentence = "A result was not delivered."
+
+
+class DestinationUnreachable(DeliveryFault):
+    """No connection, or the connection broke."""
+
+    number = 1801
+    sentence = "A destination cannot be reached."
+    retriable = True
+
+
+class DestinationRefused(DeliveryFault):
+    """The destination answered, and said no."""
+
+    number = 1802
+    sentence = "A destination refused what was sent."
+
+
+class AccessDenied(CoReadError):
+    """The peer or person may not do this."""
+
+    number = 1901
+    sentence = "This is not permitted."
