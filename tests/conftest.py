@@ -1,0 +1,52 @@
+"""What every test may ask for: tools of the house's peers and the real image sets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _missing(reason: str) -> None:
+    """Skip, or fail where every peer must be present (continuous integration)."""
+    if os.environ.get("COREAD_REQUIRE_PEERS") == "1":
+        pytest.fail(f"required here, but {reason}")
+    pytest.skip(reason)
+
+
+def require_tool(name: str) -> str:
+    """Return the path of a peer's program, or skip with the reason."""
+    path = shutil.which(name)
+    for folder in ("/usr/sbin", "/usr/lib/postgresql/15/bin"):
+        path = path or shutil.which(name, path=folder)
+    if path is None:
+        _missing(f"{name} is not installed (see CONTRIBUTING.md for the Debian packages)")
+    return str(path)
+
+
+@pytest.fixture
+def tool():
+    """Give a function that finds a peer's program by name."""
+    return require_tool
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Give the folder of the real image sets, or skip with the reason."""
+    folder = Path(os.environ.get("COREAD_SHARED_DATA", _ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        _missing("the real image sets are not here (set COREAD_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Give a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
