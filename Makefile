@@ -1,0 +1,62 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+LAB_VENV ?= .lab-venv
+BIN := $(VENV)/bin
+LAB_BIN := $(LAB_VENV)/bin
+OUT ?= demo-out
+
+.PHONY: help demo test test-lab check bench bench-quick docs serve clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev,postgres]"
+	touch $@ $(VENV)/.demo
+
+$(LAB_VENV)/.lab: pyproject.toml
+	$(PYTHON) -m venv $(LAB_VENV)
+	$(LAB_BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(LAB_BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev,lab]"
+	touch $@
+
+demo: $(VENV)/.demo  ## Set up, send real images through the clinic, show what came out
+	$(BIN)/coread demo --out $(OUT)
+
+serve: $(VENV)/.demo  ## The same clinic, kept running
+	$(BIN)/coread serve
+
+test: $(VENV)/.dev  ## Set up and pass the tests, with branch coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered
+
+test-lab: $(LAB_VENV)/.lab  ## The lab's tests (needs torch)
+	$(LAB_BIN)/python -m pytest tests/learning $(ARGS)
+
+check: $(VENV)/.dev  ## Style, types, floors, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+docs: $(VENV)/.dev  ## Serve the documentation on loopback
+	$(BIN)/mkdocs serve
+
+bench: $(VENV)/.dev  ## All benchmarks against their peers, as a table and JSON (about 30 minutes)
+	$(BIN)/python benchmarks/run.py
+
+bench-quick: $(VENV)/.dev  ## The same in minutes, with fewer repeats
+	$(BIN)/python benchmarks/run.py --quick
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) $(LAB_VENV) $(OUT) site .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,100 @@
+"""The house keeps its shape: sizes, docstrings, faces, broad handlers."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "coread"
+FILES = sorted(SOURCE.rglob("*.py"))
+ROOMS = sorted(path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file())
+
+MAX_FUNCTION_LINES = 60
+MAX_FILE_LINES = 600
+MAX_FILES_IN_A_ROOM = 12
+BANNED_NAMES = {"utils", "common", "helpers", "core", "base", "manager"}
+# The two places where anything may be caught: around a plug-in, and around a workflow step.
+BROAD_EXCEPT_PLACES = {"readers/run.py", "readers/registry.py", "workflow/engine.py", "workflow/steps.py"}
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    doc = ast.get_docstring(node, clean=False)
+    return node.end_lineno - node.lineno + 1 - (doc.count("\n") + 1 if doc else 0)
+
+
+def functions(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def test_no_function_is_long():
+    long = [f"{p.relative_to(SOURCE)}:{n.name}" for p in FILES for n in functions(p) if body_lines(n) > MAX_FUNCTION_LINES]
+    assert long == []
+
+
+def test_no_file_is_long():
+    assert [str(p) for p in FILES if p.read_text().count("\n") > MAX_FILE_LINES] == []
+
+
+def test_no_room_is_crowded():
+    crowded = {r: n for r in ROOMS if (n := len(list((SOURCE / r).glob("*.py")))) > MAX_FILES_IN_A_ROOM}
+    assert crowded == {}
+
+
+def test_no_homeless_names():
+    assert [str(p) for p in FILES if p.stem in BANNED_NAMES or p.parent.name in BANNED_NAMES] == []
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or (
+        isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"}
+    )
+
+
+def test_broad_handlers_stand_in_their_places_only():
+    broad = {
+        p.relative_to(SOURCE).as_posix()
+        for p in FILES
+        for n in ast.walk(ast.parse(p.read_text()))
+        if isinstance(n, ast.ExceptHandler) and is_broad(n)
+    }
+    assert broad <= BROAD_EXCEPT_PLACES
+
+
+def public_definitions(path: Path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            yield node
+
+
+def test_every_public_definition_has_a_docstring():
+    bare = [f"{p.relative_to(SOURCE)}:{n.name}" for p in FILES for n in public_definitions(p) if not ast.get_docstring(n)]
+    assert bare == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_says_in_one_sentence_what_it_is(room):
+    doc = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text())) or ""
+    first = doc.split("\n\n")[0]
+    assert re.fullmatch(r"[A-Z].*\.", first, re.DOTALL), first
+    assert "TODO" not in first
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_each_face_is_sorted_and_true(room):
+    if room == "learning":
+        pytest.importorskip("torch")
+    module = importlib.import_module(f"coread.{room}" if room else "coread")
+    face = list(getattr(module, "__all__", []))
+    assert face == sorted(face)
+    assert [name for name in face if not hasattr(module, name)] == []
+
+
+def test_the_packages_face_is_small():
+    assert len(importlib.import_module("coread").__all__) <= 12
