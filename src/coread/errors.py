@@ -17,7 +17,8 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     │   ├── UnsupportedPixels    1109
     │   ├── NestingTooDeep       1110
     │   ├── ContainerRefused     1111  a zip or folder that may not be opened
-    │   └── BadQuery             1112  a query, filter or media type that cannot be answered
+    │   ├── BadQuery             1112  a query, filter or frame number that cannot be answered
+    │   └── NotAcceptable        1113  none of the asked media types is served
     ├── Conflict                 what arrived contradicts what is kept
     │   └── SameUidOtherBytes    1201
     ├── OutOfRoom                the machine, not the input, is at fault
@@ -174,10 +175,17 @@ class ContainerRefused(InputFault):
 
 
 class BadQuery(InputFault):
-    """A query, filter, frame number or media type cannot be answered."""
+    """A query, filter or frame number cannot be answered."""
 
     number = 1112
     sentence = "The query cannot be answered."
+
+
+class NotAcceptable(InputFault):
+    """None of the asked media types or transfer syntaxes is served for this resource."""
+
+    number = 1113
+    sentence = "The answer cannot be given in the form that was asked."
 
 
 class Conflict(CoReadError):

@@ -44,6 +44,7 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.NestingTooDeep: Status(_NOT_UNDERSTOOD, 400, "too-costly", 65),
     errors.ContainerRefused: Status(_NOT_UNDERSTOOD, 400, "too-costly", 65),
     errors.BadQuery: Status(_NOT_UNDERSTOOD, 400, "invalid", 64),
+    errors.NotAcceptable: Status(_NOT_UNDERSTOOD, 406, "not-supported", 64),
     errors.SameUidOtherBytes: Status(0x0111, 409, "conflict", 65),
     errors.LowDisk: Status(_OUT_OF_RESOURCES, 507, "no-store", 74),
     errors.Busy: Status(_OUT_OF_RESOURCES, 503, "throttled", 75),
