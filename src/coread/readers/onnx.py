@@ -1,0 +1,142 @@
+"""A neural network as a pure function. The only home of onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from coread.errors import BundleRefused, ReaderFailed
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_ERRORS_ONLY = 3
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+
+
+class Session:
+    """An ONNX network on the processor: the same inputs give the same outputs.
+
+    Parameters
+    ----------
+    path
+        The network, in one file without external data.
+    sha256
+        Hex digest that the file must have. The bytes that were hashed are the bytes that are loaded.
+    threads
+        Processor threads of one call.
+
+    Raises
+    ------
+    BundleRefused
+        If the file is missing, is not the one of this hash, or is no network that can be loaded here.
+    """
+
+    def __init__(self, path: Path, sha256: str, threads: int = 1) -> None:
+        self._session = _loaded(_checked(path, sha256), threads, path.name)
+        self._inputs = {node.name: node for node in self._session.get_inputs()}
+        self._outputs = [node.name for node in self._session.get_outputs()]
+
+    @property
+    def inputs(self) -> dict[str, tuple[int | None, ...]]:
+        """Shape of each input, None where any size will do."""
+        return {name: _shape(node) for name, node in self._inputs.items()}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return tuple(self._outputs)
+
+    def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """Compute all outputs.
+
+        Parameters
+        ----------
+        inputs
+            Array of each input by name, of exactly the network's type and shape.
+
+        Returns
+        -------
+        dict
+            Array of each output by name, all finite.
+
+        Raises
+        ------
+        ReaderFailed
+            If an input does not fit, or an output is not finite.
+        """
+        self._check(inputs)
+        outputs = dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise ReaderFailed("an output that is not finite", "finite numbers", "", f"output {name}")
+        return outputs
+
+    def _check(self, inputs: Arrays) -> None:
+        if inputs.keys() != self._inputs.keys():
+            wanted = ", ".join(sorted(self._inputs))
+            raise ReaderFailed(f"the inputs {', '.join(sorted(inputs)) or 'none'}", f"the inputs {wanted}")
+        for name, values in inputs.items():
+            self._check_one(name, values)
+
+    def _check_one(self, name: str, values: npt.NDArray[Any]) -> None:
+        node = self._inputs[name]
+        fits = values.ndim == len(node.shape) and all(
+            size in (None, found) for size, found in zip(_shape(node), values.shape, strict=True)
+        )
+        if not fits or values.dtype != _DTYPES.get(node.type):
+            raise ReaderFailed(
+                f"{values.dtype} of shape {values.shape}", f"{node.type} of shape {node.shape}", "", f"input {name}"
+            )
+
+
+def _checked(path: Path, sha256: str) -> bytes:
+    try:
+        weights = path.read_bytes()
+    except OSError as fault:
+        raise _refused("a file that is missing or cannot be read", "the network", path.name) from fault
+    found = hashlib.sha256(weights).hexdigest()
+    if found != sha256.lower():
+        raise _refused(f"weights of SHA-256 {found[:12]}…", f"SHA-256 {sha256[:12]}…", path.name)
+    return weights
+
+
+def _loaded(weights: bytes, threads: int, name: str) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = _ERRORS_ONLY
+    # Spinning threads would take a core from the receiver while they wait for nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    except _LOAD_FAULTS as fault:
+        raise _refused("a file that is no network for this runtime", "an ONNX network", name) from fault
+
+
+_FAULTS = onnxruntime.capi.onnxruntime_pybind11_state
+_LOAD_FAULTS = (_FAULTS.InvalidProtobuf, _FAULTS.InvalidGraph, _FAULTS.NotImplemented, _FAULTS.InvalidArgument,
+                _FAULTS.Fail, _FAULTS.NoModel, _FAULTS.RuntimeException)  # fmt: skip
+
+
+def _shape(node: Any) -> tuple[int | None, ...]:
+    """Fixed sizes of a network's input; None for a size that has a name or none."""
+    return tuple(size if isinstance(size, int) else None for size in node.shape)
+
+
+def _refused(found: str, expected: str, where: str) -> BundleRefused:
+    return BundleRefused(found, expected, "fetch the bundle again, or pack it anew in the lab", where)

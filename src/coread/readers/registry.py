@@ -1,0 +1,137 @@
+"""Which readers are installed, found by entry points and loaded when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+
+from coread.domain.bundle import Card
+from coread.errors import CoReadError, ReaderUnavailable
+from coread.readers.bundle import card_gaps
+from coread.readers.contract import Machine, Reader
+from coread.readers.guard import guarded
+from coread.readers.uncertainty import Calibration
+
+GROUP = "coread.readers"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """One installed reader: where it comes from, and whether it can be used."""
+
+    name: str
+    package: str
+    """Distribution that offers it; empty if it is not known."""
+    package_version: str
+    card: Card | None
+    """None if the reader cannot be used."""
+    reason: str
+    """Why it cannot be used; empty if it can."""
+
+
+class Registry:
+    """The installed readers by name. Nothing is imported until a reader is asked for.
+
+    Safe to use from several threads. A reader that could not be loaded stays in
+    the registry with the reason, until the process starts anew.
+    """
+
+    def __init__(self, points: Iterable[EntryPoint], machine: Machine) -> None:
+        self._points: dict[str, list[EntryPoint]] = defaultdict(list)
+        for point in points:
+            self._points[point.name].append(point)
+        self._machine = machine
+        self._lock = threading.Lock()
+        self._loaded: dict[str, Reader | ReaderUnavailable] = {}
+
+    @classmethod
+    def load(cls, points: Iterable[EntryPoint] | None = None, machine: Machine | None = None) -> Registry:
+        """Find the readers of this installation.
+
+        Parameters
+        ----------
+        points
+            Entry points; those of the group ``coread.readers`` if left out.
+        machine
+            What each reader may use of this computer; one thread if left out.
+        """
+        return cls(entry_points(group=GROUP) if points is None else points, machine or Machine())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all installed readers, sorted, whether they can be used or not."""
+        return tuple(sorted(self._points))
+
+    def reader(self, name: str) -> Reader:
+        """Give a reader, loading it at the first call.
+
+        Raises
+        ------
+        ReaderUnavailable
+            If there is none of this name, or it cannot be loaded; with the reason.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._attempt(name)
+            found = self._loaded[name]
+        if isinstance(found, ReaderUnavailable):
+            raise ReaderUnavailable(found.found, found.expected, found.remedy, found.where)
+        return found
+
+    def overview(self) -> tuple[Availability, ...]:
+        """Every installed reader with its card or the reason why it cannot be used; loads them all."""
+        return tuple(self._availability(name) for name in self.names)
+
+    def _availability(self, name: str) -> Availability:
+        package = self._points[name][0].dist
+        origin = (package.name, package.version) if package else ("", "")
+        try:
+            return Availability(name, *origin, self.reader(name).card, "")
+        except ReaderUnavailable as fault:
+            return Availability(name, *origin, None, fault.found)
+
+    def _attempt(self, name: str) -> Reader | ReaderUnavailable:
+        points = self._points.get(name, [])
+        if len(points) != 1:
+            return _unavailable(name, _count_fault(points))
+        try:
+            reader = guarded(partial(_made, points[0], self._machine))
+        except CoReadError as fault:
+            return _unavailable(name, f"{fault.sentence} {fault.found}{f' ({fault.where})' if fault.where else ''}")
+        gaps = _contract_gaps(name, reader)
+        return _unavailable(name, "; ".join(gaps)) if gaps else reader
+
+
+def _made(point: EntryPoint, machine: Machine) -> Reader:
+    reader: Reader = point.load()(machine)
+    return reader
+
+
+def _count_fault(points: list[EntryPoint]) -> str:
+    if not points:
+        return "no reader of this name is installed"
+    packages = ", ".join(sorted(point.dist.name if point.dist else "unknown" for point in points))
+    return f"several packages offer a reader of this name: {packages}"
+
+
+def _contract_gaps(name: str, reader: object) -> list[str]:
+    """Say how what an entry point made falls short of a reader."""
+    if not isinstance(reader, Reader):
+        return ["what the entry point made lacks card, calibration, accepts or read"]
+    if not isinstance(reader.card, Card) or not isinstance(reader.calibration, Calibration):
+        return ["card or calibration is of another type"]
+    gaps = card_gaps(reader.card)
+    if reader.card.identity.name != name:
+        gaps.append(f"the card's name is {reader.card.identity.name}, the entry point's is {name}")
+    return gaps
+
+
+def _unavailable(name: str, reason: str) -> ReaderUnavailable:
+    return ReaderUnavailable(reason, "an installed reader that keeps its contract", _REMEDY, name)
+
+
+_REMEDY = "see 'coread readers' for what is installed; install the missing package or tell the reader's maker"
