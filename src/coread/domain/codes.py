@@ -11,6 +11,7 @@ FHIR_SYSTEMS = {
     "UCUM": "http://unitsofmeasure.org",
     "LN": "http://loinc.org",
     "RADLEX": "http://www.radlex.org",
+    "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
     "99COREAD": "urn:coread:codes",
 }
 
@@ -39,17 +40,20 @@ class Code:
             raise ValueError(f"A code needs value, scheme and meaning, got {self!r}.")
 
 
-# Findings. SNOMED CT concept identifiers as used in PS3.16.
+# Findings: SNOMED CT as in PS3.16, or DCM where SNOMED CT has no fitting concept.
 CONSOLIDATION = Code("95436008", "SCT", "Lung consolidation", "肺实变")
 PNEUMONIA = Code("233604007", "SCT", "Pneumonia", "肺炎")
-LUNG_OPACITY = Code("128477000", "SCT", "Abnormal opacity of lung", "肺部异常密度影")
+#: PS3.16 annex D; its site (`LUNG`) says where.
+LUNG_OPACITY = Code("112001", "DCM", "Opacity", "肺部致密影")
 LUNG_NODULE = Code("27925004", "SCT", "Nodule", "结节")
 
-# Sites.
-LUNG = Code("39607008", "SCT", "Lung structure", "肺")
-CHEST = Code("51185008", "SCT", "Chest", "胸部")
+# Categories and sites.
+MORPHOLOGIC_ABNORMALITY = Code("49755003", "SCT", "Morphologically Abnormal Structure", "形态异常结构")
+LUNG = Code("39607008", "SCT", "Lung", "肺")
+CHEST = Code("816094009", "SCT", "Chest", "胸部")
 
 # Presence, with the qualifier concepts of RSNA's common data elements.
+PRESENCE = Code("121052", "DCM", "Presence of property", "有无")
 PRESENT = Code("52101004", "SCT", "Present", "存在")
 ABSENT = Code("2667000", "SCT", "Absent", "不存在")
 INDETERMINATE = Code("82334004", "SCT", "Indeterminate", "不确定")
@@ -59,3 +63,38 @@ PROBABILITY = Code("122157", "DCM", "Probability", "概率")
 SALIENCY = Code("130404", "DCM", "Saliency", "显著性")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence", "人工智能")
 NO_UNITS = Code("1", "UCUM", "no units", "无单位")
+PIXELS = Code("{pixels}", "UCUM", "pixels", "像素")
+MILLIMETRE = Code("mm", "UCUM", "mm", "毫米")
+
+# Words of reports (PS3.16 annex D and TID 1500).
+DIAGNOSTIC_IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic Imaging Report", "影像检查报告")
+IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure", "影像检查")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations", "定性评价")
+SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses", "分析小结")
+SUCCEEDED = Code("111222", "DCM", "Succeeded", "成功")
+FAILED = Code("111224", "DCM", "Failed", "失败")
+NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted", "未进行")
+COMMENT = Code("121106", "DCM", "Comment", "备注")
+SUMMARY = Code("121111", "DCM", "Summary", "小结")
+DEVICE = Code("121007", "DCM", "Device", "设备")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment", "处理设备")
+
+#: What Modality (0008,0060) means, for the modalities of PS3.3 section C.7.3.1.1.1 that bear pixels.
+MODALITIES = {
+    "CR": Code("CR", "DCM", "Computed Radiography", "计算机X线摄影"),
+    "CT": Code("CT", "DCM", "Computed Tomography", "计算机断层摄影"),
+    "DX": Code("DX", "DCM", "Digital Radiography", "数字X线摄影"),
+    "ES": Code("ES", "DCM", "Endoscopy", "内镜"),
+    "GM": Code("GM", "DCM", "General Microscopy", "普通显微镜"),
+    "MG": Code("MG", "DCM", "Mammography", "乳腺X线摄影"),
+    "MR": Code("MR", "DCM", "Magnetic Resonance", "磁共振"),
+    "NM": Code("NM", "DCM", "Nuclear Medicine", "核医学"),
+    "OP": Code("OP", "DCM", "Ophthalmic Photography", "眼科摄影"),
+    "OT": Code("OT", "DCM", "Other", "其他"),
+    "PT": Code("PT", "DCM", "Positron emission tomography", "正电子发射断层摄影"),
+    "RF": Code("RF", "DCM", "Radiofluoroscopy", "X线透视"),
+    "SM": Code("SM", "DCM", "Slide Microscopy", "玻片显微镜"),
+    "US": Code("US", "DCM", "Ultrasound", "超声"),
+    "XA": Code("XA", "DCM", "X-Ray Angiography", "X线血管造影"),
+    "XC": Code("XC", "DCM", "External-camera Photography", "体表摄影"),
+}
