@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
+from coread.dicom import quiet  # noqa: F401  (silences pydicom before it is used)
 
 #: Longest text kept of one element, in bytes. PS3.5 table 6.2-1 allows 64 characters for most.
 MAX_TEXT_BYTES = 1024
@@ -45,13 +46,10 @@ def text_of(value: bytes, character_sets: tuple[str, ...] = (), *, is_name: bool
 
 
 def _decode(value: bytes, character_sets: tuple[str, ...], delimiters: set[int]) -> str:
-    with warnings.catch_warnings():
-        # pydicom warns of each byte that it replaces; the replacement itself is visible in the text.
-        warnings.simplefilter("ignore")
-        try:
-            return decode_bytes(value, _encodings(character_sets), delimiters)
-        except (LookupError, ValueError):
-            return value.decode("ascii", "replace")
+    try:
+        return decode_bytes(value, _encodings(character_sets), delimiters)
+    except (LookupError, ValueError):
+        return value.decode("ascii", "replace")
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,232 @@
+"""From stored values to what a person or a reader sees: the grayscale pipeline of PS3.4 annex N.2."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
+
+from coread.dicom.pixels import Array, PixelFacts, stored_values
+from coread.dicom.quiet import LIBRARY_ERRORS
+from coread.errors import BrokenPixelData
+
+Grey = npt.NDArray[np.float32]
+Bytes8 = npt.NDArray[np.uint8]
+Window = tuple[float, float]
+"""(Window Center, Window Width) in modality units, e.g. Hounsfield units."""
+
+# ITU-R BT.601, the weights that PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_MAX_LUT_ENTRIES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A look-up table of PS3.3 C.11.1.1 or C.11.2.1.1."""
+
+    entries: npt.NDArray[np.uint16]
+    first_mapped: int
+    bits: int
+
+    def apply(self, values: Array) -> npt.NDArray[np.uint16]:
+        """Map `values`; those outside the table take its first or last entry."""
+        index = np.rint(np.nan_to_num(values)).astype(np.int64) - self.first_mapped
+        return self.entries[np.clip(index, 0, self.entries.size - 1)]
+
+
+def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, window: Window | None) -> Grey:
+    """Return one frame as float32 [row, column] in 0..1, dense structures bright.
+
+    Modality LUT or rescale, then VOI LUT or window, then the inversion of MONOCHROME1; pixel
+    padding becomes 0. Colour becomes luminance. Where an object gives no VOI transformation,
+    pixels of at most 8 bits keep their full range, others are stretched from least to greatest.
+
+    Parameters
+    ----------
+    window
+        Used in place of the object's own VOI transformation when given.
+
+    Raises
+    ------
+    BadQuery, BrokenPixelData, UnsupportedPixels
+        As for `stored_values`.
+    """
+    stored = stored_values(dataset, syntax, facts, frame)
+    if not facts.is_grey:
+        return _rgb(dataset, facts, stored).astype(np.float32) @ _LUMINANCE / np.float32(255)
+    padding = _padding(dataset, facts, stored)
+    shown = _voi(dataset, facts, frame, window)(_modality(dataset, stored, frame), padding)
+    if facts.photometric_interpretation == "MONOCHROME1":
+        shown = 1 - shown
+    if padding is not None:
+        shown = np.where(padding, 0, shown)
+    return np.clip(np.nan_to_num(shown), 0, 1).astype(np.float32, copy=False)
+
+
+def rendered_frame(
+    dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, window: Window | None
+) -> Bytes8:
+    """Return one frame for the screen: uint8 [row, column], or [row, column, 3] for colour.
+
+    Raises
+    ------
+    BadQuery, BrokenPixelData, UnsupportedPixels
+        As for `stored_values`.
+    """
+    if facts.is_grey:
+        grey = grey_frame(dataset, syntax, facts, frame, window)
+        return np.rint(grey * np.float32(255)).astype(np.uint8)
+    return _rgb(dataset, facts, stored_values(dataset, syntax, facts, frame))
+
+
+def functional_group(dataset: Dataset, frame: int, keyword: str) -> Dataset | None:
+    """Return the macro `keyword` that holds for `frame`: per frame first, then shared (PS3.3 C.7.6.16)."""
+    try:
+        per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+        shared = dataset.get("SharedFunctionalGroupsSequence") or []
+        groups = [*per_frame[frame - 1 : frame], *shared[:1]]
+        macros = [group[keyword].value[0] for group in groups if group.get(keyword)]
+    except LIBRARY_ERRORS as error:
+        raise _unreadable(keyword) from error
+    return macros[0] if macros else None
+
+
+def _holder(dataset: Dataset, frame: int, keyword: str) -> Dataset:
+    return functional_group(dataset, frame, keyword) or dataset
+
+
+def _modality(dataset: Dataset, stored: Array, frame: int) -> Array:
+    """Apply Modality LUT or rescale (PS3.3 C.11.1) and return modality units."""
+    lut = _lut(dataset, "ModalityLUTSequence")
+    if lut is not None:
+        return lut.apply(stored)
+    holder = _holder(dataset, frame, "PixelValueTransformationSequence")
+    slope = _first_number(holder, "RescaleSlope")
+    intercept = _first_number(holder, "RescaleIntercept") or 0.0
+    if not slope or (slope == 1 and intercept == 0):
+        return stored
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+
+
+_Voi = Callable[[Array, Array | None], Array]
+
+
+def _voi(dataset: Dataset, facts: PixelFacts, frame: int, window: Window | None) -> _Voi:
+    """Choose the VOI transformation (PS3.3 C.11.2): what was asked for, LUT, window, or none."""
+    if window is not None:
+        return _windowed(*window, "LINEAR")
+    holder = _holder(dataset, frame, "FrameVOILUTSequence")
+    lut = _lut(holder, "VOILUTSequence")
+    if lut is not None:
+        return lambda values, _: lut.apply(values) / np.float32((1 << lut.bits) - 1)
+    center, width = _first_number(holder, "WindowCenter"), _first_number(holder, "WindowWidth")
+    function = str(holder.get("VOILUTFunction") or "LINEAR").strip()
+    if center is not None and width is not None and width > 0:
+        return _windowed(center, width, function)
+    if facts.bits_stored <= 8 and not facts.is_signed:
+        greatest = np.float32((1 << facts.bits_stored) - 1)
+        return lambda values, _: values / greatest if values.dtype.kind in "iu" else _stretched(values, _)
+    return _stretched
+
+
+def _windowed(center: float, width: float, function: str) -> _Voi:
+    """Return the window of PS3.3 C.11.2.1.2 or C.11.2.1.3 as a function to 0..1."""
+    if function == "SIGMOID":
+        return lambda values, _: 1 / (1 + np.exp(-4 * (values.astype(np.float32) - center) / width))
+    if function == "LINEAR_EXACT":
+        return lambda values, _: (values.astype(np.float32) - center) / width + 0.5
+    if width <= 1:
+        return lambda values, _: (values > center - 0.5).astype(np.float32)
+    return lambda values, _: (values.astype(np.float32) - (center - 0.5)) / (width - 1) + 0.5
+
+
+def _stretched(values: Array, padding: Array | None) -> Array:
+    """Stretch from the least to the greatest value that is no padding."""
+    inner = values if padding is None else values[~padding]
+    inner = inner[np.isfinite(inner)] if inner.dtype.kind == "f" else inner
+    if not inner.size or inner.min() == inner.max():
+        return np.zeros(values.shape, np.float32)
+    least, greatest = float(inner.min()), float(inner.max())
+    return ((values.astype(np.float64) - least) / (greatest - least)).astype(np.float32)
+
+
+def _padding(dataset: Dataset, facts: PixelFacts, stored: Array) -> Array | None:
+    """Tell which pixels are padding (PS3.3 C.7.5.1.1.2), or None where none can be."""
+    value = _first_number(dataset, "PixelPaddingValue")
+    if value is None or stored.dtype.kind == "f":
+        return None
+    limit = _first_number(dataset, "PixelPaddingRangeLimit")
+    least, greatest = sorted((_as_stored(value, facts), _as_stored(value if limit is None else limit, facts)))
+    mask = (stored >= least) & (stored <= greatest)
+    return mask if mask.any() else None
+
+
+def _as_stored(value: float, facts: PixelFacts) -> int:
+    """Give a padding value the sign of the pixels, whichever VR (US or SS) it was written in."""
+    number = int(value) & ((1 << facts.bits_allocated) - 1)
+    negative = facts.is_signed and number >> (facts.bits_allocated - 1)
+    return number - (1 << facts.bits_allocated) if negative else number
+
+
+def _rgb(dataset: Dataset, facts: PixelFacts, stored: Array) -> Bytes8:
+    """Return red, green, blue as uint8 [row, column, 3]."""
+    bits = facts.bits_stored
+    if facts.photometric_interpretation == "PALETTE COLOR":
+        try:
+            stored = apply_color_lut(stored, dataset)
+            bits = stored.dtype.itemsize * 8
+        except LIBRARY_ERRORS as error:
+            raise _unreadable("RedPaletteColorLookupTableData") from error
+    if bits == 8:
+        return stored.astype(np.uint8, copy=False)
+    scaled = stored.astype(np.float64) * (255 / ((1 << bits) - 1))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def _lut(holder: Dataset, keyword: str) -> Lut | None:
+    try:
+        sequence = holder.get(keyword)
+        if not sequence:
+            return None
+        count, first_mapped, bits = (int(n) for n in sequence[0].LUTDescriptor)
+        return Lut(_entries(sequence[0]["LUTData"].value, count or _MAX_LUT_ENTRIES), first_mapped, bits)
+    except LIBRARY_ERRORS as error:
+        raise _unreadable(keyword) from error
+
+
+def _entries(data: object, count: int) -> npt.NDArray[np.uint16]:
+    """Read LUT Data, which is written as words or, against the standard, as single bytes."""
+    if isinstance(data, bytes):
+        kind = np.uint8 if len(data) in (count, count + count % 2) else np.dtype("<u2")
+        entries = np.frombuffer(data, kind).astype(np.uint16)
+    else:
+        entries = np.atleast_1d(np.asarray(data)).astype(np.uint16)
+    if not entries.size:
+        raise ValueError("an empty table")
+    return entries[:count]
+
+
+def _first_number(holder: Dataset, keyword: str) -> float | None:
+    """Return the first value of a numeric element as a finite float, or None where it has none."""
+    try:
+        element = holder.get(keyword)
+        if element is None or element == "":
+            return None
+        number = float(np.ravel(np.asarray(element, np.float64))[0])
+    except LIBRARY_ERRORS as error:
+        raise _unreadable(keyword) from error
+    return number if math.isfinite(number) else None
+
+
+def _unreadable(keyword: str) -> BrokenPixelData:
+    return BrokenPixelData(
+        found="a value that cannot be read",
+        expected="a value by PS3.3 section C.11",
+        remedy="correct the object at its source",
+        where=keyword,
+    )
