@@ -1,6 +1,6 @@
 """The grammar of DICOM: the only room that reads pydicom data sets."""
 
-from coread.dicom.display import Window
+from coread.dicom.frames import Window
 from coread.dicom.json_model import facts_json, keyword_of, tag_of
 from coread.dicom.objects import DicomObject, open_object
 from coread.dicom.part10 import FileMeta, data_set_offset, part10_prefix, read_meta

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from coread.dicom import display, geometry, json_model, pixels, sop_classes
+from coread.dicom import frames, json_model, sop_classes
+from coread.dicom.frames import Window
 from coread.dicom.part10 import Buffer
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.dicom.scanner import MAX_DEPTH, scan_header
@@ -33,8 +35,8 @@ class DicomObject:
         """The pydicom data set; only this room, results and de-identification touch it."""
 
     @cached_property
-    def _facts(self) -> pixels.PixelFacts:
-        return pixels.pixel_facts(self.dataset)
+    def _facts(self) -> frames.PixelFacts:
+        return frames.pixel_facts(self.dataset)
 
     @property
     def has_pixels(self) -> bool:
@@ -60,17 +62,17 @@ class DicomObject:
     @property
     def pixel_spacing_mm(self) -> tuple[float, float] | None:
         """Distance of pixel centres as (between rows, between columns) in mm, None where unknown."""
-        return geometry.pixel_spacing_mm(self.dataset)
+        return frames.pixel_spacing_mm(self.dataset)
 
-    def stored(self, frame: int = 1) -> pixels.Array:
+    def stored(self, frame: int = 1) -> npt.NDArray[Any]:
         """Return the stored values of one frame, [row, column] or [row, column, 3] (RGB).
 
         Raises
         ------
         BadQuery, BrokenPixelData, UnsupportedPixels
-            As for `coread.dicom.pixels.stored_values`.
+            As for `coread.dicom.frames.stored_values`.
         """
-        return pixels.stored_values(self.dataset, self.header.transfer_syntax_uid, self._facts, frame)
+        return frames.stored_values(self.dataset, self.header.transfer_syntax_uid, self._facts, frame)
 
     def display(self, frame: int = 1) -> npt.NDArray[np.float32]:
         """Return one frame as float32 [row, column] in 0..1, dense structures bright.
@@ -81,11 +83,11 @@ class DicomObject:
         Raises
         ------
         BadQuery, BrokenPixelData, UnsupportedPixels
-            As for `coread.dicom.pixels.stored_values`.
+            As for `coread.dicom.frames.stored_values`.
         """
-        return display.grey_frame(self.dataset, self.header.transfer_syntax_uid, self._facts, frame, None)
+        return frames.grey_frame(self.dataset, self.header.transfer_syntax_uid, self._facts, frame, None)
 
-    def rendered(self, frame: int = 1, window: display.Window | None = None) -> npt.NDArray[np.uint8]:
+    def rendered(self, frame: int = 1, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """Return one frame for the screen: uint8 [row, column], or [row, column, 3] for colour.
 
         Parameters
@@ -96,13 +98,13 @@ class DicomObject:
         Raises
         ------
         BadQuery, BrokenPixelData, UnsupportedPixels
-            As for `coread.dicom.pixels.stored_values`.
+            As for `coread.dicom.frames.stored_values`.
         """
-        return display.rendered_frame(
+        return frames.rendered_frame(
             self.dataset, self.header.transfer_syntax_uid, self._facts, frame, window
         )
 
-    def png(self, frame: int = 1, max_px: int | None = None, window: display.Window | None = None) -> bytes:
+    def png(self, frame: int = 1, max_px: int | None = None, window: Window | None = None) -> bytes:
         """Return one rendered frame as a PNG file, its longer side at most `max_px` pixels."""
         return _image_file(self.rendered(frame, window), max_px, "PNG")
 
@@ -111,7 +113,7 @@ class DicomObject:
         frame: int = 1,
         max_px: int | None = None,
         quality: int = 90,
-        window: display.Window | None = None,
+        window: Window | None = None,
     ) -> bytes:
         """Return one rendered frame as a JPEG file, its longer side at most `max_px` pixels."""
         return _image_file(self.rendered(frame, window), max_px, "JPEG", quality=quality)
@@ -129,7 +131,7 @@ class DicomObject:
         syntax = self.header.transfer_syntax_uid
         if syntax in sop_classes.NATIVE:
             return self.frame_uncompressed(frame), sop_classes.EXPLICIT_LITTLE
-        return pixels.encoded_frame(self.dataset, self._facts, frame), syntax
+        return frames.encoded_frame(self.dataset, self._facts, frame), syntax
 
     def frame_uncompressed(self, frame: int = 1) -> bytes:
         """Return the stored values of one frame, little endian, colour as interleaved RGB.
@@ -137,7 +139,7 @@ class DicomObject:
         Raises
         ------
         BadQuery, BrokenPixelData, UnsupportedPixels
-            As for `coread.dicom.pixels.stored_values`.
+            As for `coread.dicom.frames.stored_values`.
         """
         values = self.stored(frame)
         if self._facts.bits_allocated == 1:

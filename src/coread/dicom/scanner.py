@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pydicom.datadict import keyword_dict
 
@@ -32,16 +31,74 @@ ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 
-_FACTS = """
-    SpecificCharacterSet ImageType StudyDate SeriesDate ContentDate StudyTime SeriesTime ContentTime
-    AccessionNumber Modality PresentationIntentType Manufacturer InstitutionName ReferringPhysicianName
-    TimezoneOffsetFromUTC StationName StudyDescription SeriesDescription ManufacturerModelName
-    PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex PatientAge
-    BodyPartExamined ProtocolName ViewPosition
-    StudyID SeriesNumber InstanceNumber PatientOrientation FrameOfReferenceUID Laterality ImageLaterality
-    NumberOfFrames PhotometricInterpretation Rows Columns BitsAllocated BitsStored BurnedInAnnotation
-    PerformedProcedureStepStartDate PerformedProcedureStepStartTime
-""".split()
+_FACTS = (
+    *(
+        "SpecificCharacterSet",
+        "ImageType",
+        "StudyDate",
+        "SeriesDate",
+    ),
+    *(
+        "ContentDate",
+        "StudyTime",
+        "SeriesTime",
+        "ContentTime",
+    ),
+    *(
+        "AccessionNumber",
+        "Modality",
+        "PresentationIntentType",
+        "Manufacturer",
+    ),
+    *(
+        "InstitutionName",
+        "ReferringPhysicianName",
+        "TimezoneOffsetFromUTC",
+        "StationName",
+    ),
+    *(
+        "StudyDescription",
+        "SeriesDescription",
+        "ManufacturerModelName",
+        "PatientName",
+    ),
+    *(
+        "PatientID",
+        "IssuerOfPatientID",
+        "PatientBirthDate",
+        "PatientSex",
+    ),
+    *(
+        "PatientAge",
+        "BodyPartExamined",
+        "ProtocolName",
+        "ViewPosition",
+    ),
+    *(
+        "StudyID",
+        "SeriesNumber",
+        "InstanceNumber",
+        "PatientOrientation",
+    ),
+    *(
+        "FrameOfReferenceUID",
+        "Laterality",
+        "ImageLaterality",
+        "NumberOfFrames",
+    ),
+    *(
+        "PhotometricInterpretation",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+    ),
+    *(
+        "BitsStored",
+        "BurnedInAnnotation",
+        "PerformedProcedureStepStartDate",
+        "PerformedProcedureStepStartTime",
+    ),
+)
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 _KEYWORDS: Mapping[int, str] = {keyword_dict[word]: word for word in (*_FACTS, *_IDENTIFIERS)}
@@ -54,7 +111,7 @@ _FIRST_PIXEL_DATA = 0x7FE00008
 _LAST_PIXEL_DATA = 0x7FE00010
 
 # Both tables in one look: where the value starts after the tag, by VR.
-_IS_LONG = {vr: False for vr in SHORT_VRS} | {vr: True for vr in LONG_VRS}
+_IS_LONG = dict.fromkeys(SHORT_VRS, False) | dict.fromkeys(LONG_VRS, True)
 
 Values = dict[int, bytes]
 

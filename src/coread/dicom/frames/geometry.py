@@ -6,7 +6,7 @@ import math
 
 from pydicom.dataset import Dataset
 
-from coread.dicom.display import functional_group
+from coread.dicom.frames.display import functional_group
 from coread.dicom.quiet import LIBRARY_ERRORS
 
 # In order of trust: in the patient, then at the detector (PS3.3 C.8.11.4, 10.7.1.3), then as scanned.

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
-from coread.dicom import codestream, sop_classes
+from coread.dicom import sop_classes
+from coread.dicom.frames import codestream
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 #: Largest frame that is decoded, in pixels. A film of 43 x 35 cm at 50 um has 60 million.
 MAX_FRAME_PIXELS = 1 << 27
@@ -239,7 +240,8 @@ def _within_stored_bits(values: Array, facts: PixelFacts) -> Array:
         values = values.view(f"i{facts.bits_allocated // 8}")
     if unused == 0:
         return values
-    return np.right_shift(np.left_shift(values, above), unused)
+    within: Array = np.right_shift(np.left_shift(values, above), unused)
+    return within
 
 
 def _check(facts: PixelFacts) -> None:

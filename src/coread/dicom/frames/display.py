@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
-from coread.dicom.pixels import Array, PixelFacts, stored_values
+from coread.dicom.frames.pixels import Array, PixelFacts, stored_values
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BrokenPixelData
 
@@ -36,7 +36,8 @@ class Lut:
     def apply(self, values: Array) -> npt.NDArray[np.uint16]:
         """Map `values`; those outside the table take its first or last entry."""
         index = np.rint(np.nan_to_num(values)).astype(np.int64) - self.first_mapped
-        return self.entries[np.clip(index, 0, self.entries.size - 1)]
+        mapped: npt.NDArray[np.uint16] = self.entries[np.clip(index, 0, self.entries.size - 1)]
+        return mapped
 
 
 def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, window: Window | None) -> Grey:
@@ -58,14 +59,16 @@ def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, win
     """
     stored = stored_values(dataset, syntax, facts, frame)
     if not facts.is_grey:
-        return _rgb(dataset, facts, stored).astype(np.float32) @ _LUMINANCE / np.float32(255)
+        luminance: Grey = _rgb(dataset, facts, stored).astype(np.float32) @ _LUMINANCE / np.float32(255)
+        return luminance
     padding = _padding(dataset, facts, stored)
     shown = _voi(dataset, facts, frame, window)(_modality(dataset, stored, frame), padding)
     if facts.photometric_interpretation == "MONOCHROME1":
         shown = 1 - shown
     if padding is not None:
         shown = np.where(padding, 0, shown)
-    return np.clip(np.nan_to_num(shown), 0, 1).astype(np.float32, copy=False)
+    grey: Grey = np.clip(np.nan_to_num(shown), 0, 1).astype(np.float32, copy=False)
+    return grey
 
 
 def rendered_frame(
@@ -80,8 +83,10 @@ def rendered_frame(
     """
     if facts.is_grey:
         grey = grey_frame(dataset, syntax, facts, frame, window)
-        return np.rint(grey * np.float32(255)).astype(np.uint8)
-    return _rgb(dataset, facts, stored_values(dataset, syntax, facts, frame))
+        rendered: Bytes8 = np.rint(grey * np.float32(255)).astype(np.uint8)
+        return rendered
+    stored = stored_values(dataset, syntax, facts, frame)
+    return _rgb(dataset, facts, stored)
 
 
 def functional_group(dataset: Dataset, frame: int, keyword: str) -> Dataset | None:
