@@ -1,7 +1,8 @@
 """What a radiograph may suffer between two hospitals, done to the training images.
 
-Detectors, view stations and gateways change grey curve, sharpness, borders, compression and (once squared) the
-aspect. The network must not learn any of it as disease. Everything is drawn from a generator that is given.
+Detectors, view stations and gateways change grey curve, sharpness, borders, compression and (once squared)
+the aspect. The network must not learn any of it as disease. Everything is drawn from a generator that is
+given.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def _softened(image: Image.Image, rng: Generator) -> Image.Image:
     if draw < 0.2:
         return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     if draw < 0.35:
-        return image.filter(ImageFilter.UnsharpMask(radius=2, percent=int(rng.integers(40, 160)), threshold=0))
+        return image.filter(
+            ImageFilter.UnsharpMask(radius=2, percent=int(rng.integers(40, 160)), threshold=0)
+        )
     return image
 
 
@@ -73,7 +76,7 @@ def _recompressed(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _regraded(grey: Float, rng: Generator) -> Float:
-    """Another grey curve: gamma, an S-curve, a narrower or wider window, now and then a partial equalisation."""
+    """Another grey curve: gamma, S-curve, narrower or wider window, now and then a partial equalisation."""
     grey = np.power(np.clip(grey, 0, 1), np.exp(rng.uniform(-0.45, 0.45)))
     if rng.random() < 0.3:
         bend = rng.uniform(-0.5, 0.5)
@@ -105,7 +108,9 @@ def _bordered(grey: Float, rng: Generator) -> Float:
     framed = grey.copy()
     value = 0.0 if rng.random() < 0.8 else 1.0
     rows, columns = grey.shape
-    top, bottom, left, right = (rng.uniform(0, 0.1, 4) * (rng.random(4) < 0.6) * (rows, rows, columns, columns)).astype(int)
+    top, bottom, left, right = (
+        rng.uniform(0, 0.1, 4) * (rng.random(4) < 0.6) * (rows, rows, columns, columns)
+    ).astype(int)
     framed[:top], framed[rows - bottom :] = value, value
     framed[:, :left], framed[:, columns - right :] = value, value
     return framed

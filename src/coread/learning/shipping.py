@@ -1,0 +1,322 @@
+"""Packing the chest reader's bundle: gate and calibration from validation, figures from test, then hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from coread.evaluation import wilson_interval
+from coread.learning import appraisal, baselines, looking
+from coread.learning.calibrating import fit_calibration
+from coread.learning.chest_card import card_facts
+from coread.learning.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared, read_all
+from coread.learning.cohort import Radiograph, Split, chest_cohort, foreign_images, grey, shifted_cohort
+from coread.learning.export import export_onnx
+from coread.learning.gatekeeping import drawn, features_of, save_gate, teach_gate
+from coread.learning.transfer import ChestNet
+from coread.readers.bundle import CALIBRATION, CARD, EVALUATION, WEIGHTS
+from coread.readers.chest_radiograph.gate import FeatureHead, refusal_by_features, refusal_by_grey
+from coread.readers.onnx import Session
+from coread.readers.uncertainty import Band, Calibration
+
+Float = NDArray[np.float32]
+Say = Callable[[str], None]
+
+GATE = "gate.npz"
+PER_SET = 1200
+"""Most test images per foreign set: all of them but for the CT crops, of which every second is taken."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a bundle comes from: what a person needs to make it again.
+
+    Attributes
+    ----------
+    commit, command
+        State of the code and the command line.
+    seeds
+        Of every random draw.
+    training
+        The plan of the run.
+    """
+
+    commit: str
+    command: str
+    seeds: Mapping[str, int]
+    training: Mapping[str, Any]
+
+
+class Network:
+    """The exported network, as the clinic runs it."""
+
+    def __init__(self, weights: Path, threads: int = 2) -> None:
+        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+        self._session = Session(weights, self.sha256, threads)
+
+    def __call__(self, inputs: Float) -> tuple[Float, Float, Float]:
+        """Logits [n], features [n, d] and activation [n, h, w] of inputs [n, 1, 224, 224]."""
+        outputs = self._session.run({"image": inputs})
+        return outputs["logit"], outputs["features"], outputs["activation"]
+
+    def in_parts(self, inputs: Float, size: int = 64) -> tuple[Float, ...]:
+        """The same for many inputs, `size` at a time."""
+        parts = [self(inputs[i : i + size]) for i in range(0, len(inputs), size)]
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def export(data: Path, run: Path, bundle: Path, say: Say) -> None:
+    """Make weights, gate and calibration of the bundle, from training and validation images only.
+
+    Parameters
+    ----------
+    data
+        Folder that holds the published sets.
+    run
+        Folder of the finished training run.
+    bundle
+        Folder to write.
+    say
+        Told what is going on.
+    """
+    say("writing the network")
+    export_onnx(load_weights(run / "weights.pt"), bundle / WEIGHTS)
+    network = Network(bundle / WEIGHTS)
+    cohort = chest_cohort(data)
+    judges = of_split(cohort, "val")
+    say("fitting calibration, threshold and abstention band on the validation split")
+    curve, threshold = fit_calibration(judges, network.in_parts(prepared(judges))[0])
+    save_calibration(curve, threshold, bundle / CALIBRATION)
+    say("teaching the gate")
+    save_gate(teach_gate(network, of_split(cohort, "train"), judges, data), bundle / GATE)
+
+
+def save_calibration(curve: Calibration, threshold: float, path: Path) -> None:
+    """Write the curve in the form that `coread.readers.bundle` reads, with the threshold beside it."""
+    columns = {
+        name: getattr(curve, name)
+        for name in ("score", "probability", "lower", "upper", "level", "calibrated_on")
+    }
+    band = {"lower": curve.band.lower, "upper": curve.band.upper}
+    path.write_text(json.dumps({**columns, "abstain": band, "threshold": threshold}) + "\n", encoding="utf-8")
+
+
+def load_calibration(path: Path) -> tuple[Calibration, float]:
+    """Read what `save_calibration` wrote."""
+    held = json.loads(path.read_text(encoding="utf-8"))
+    threshold, band = held.pop("threshold"), Band(**held.pop("abstain"))
+    columns = {name: tuple(held.pop(name)) for name in ("score", "probability", "lower", "upper")}
+    return Calibration(**columns, **held, band=band), threshold
+
+
+def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> dict[str, Any]:
+    """Appraise the exported network on the test split, and pack card and evaluation.
+
+    Parameters
+    ----------
+    data, run, bundle
+        Folders of the sets, of the training run and of the bundle.
+    origin
+        Where the bundle comes from.
+    say
+        Told what is going on.
+
+    Returns
+    -------
+    dict
+        The evaluation as written, numbers rounded to 6 digits.
+    """
+    network = Network(bundle / WEIGHTS)
+    curve, threshold = load_calibration(bundle / CALIBRATION)
+    cohort = chest_cohort(data)
+    report: dict[str, Any] = {
+        "weights_sha256": network.sha256,
+        "threshold": threshold,
+        "evidence_grade": "retrospective",
+    }
+    for split in ("val", "test"):
+        say(f"reading the {split} split")
+        items = of_split(cohort, split)
+        marks = appraisal.marked(items, network.in_parts(prepared(items))[0], curve, threshold)
+        report["sites" if split == "test" else "validation"] = _sites(marks)
+    report["subgroups"] = {
+        "nih": appraisal.adult_subgroups(marks.of_site("nih")),
+        "paediatric": appraisal.child_subgroups(marks.of_site("paediatric")),
+    }
+    say("measuring the gate")
+    report["gate"] = gate_report(network, bundle, cohort, data)
+    say("measuring the heat map")
+    report["explanation"] = looking_report(
+        network, load_weights(run / "weights.pt"), cohort, curve, threshold
+    )
+    report["explanation_passed"] = all(report["explanation"]["verdicts"].values())
+    say("fitting the baselines")
+    report["baselines"] = baseline_report(cohort)
+    report["abstention_band"] = {"lower": curve.band.lower, "upper": curve.band.upper}
+    report["origin"] = {**asdict(origin), "data_sha256": data_hash(data), "machine": machine()}
+    return pack(bundle, plain(report))
+
+
+def _sites(marks: appraisal.Marked) -> dict[str, Any]:
+    return {site: appraisal.site_report(marks.of_site(site)) for site in ("nih", "paediatric")}
+
+
+def gate_report(network: Network, bundle: Path, cohort: Sequence[Radiograph], data: Path) -> dict[str, Any]:
+    """Refusals per set: of chests (should be few) and of everything else (should be all).
+
+    The header is not asked: every refusal counted here is one by pixels.
+    """
+    with np.load(bundle / GATE) as held:
+        head = FeatureHead.of_arrays(held)
+    tests = of_split(cohort, "test")
+    pixels = [grey(item.path) for item in tests]
+    rng = np.random.default_rng(11)
+    sets: dict[str, list[NDArray[np.generic]]] = {
+        **{
+            f"chest_{site}": [p for p, i in zip(pixels, tests, strict=True) if i.site == site]
+            for site in ("nih", "paediatric")
+        },
+        "chest_covid_unseen_source": [grey(path) for path in shifted_cohort(data)],
+        "inverted_chest": [255 - p for p in pixels],
+        "turned_90_chest": [np.rot90(p) for p in pixels],
+        "turned_180_chest": [np.rot90(p, 2) for p in pixels],
+        "drawn_nonsense": list(drawn(rng, 40)),
+    }
+    for name, image in foreign_images(data, "test", PER_SET):
+        sets.setdefault(name, []).append(image)
+    return {name: _refusals(images, network, head) for name, images in sets.items()}
+
+
+def _refusals(images: list[NDArray[np.generic]], network: Network, head: FeatureHead) -> dict[str, Any]:
+    features = features_of(network, images)
+    by_features = [refusal_by_features(row[None], head) for row in features]
+    by_grey = [refusal_by_grey(image.astype(np.float32) / 255) for image in images]
+    reasons = [g or f for g, f in zip(by_grey, by_features, strict=True)]
+    codes = [reason.code for reason in reasons if reason]
+    return {
+        "images": len(images),
+        "refused": wilson_interval(len(codes), len(images)),
+        "refused_by_features_alone": wilson_interval(sum(r is not None for r in by_features), len(images)),
+        "reasons": {code: codes.count(code) for code in sorted(set(codes))},
+    }
+
+
+def looking_report(
+    network: Network, net: ChestNet, cohort: Sequence[Radiograph], curve: Calibration, threshold: float
+) -> dict[str, Any]:
+    """The heat map's measures on test patients, the pointing game on validation patients too."""
+    tests = of_split(cohort, "test")
+    logits, _, maps = network.in_parts(prepared(tests))
+    called = [i for i, p in enumerate(_probabilities(logits, curve)) if p >= threshold]
+    adults = [tests[i] for i in called if tests[i].site == "nih"][:60]
+    children = [tests[i] for i in called if tests[i].site == "paediatric"][:60]
+    erased = looking.erasing([*adults, *children], network, lambda logit: _probabilities(logit, curve))
+    same = looking.sameness(maps[called][:200], randomised_maps(net, tests, called[:200]))
+    points = {split: looking.pointing(_boxed(cohort, split), network) for split in ("val", "test")}
+    return {
+        "method": "class activation map",
+        "pointing": points,
+        "erasing_test_positives": {"images": len(adults) + len(children), **erased},
+        "rank_correlation_with_random_weights": same,
+        "verdicts": looking.passed(points["test"], erased, same),
+    }
+
+
+def _boxed(cohort: Sequence[Radiograph], split: Split) -> list[Radiograph]:
+    return [item for item in of_split(cohort, split) if item.box_xywh]
+
+
+def _probabilities(logits: Float, curve: Calibration) -> Float:
+    return np.interp(logits, curve.score, curve.probability).astype(np.float32)
+
+
+def randomised_maps(net: ChestNet, items: Sequence[Radiograph], chosen: Sequence[int]) -> Float:
+    """Maps [n, h, w] after head and last convolution were drawn anew (Adebayo et al. 2018, from the top)."""
+    torch.manual_seed(3)
+    net.head.reset_parameters()
+    last = net.trunk._conv_head
+    torch.nn.init.kaiming_normal_(last.weight)
+    return np.asarray(read_all(net, prepared([items[i] for i in chosen]))[2])
+
+
+def baseline_report(cohort: Sequence[Radiograph]) -> dict[str, Any]:
+    """Naive readers on the same test images, each fitted on the training split of the same source."""
+    frozen = ChestNet().eval()
+    report: dict[str, Any] = {}
+    for site in ("nih", "paediatric"):
+        old, new = ([i for i in of_split(cohort, split) if i.site == site] for split in ("train", "test"))
+        features = [read_all(frozen, prepared(items))[1][:, :1280] for items in (old, new)]
+        report[site] = {
+            "mean_grey": baselines.mean_grey(old, new),
+            "frozen_imagenet_logistic": baselines.frozen_features(features[0], old, features[1], new),
+            **(baselines.without_image(old, new) if site == "nih" else {}),
+        }
+    report["paediatric"]["age_sex_view"] = None  # the source publishes neither age nor sex nor view per image
+    return report
+
+
+def pack(bundle: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Write evaluation and card, with the hash of every file."""
+    write_json(bundle / EVALUATION, report)
+    names = (WEIGHTS, CALIBRATION, GATE, EVALUATION)
+    hashes = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in names}
+    write_json(bundle / CARD, {**card_facts(report), "files": hashes})
+    return report
+
+
+def write_json(path: Path, held: Mapping[str, Any]) -> None:
+    """Write JSON that a person can read."""
+    path.write_text(json.dumps(held, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(held: Any) -> Any:
+    """Data classes, arrays and floats as JSON types, rounded to 6 digits; nan becomes None."""
+    if is_dataclass(held) and not isinstance(held, type):
+        return plain(asdict(held))
+    if isinstance(held, Mapping):
+        return {str(key): plain(value) for key, value in held.items()}
+    if isinstance(held, list | tuple):
+        return [plain(value) for value in held]
+    if isinstance(held, bool | np.bool_):
+        return bool(held)
+    if isinstance(held, float | np.floating):
+        return round(float(held), 6) if np.isfinite(held) else None
+    return int(held) if isinstance(held, np.integer) else held
+
+
+def data_hash(data: Path) -> str:
+    """SHA-256 over the published checksums of the two chest sets, sorted."""
+    lines = (data / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    chosen = sorted(line for line in lines if "cxr_nih/" in line or "cxr_paediatric/" in line)
+    return hashlib.sha256("\n".join(chosen).encode()).hexdigest()
+
+
+def plan_of(run: Path) -> dict[str, Any]:
+    """The plan of a training run, from its checkpoint."""
+    held: dict[str, Any] = torch.load(run / CHECKPOINT, weights_only=True)["plan"]
+    return held
+
+
+def commit_of(folder: Path) -> str:
+    """The commit of the code, "-dirty" if the tree differs from it; "unknown" outside a repository."""
+    command = ("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40")
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def machine() -> dict[str, str]:
+    """Kind of computer and the versions that matter; no host name."""
+    return {
+        "processor": platform.machine(), "system": platform.system(), "python": platform.python_version(),
+        "torch": torch.__version__, "numpy": np.__version__,
+    }  # fmt: skip
