@@ -11,8 +11,7 @@ A bundle is a folder of these files:
          "intended_use": {"en": "...", "zh": "..."},
          "limits": ["...", "..."],
          "modalities": ["CR", "DX"],
-         "finding": {"value": "128477000", "scheme": "SCT",
-                     "meaning": "Abnormal opacity of lung", "meaning_zh": "..."},
+         "finding": {"value": "112001", "scheme": "DCM", "meaning": "Opacity", "meaning_zh": "..."},
          "threshold": 0.41,
          "attribution": ["name, licence, credit", "..."],
          "explanation_passed": true,
@@ -21,8 +20,8 @@ A bundle is a folder of these files:
          "files": {"weights.onnx": "<sha256>", "calibration.json": "<sha256>",
                    "gate.npz": "<sha256>", "evaluation.json": "<sha256>"}}
 
-    ``claims`` holds every figure that the card prints, keyed by its place in ``evaluation.json`` (a JSON pointer,
-    RFC 6901). The SHA-256 of ``weights.onnx`` becomes the identity's ``weights_sha256``.
+    ``claims`` holds every figure that the card prints, keyed by its place in ``evaluation.json`` (a JSON
+    pointer, RFC 6901). The SHA-256 of ``weights.onnx`` becomes the identity's ``weights_sha256``.
 
 ``weights.onnx``
     The network, in one file without external data.
@@ -33,7 +32,8 @@ A bundle is a folder of these files:
         {"score": [-3.1, ...], "probability": [0.02, ...], "lower": [...], "upper": [...], "level": 0.95,
          "calibrated_on": "NIH validation, 400 patients", "abstain": {"lower": 0.35, "upper": 0.5}}
 
-    ``abstain`` must hold the card's threshold; ``lower`` equal to ``upper`` means that the reader never abstains.
+    ``abstain`` must hold the card's threshold; ``lower`` equal to ``upper`` means that the reader never
+    abstains.
 
 ``evaluation.json``
     What was measured. Three members are required, because the card must not say otherwise::
@@ -68,7 +68,11 @@ WEIGHTS = "weights.onnx"
 CALIBRATION = "calibration.json"
 EVALUATION = "evaluation.json"
 
+_FILES = f"{CARD}: files"
+
 EVIDENCE_GRADES = ("human_trial", "retrospective", "simulated", "synthetic")
+
+_GRADES = ", ".join(EVIDENCE_GRADES)
 
 Json = Mapping[str, Any]
 
@@ -101,7 +105,7 @@ class Bundle:
             with np.load(io.BytesIO(data), allow_pickle=False) as held:
                 return {key: held[key] for key in held.files}
         except (ValueError, OSError) as fault:
-            raise _refused("a file that holds no plain arrays", "an .npz file without objects", name) from fault
+            raise _refused("a file of no plain arrays", "an .npz file without objects", name) from fault
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -115,8 +119,8 @@ def open_bundle(folder: Path) -> Bundle:
     Raises
     ------
     BundleRefused
-        If a file is missing or is not the one that was packed, or if card, calibration and evaluation contradict one
-        another.
+        If a file is missing or is not the one that was packed, or if card, calibration and evaluation
+        contradict one another.
     """
     facts = _json(_bytes(folder, CARD), CARD)
     files = _file_hashes(facts)
@@ -132,10 +136,9 @@ def _file_hashes(facts: Json) -> dict[str, str]:
     files = facts.get("files")
     required = {WEIGHTS, CALIBRATION, EVALUATION}
     if not isinstance(files, dict) or not required <= files.keys():
-        raise _refused("no hash for every file", f"the SHA-256 of {', '.join(sorted(required))}", f"{CARD}: files")
-    for name in files:
-        if Path(name).name != name:
-            raise _refused("a file name with a folder in it", "plain names inside the bundle", f"{CARD}: files")
+        raise _refused("no hash for every file", f"the SHA-256 of {', '.join(sorted(required))}", _FILES)
+    if any(Path(name).name != name for name in files):
+        raise _refused("a file name with a folder in it", "plain names inside the bundle", _FILES)
     return {str(name): str(digest).lower() for name, digest in files.items()}
 
 
@@ -200,15 +203,20 @@ def _card_of(facts: Json, weights_sha256: str) -> Card:
 def card_gaps(card: Card) -> list[str]:
     """Say what a card lacks, in words; empty when it is complete in English and Chinese."""
     texts = {
-        "name": card.identity.name, "version": card.identity.version, "manufacturer": card.identity.manufacturer,
-        "title (en)": card.title, "title (zh)": card.title_zh, "intended use (en)": card.intended_use,
-        "intended use (zh)": card.intended_use_zh, "meaning of the finding (zh)": card.finding.meaning_zh,
-    }  # fmt: skip
+        "name": card.identity.name,
+        "version": card.identity.version,
+        "manufacturer": card.identity.manufacturer,
+        "title (en)": card.title,
+        "title (zh)": card.title_zh,
+        "intended use (en)": card.intended_use,
+        "intended use (zh)": card.intended_use_zh,
+        "meaning of the finding (zh)": card.finding.meaning_zh,
+    }
     gaps = [f"no {name}" for name, text in texts.items() if not text.strip()]
     gaps += [] if card.limits else ["no limits"]
     gaps += [] if card.modalities else ["no modalities"]
     gaps += [] if 0 < card.threshold < 1 else ["no threshold between 0 and 1"]
-    gaps += [] if card.evidence_grade in EVIDENCE_GRADES else ["evidence grade none of " + ", ".join(EVIDENCE_GRADES)]
+    gaps += [] if card.evidence_grade in EVIDENCE_GRADES else [f"evidence grade none of {_GRADES}"]
     return gaps
 
 
@@ -224,9 +232,9 @@ def _calibration(facts: Json) -> Calibration:
             level=float(facts["level"]),
         )
     except KeyError as fault:
-        raise _refused(f"a calibration without {fault}", "every member of the calibration", CALIBRATION) from fault
+        raise _refused(f"a calibration without {fault}", "every member of it", CALIBRATION) from fault
     except (TypeError, ValueError) as fault:
-        raise _refused(f"a calibration that is not usable ({fault})", "a monotone curve", CALIBRATION) from fault
+        raise _refused(f"a calibration of no use ({fault})", "a monotone curve", CALIBRATION) from fault
 
 
 def _agree(card: Card, calibration: Calibration, evaluation: Json, claims: Json) -> None:
@@ -239,7 +247,8 @@ def _agree(card: Card, calibration: Calibration, evaluation: Json, claims: Json)
     }
     for pointer, said in sworn.items():
         if not _same(said, _at(evaluation, pointer)):
-            raise _refused("a card that contradicts its evaluation", "the same value in both", f"{EVALUATION}: {pointer}")
+            where = f"{EVALUATION}: {pointer}"
+            raise _refused("a card that contradicts its evaluation", "the same value in both", where)
     # The band's ends are rounded as probabilities are; the threshold need not be.
     band, grain = calibration.band, 10**-DECIMALS
     if not band.lower - grain <= card.threshold <= band.upper + grain:

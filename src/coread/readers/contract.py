@@ -62,7 +62,7 @@ class ReaderOutput:
     doubt: Reason | None = None
     """Why the reader does not trust this score; the run then abstains on this image."""
     saliency: npt.NDArray[np.float32] | None = None
-    """Contribution of each place to the score, [row, column], finite, any range; positive speaks for the finding."""
+    """Contribution of each place to the score, [row, column], finite, any range; positive speaks for it."""
     seen: Box | None = None
     """Part of the stored frame that `saliency` is stretched over, pixels; the whole frame if left out.
     May reach over the frame's edge where the reader padded."""

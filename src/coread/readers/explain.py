@@ -14,7 +14,7 @@ from coread.readers.contract import ReaderOutput
 Grid = npt.NDArray[np.float32]
 
 DECIMALS = 3
-"""Digits of a heat map's cell that are kept: finer than any colour scale, coarser than the noise of threads."""
+"""Digits of a cell that are kept: finer than any colour scale, coarser than the noise of threads."""
 
 
 def heat_map(output: ReaderOutput, presence: Presence, card: Card, shape: tuple[int, int]) -> HeatMap | None:

@@ -20,8 +20,8 @@ def guarded(call: Callable[[], T]) -> T:
     CoReadError
         As the plug-in raised it; the errors of this tree hold no person.
     ReaderFailed
-        For everything else. Only the kind of the exception and the line of code are kept: the message of a foreign
-        exception may quote a header.
+        For everything else. Only the kind of the exception and the line of code are kept: the message of a
+        foreign exception may quote a header.
     """
     try:
         return call()

@@ -97,9 +97,8 @@ class Session:
             size in (None, found) for size, found in zip(_shape(node), values.shape, strict=True)
         )
         if not fits or values.dtype != _DTYPES.get(node.type):
-            raise ReaderFailed(
-                f"{values.dtype} of shape {values.shape}", f"{node.type} of shape {node.shape}", "", f"input {name}"
-            )
+            found, wanted = f"{values.dtype} of shape {values.shape}", f"{node.type} of shape {node.shape}"
+            raise ReaderFailed(found, wanted, "", f"input {name}")
 
 
 def _checked(path: Path, sha256: str) -> bytes:
@@ -128,9 +127,16 @@ def _loaded(weights: bytes, threads: int, name: str) -> Any:
         raise _refused("a file that is no network for this runtime", "an ONNX network", name) from fault
 
 
-_FAULTS = onnxruntime.capi.onnxruntime_pybind11_state
-_LOAD_FAULTS = (_FAULTS.InvalidProtobuf, _FAULTS.InvalidGraph, _FAULTS.NotImplemented, _FAULTS.InvalidArgument,
-                _FAULTS.Fail, _FAULTS.NoModel, _FAULTS.RuntimeException)  # fmt: skip
+_KINDS = (
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "NoModel",
+    "NotImplemented",
+    "RuntimeException",
+)
+_LOAD_FAULTS = tuple(getattr(onnxruntime.capi.onnxruntime_pybind11_state, kind) for kind in _KINDS)
 
 
 def _shape(node: Any) -> tuple[int | None, ...]:

@@ -101,7 +101,8 @@ class Registry:
         try:
             reader = guarded(partial(_made, points[0], self._machine))
         except CoReadError as fault:
-            return _unavailable(name, f"{fault.sentence} {fault.found}{f' ({fault.where})' if fault.where else ''}")
+            where = f" ({fault.where})" if fault.where else ""
+            return _unavailable(name, f"{fault.sentence} {fault.found}{where}")
         gaps = _contract_gaps(name, reader)
         return _unavailable(name, "; ".join(gaps)) if gaps else reader
 

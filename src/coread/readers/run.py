@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -58,11 +57,11 @@ def run(reader: Reader, case: Case, predecessor_uid: str = "") -> Reading:
     Returns
     -------
     Reading
-        ``findings``: one finding per image that passed the gate, indeterminate where the reader abstained on it.
+        ``findings``: one finding per image that passed the gate, indeterminate where the reader abstained.
         ``abstained``: some image passed, and the reader was sure of none.
         ``refused``: no image passed; the reason is that of the image that came furthest.
-        ``failed``: the reader raised or broke its contract on some image. Its other answers are dropped, because a
-        study half read would look like a study read.
+        ``failed``: the reader raised or broke its contract on some image. Its other answers are dropped,
+        because a study half read would look like a study read.
 
     Notes
     -----
@@ -80,7 +79,8 @@ def run(reader: Reader, case: Case, predecessor_uid: str = "") -> Reading:
     doubts = [answer.doubt for answer in answers if answer.doubt]
     if len(doubts) == len(answers):
         return _reading(reader.card, case, predecessor_uid, Outcome.ABSTAINED, doubts[0])
-    return _reading(reader.card, case, predecessor_uid, Outcome.FINDINGS, findings=_findings(reader.card, answers))
+    findings = tuple(_finding(reader.card, answer, number) for number, answer in enumerate(answers, 1))
+    return _reading(reader.card, case, predecessor_uid, Outcome.FINDINGS, findings=findings)
 
 
 def _look(reader: Reader, image: DicomObject) -> _Answer | Refusal:
@@ -116,12 +116,12 @@ def _check(output: object, image: DicomObject) -> None:
         If the output is none, or speaks of places or frames that the image does not have.
     """
     if not isinstance(output, ReaderOutput):
-        raise ReaderFailed(f"a {type(output).__name__}", "a ReaderOutput or Unfit", "", "what read() returned")
-    if not 1 <= output.frame <= image.number_of_frames:
-        raise ReaderFailed(f"frame {output.frame}", f"1 to {image.number_of_frames}", "", "ReaderOutput.frame")
-    rows, columns = _shape(image)
+        raise ReaderFailed(f"a {type(output).__name__}", "a ReaderOutput or Unfit", where="answer of read()")
+    frames, (rows, columns) = image.number_of_frames, _shape(image)
+    if not 1 <= output.frame <= frames:
+        raise ReaderFailed(f"frame {output.frame}", f"1 to {frames}", where="ReaderOutput.frame")
     if not all(_inside(box, rows, columns) for box in output.boxes):
-        raise ReaderFailed("a box outside the frame", f"boxes in {columns} x {rows} pixels", "", "ReaderOutput.boxes")
+        raise ReaderFailed("a box outside the frame", f"{columns} x {rows}", where="ReaderOutput.boxes")
 
 
 def _inside(box: Box, rows: int, columns: int) -> bool:
@@ -142,21 +142,17 @@ def _judged(reader: Reader, image: DicomObject, output: ReaderOutput) -> _Answer
     return _Answer(image, output, confidence, called, output.doubt or unsure)
 
 
-def _findings(card: Card, answers: Sequence[_Answer]) -> tuple[Finding, ...]:
-    return tuple(_finding(card, answer, number) for number, answer in enumerate(answers, 1))
-
-
 def _finding(card: Card, answer: _Answer, number: int) -> Finding:
     output, ref = answer.output, answer.image.header.ref
-    identity, code = card.identity, card.finding
-    names = (identity.name, identity.version, identity.weights_sha256, ref.sop_instance_uid, str(output.frame), code.value)
+    who, code = card.identity, card.finding
+    reader = (who.name, who.version, who.weights_sha256)
     return Finding(
         code=code,
         presence=answer.presence,
         confidence=answer.confidence,
         image=ref,
         site=output.site,
-        tracking_uid=derive_uid("finding", *names),
+        tracking_uid=derive_uid("finding", *reader, ref.sop_instance_uid, str(output.frame), code.value),
         tracking_id=f"{code.meaning} {number}",
         boxes=output.boxes,
         measurements=output.measurements,
@@ -173,7 +169,7 @@ def _failure(fault: CoReadError) -> Reason:
     )
 
 
-def _reading(  # noqa: PLR0913 - the six facts of a reading
+def _reading(
     card: Card,
     case: Case,
     predecessor_uid: str,

@@ -12,7 +12,7 @@ from coread.domain.finding import Confidence, Presence
 from coread.domain.reading import Reason
 
 DECIMALS = 4
-"""Digits of a probability that are kept: far finer than any interval, far coarser than the noise of threads."""
+"""Digits of a probability that are kept: finer than any interval, coarser than the noise of threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,13 @@ class Calibration:
 
     def confidence(self, score: float) -> Confidence:
         """Calibrate one finite score."""
-        lower, middle, upper = (self._at(score, curve) for curve in (self.lower, self.probability, self.upper))
-        return Confidence(middle, lower, upper, self.level, self.calibrated_on)
+        return Confidence(
+            probability=self._at(score, self.probability),
+            lower=self._at(score, self.lower),
+            upper=self._at(score, self.upper),
+            level=self.level,
+            calibrated_on=self.calibrated_on,
+        )
 
     def _at(self, score: float, curve: tuple[float, ...]) -> float:
         return round(float(np.interp(score, self.score, curve)), DECIMALS)
@@ -99,7 +104,7 @@ def band_reason(confidence: Confidence, band: Band) -> Reason:
     chance, low, high = (f"{100 * p:.0f} %" for p in (confidence.probability, band.lower, band.upper))
     return Reason(
         "not-sure",
-        f"The calibrated probability of {chance} lies between {low} and {high}, where this reader does not decide.",
+        f"The calibrated probability of {chance} lies between {low} and {high}: this reader does not decide.",
         f"校准概率为 {chance}，处于 {low} 至 {high} 之间，本模型在此区间不作判断。",
     )
 

@@ -34,7 +34,8 @@ class Condition:
     keyword: str
     operator: Operator
     wanted: tuple[str, ...]
-    """What is compared with; one number for ``at_least`` and ``at_most``, ``true`` or ``false`` for ``present``."""
+    """What is compared with; one number for ``at_least`` and ``at_most``, ``true`` or ``false`` for
+    ``present``."""
 
     def holds(self, instance: Instance) -> bool:
         """Tell whether the image meets the condition."""

@@ -7,29 +7,30 @@ from coread.domain.study import Header, Instance, Study
 CODED = frozenset(
     {
         "BitsAllocated", "BodyPartExamined", "Columns", "ImageType", "Laterality", "Manufacturer",
-        "ManufacturerModelName", "Modality", "NumberOfFrames", "PhotometricInterpretation", "Rows", "SOPClassUID",
-        "Source", "TransferSyntaxUID", "ViewPosition",
+        "ManufacturerModelName", "Modality", "NumberOfFrames", "PhotometricInterpretation", "Rows",
+        "SOPClassUID", "Source", "TransferSyntaxUID", "ViewPosition",
     }
 )  # fmt: skip
-"""Keywords that hold codes, numbers or devices. ``Source`` is CoRead's own: where the object came from, such as
-``dimse:CR_ROOM_2`` or ``stow``."""
+"""Keywords that hold codes, numbers or devices. ``Source`` is CoRead's own: where the object came from, such
+as ``dimse:CR_ROOM_2`` or ``stow``."""
 
 FREE_TEXT = frozenset({"InstitutionName", "SeriesDescription", "StationName", "StudyDescription"})
-"""Keywords that people type into. They may be matched like the coded ones; that they name nobody cannot be promised."""
+"""Keywords that people type into. They may be matched; that they name nobody cannot be promised."""
 
 MATCHABLE = CODED | FREE_TEXT
 
 NUMBERS = frozenset({"BitsAllocated", "Columns", "NumberOfFrames", "Rows"})
 """Keywords whose value is a number, and is shown in an explanation."""
 
-MODALITIES = frozenset(
-    "ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT "
-    "IVUS KER KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG "
-    "RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA "
-    "XA XAPROTOCOL XC".split()
-)
-"""Defined terms of Modality (0008,0060), PS3.3 C.7.3.1.1.1. Only these are repeated in an explanation: the element
-may hold anything."""
+_TERMS = """
+ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT
+IVUS KER KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF
+RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG
+US VA XA XAPROTOCOL XC
+"""
+MODALITIES = frozenset(_TERMS.split())
+"""Defined terms of Modality (0008,0060), PS3.3 C.7.3.1.1.1. Only these are repeated in an explanation: the
+element may hold anything."""
 
 # SOP classes that are made of images and show none of their own: PS3.4 table B.5-1.
 _DERIVED_PREFIXES = tuple(
@@ -66,8 +67,8 @@ def is_derived(header: Header) -> bool:
 
     Notes
     -----
-    A secondary capture counts as an image, because scanned film is one, unless CoRead made it. *Does not* know the
-    secondary captures of other makers' software.
+    A secondary capture counts as an image, because scanned film is one, unless CoRead made it. *Does not*
+    know the secondary captures of other makers' software.
     """
     uid = header.ref.sop_class_uid
     made_here = header.facts.get("Manufacturer", "") == _OWN_MANUFACTURER
@@ -75,8 +76,9 @@ def is_derived(header: Header) -> bool:
 
 
 def originals(study: Study) -> tuple[Instance, ...]:
-    """Give the images of a study that may trigger a reader, in the study's order: never what a reader has made."""
-    return tuple(i for i in study.instances if not i.source.startswith(_READER_SOURCE) and not is_derived(i.header))
+    """Give the images of a study that may trigger a reader, in the study's order: never what one has made."""
+    arrived = (i for i in study.instances if not i.source.startswith(_READER_SOURCE))
+    return tuple(i for i in arrived if not is_derived(i.header))
 
 
 def known_modality(value: str) -> str:

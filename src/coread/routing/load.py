@@ -1,4 +1,4 @@
-"""From the rules file to rules: everything is checked before the first study comes, and all faults are told at once.
+"""From the rules file to rules: all is checked before the first study comes, and all faults are told at once.
 
 The file is TOML::
 
@@ -17,13 +17,13 @@ The file is TOML::
     destinations = []
     priority = "low"
 
-Each member of ``when`` names an element by its DICOM keyword. A text means "is this", a list "is one of these", a table
-names the comparison: ``one_of``, ``none_of``, ``contains``, ``starts_with`` (a text or a list), ``at_least``,
-``at_most`` (a number), ``present`` (true or false). Several comparisons of one element must all hold. An element that
-identifies a person cannot be named.
+Each member of ``when`` names an element by its DICOM keyword. A text means "is this", a list "is one of
+these", a table names the comparison: ``one_of``, ``none_of``, ``contains``, ``starts_with`` (text or list),
+``at_least``, ``at_most`` (a number), ``present`` (true or false). Several comparisons of one element must all
+hold. An element that identifies a person cannot be named.
 
-Rules are asked from top to bottom. Every rule that matches adds its readers and destinations; a reader named by several
-of them runs once, at the most urgent of their priorities. The fallback counts only if none matched.
+Rules are asked from top to bottom. Every rule that matches adds its readers and destinations; a reader named
+by several of them runs once, at the most urgent of their priorities. The fallback counts only if none did.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def _fallback(whole: _Block, held: Table, names: _Names) -> Rule:
     _only(block, table, _FALLBACK_KEYS)
     readers = _named(block, table, "readers", names.readers)
     destinations = _named(block, table, "destinations", names.destinations)
-    return Rule(FALLBACK, (), readers, destinations, _priority(block, table), comment=_text(block, table, "comment"))
+    comment = _text(block, table, "comment")
+    return Rule(FALLBACK, (), readers, destinations, _priority(block, table), comment=comment)
 
 
 def _only(block: _Block, table: Table, known: frozenset[str]) -> None:
@@ -225,7 +226,8 @@ def _of_element(block: _Block, keyword: str, said: object) -> list[Condition]:
     comparisons = said if isinstance(said, dict) else {"one_of": said}
     if not comparisons:
         block.fault(keyword, f"{keyword} is compared with nothing")
-    return [found for word, wanted in comparisons.items() if (found := _condition(block, keyword, word, wanted))]
+    found = [_condition(block, keyword, word, wanted) for word, wanted in comparisons.items()]
+    return [condition for condition in found if condition]
 
 
 def _condition(block: _Block, keyword: str, word: str, wanted: object) -> Condition | None:
@@ -257,10 +259,11 @@ def _operands(keyword: str, operator: Operator, wanted: object) -> tuple[str, ..
 
 def _texts(said: object) -> tuple[str, ...] | None:
     """A list of texts (or whole numbers, as text), None if it is anything else."""
-    if not isinstance(said, list) or not all(isinstance(v, (str, int)) and not isinstance(v, bool) for v in said):
+    if not isinstance(said, list) or not all(type(value) in (str, int) for value in said):
         return None
     return tuple(str(value) for value in said)
 
 
 def _refused(found: str) -> RuleFault:
-    return RuleFault(found, "rules as described in docs/routing.md", "correct the lines named and start again", "rules file")
+    remedy = "correct the lines named and start again"
+    return RuleFault(found, "rules as described in docs/routing.md", remedy, "rules file")

@@ -25,7 +25,7 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: if some image meets every condition, the readers read and the destinations get the results."""
+    """One rule: if some image meets every condition, the readers read and the destinations get results."""
 
     name: str
     conditions: tuple[Condition, ...]

@@ -1,5 +1,5 @@
 """The reader of frontal chest radiographs that ships with CoRead."""
 
-from coread.readers.chest_radiograph.chest_reader import ChestReader, open_chest_reader, reader
+from coread.readers.chest_radiograph.reader import ChestRadiograph, reader, reader_of
 
-__all__ = ["ChestReader", "open_chest_reader", "reader"]
+__all__ = ["ChestRadiograph", "reader", "reader_of"]

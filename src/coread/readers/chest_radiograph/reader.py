@@ -34,6 +34,12 @@ BUNDLE = Path(__file__).parent / "bundle"
 
 METHOD = "class activation map"
 
+_SEVERAL_FRAMES = Reason(
+    "several-frames",
+    "The object holds several frames; this reader reads single images.",
+    "对象含有多帧；本阅片器只读单帧图像。",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ChestRadiograph:
@@ -59,6 +65,8 @@ class ChestRadiograph:
 
     def accepts(self, image: DicomObject) -> Reason | None:
         """Judge the header (`coread.readers.chest_radiograph.gate.refusal_by_header`)."""
+        if image.number_of_frames > 1:
+            return _SEVERAL_FRAMES
         return refusal_by_header(image.header.facts)
 
     def read(self, image: DicomObject) -> ReaderOutput | Unfit:
