@@ -1,0 +1,110 @@
+"""The two steps of one reader: read the study, then write and file what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coread.dicom import DicomObject, open_object
+from coread.domain.reading import Reading
+from coread.domain.study import Instance
+from coread.readers import Case, eligible, run
+from coread.results import ResultObject, write
+from coread.workflow.completing import Plan, closed_at, study_of
+from coread.workflow.rooms import Rooms
+
+_FHIR = "fhir"
+
+
+def read(rooms: Rooms, plan: Plan, name: str) -> str:
+    """Let a reader read the images of its kind; keep the reading and return its UID.
+
+    Raises
+    ------
+    ReaderUnavailable
+        If the reader is not installed or cannot be loaded.
+    StoreFault
+        If an image is gone or changed.
+    """
+    reading = _kept(rooms, plan, name) or _read_anew(rooms, plan, name)
+    rooms.record(
+        "reading.made",
+        plan["study_uid"],
+        f"reading:{reading.uid}",
+        actor=f"reader:{reading.reader}",
+        reading=reading.uid,
+        outcome=str(reading.outcome),
+        reason=reading.reason.code if reading.reason else "",
+    )
+    return reading.uid
+
+
+def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> list[str]:
+    """Write a reading's results and file them; return their identifiers.
+
+    The bytes are a function of the reading and of the time that the plan holds, so that
+    doing it twice files each object once.
+    """
+    reading = rooms.readings.get(reading_uid)
+    card = rooms.registry.reader(reading.reader.name).card
+    wanted = {ref.sop_instance_uid for ref in reading.inputs}
+    images = _opened(rooms, [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted])
+    written = write(reading, images, card, closed_at(plan))
+    for result in written:
+        _file(rooms, plan, reading, result)
+    ids = [result.id for result in written]
+    _plan_deliveries(rooms, plan, ids)
+    kinds = " ".join(sorted({result.kind for result in written}))
+    rooms.record(
+        "results.filed", plan["study_uid"], f"results:{reading_uid}", reading=reading_uid, kinds=kinds
+    )
+    return ids
+
+
+def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
+    """Find the reading that a step cut off before its end has kept.
+
+    Asked by name, not by UID: if the reader was replaced in between, the study still gets one reading.
+    """
+    readings = rooms.readings.of_study(plan["study_uid"])
+    own = (r for r in readings if r.reader.name == name and r.study_version == plan["version"])
+    return next(own, None)
+
+
+def _read_anew(rooms: Rooms, plan: Plan, name: str) -> Reading:
+    reader = rooms.registry.reader(name)
+    study = study_of(rooms, plan)
+    images = _opened(rooms, eligible(reader.card, study))
+    predecessor = next(r["predecessor_uid"] for r in plan["readers"] if r["name"] == name)
+    reading = run(reader, Case(study, plan["version"], images), predecessor)
+    rooms.readings.save(reading)
+    return reading
+
+
+def _opened(rooms: Rooms, instances: Sequence[Instance]) -> tuple[DicomObject, ...]:
+    return tuple(open_object(rooms.archive.read(i.ref.sop_instance_uid)) for i in instances)
+
+
+def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> None:
+    if result.kind == _FHIR:
+        kind, _, identifier = result.id.partition("/")
+        rooms.resources.put(kind, identifier, plan["study_uid"], result.data.decode(), closed_at(plan))
+    else:
+        rooms.intake.accept_bytes(result.data, f"reader:{reading.reader.name}")
+
+
+def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> None:
+    for name in plan["destinations"]:
+        for identifier in ids:
+            if is_for(identifier, rooms.destinations[name].kind):
+                rooms.deliveries.plan(plan["study_uid"], identifier, name, closed_at(plan))
+
+
+def is_for(identifier: str, destination_kind: str) -> bool:
+    """Tell whether an object goes to destinations of a kind: FHIR resources to FHIR servers only.
+
+    Examples
+    --------
+    >>> is_for("DiagnosticReport/1", "fhir"), is_for("2.25.1", "fhir"), is_for("2.25.1", "dimse")
+    (True, False, True)
+    """
+    return ("/" in identifier) == (destination_kind == _FHIR)

@@ -1,0 +1,79 @@
+"""What the journey needs of the house, gathered by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from coread.archive import Archive, Deliveries, Readings, Resources, Studies
+from coread.domain.event import Event
+from coread.intake import Intake
+from coread.ledger import Ledger
+from coread.readers import Registry
+from coread.results import ResultObject
+from coread.routing import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One peer that results are sent to."""
+
+    name: str
+    kind: str
+    """``dimse``, ``stow`` or ``fhir``."""
+    host: str = ""
+    port: int = 0
+    ae_title: str = ""
+    tls: bool = False
+    url: str = ""
+    timeout_s: float = 30
+
+
+Sender: TypeAlias = Callable[[Destination, ResultObject], None]
+"""Sends one object; returns only after the peer has said that it keeps it, else raises DeliveryFault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a destination is waited for."""
+
+    attempts: int = 10
+    first_retry_s: float = 2
+    longest_retry_s: float = 600
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds to wait after try number `attempt`, counted from 1; each wait doubles.
+
+        Examples
+        --------
+        >>> [Patience(first_retry_s=2, longest_retry_s=10).wait_s(n) for n in (1, 2, 3, 4)]
+        [2, 4, 8, 10]
+        """
+        return min(self.longest_retry_s, self.first_retry_s * 2 ** (attempt - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms that a case walks through."""
+
+    archive: Archive
+    studies: Studies
+    readings: Readings
+    resources: Resources
+    deliveries: Deliveries
+    intake: Intake
+    ledger: Ledger
+    registry: Registry
+    rules: Rules
+    now: Callable[[], datetime]
+    """Time zone aware, UTC."""
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    """One sender for each kind of destination."""
+    patience: Patience = Patience()
+
+    def record(self, kind: str, study_uid: str, key: str, actor: str = "system", **facts: str) -> None:
+        """Leave one event in the ledger; the same key twice is one event."""
+        self.ledger.append(Event(kind, study_uid, actor, self.now(), facts, key))

@@ -1,0 +1,76 @@
+"""The journey of one case, step by step; read it as a page.
+
+Each ``do.step`` is written down when it is done and not done again after a crash;
+one that was cut off in the middle is done twice, which every step bears, because all
+that it makes is named by what it is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from coread.workflow.completing import Plan, complete, finish, give_up
+from coread.workflow.delivering import deliver
+from coread.workflow.engine import Durable, StepGaveUp
+from coread.workflow.reading import read, write_results
+from coread.workflow.rooms import Rooms
+
+
+class Journey:
+    """The walks of one clinic."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def study(self, do: Durable, study_uid: str, version: int) -> None:
+        """Close the study and route it, let its readers read side by side, finish."""
+        plan: Plan = do.step("complete", partial(complete, self._rooms, study_uid, version))
+        do.side_by_side(
+            "reader",
+            [(reader_walk_id(study_uid, version, r["name"]), (plan, r["name"])) for r in plan["readers"]],
+        )
+        do.step("finish", partial(finish, self._rooms, plan))
+
+    def reader(self, do: Durable, plan: Plan, name: str) -> None:
+        """Let one reader read, file its results, and send them on their way."""
+        reading_uid: str = do.step("read", partial(read, self._rooms, plan, name))
+        objects: list[str] = do.step("write results", partial(write_results, self._rooms, plan, reading_uid))
+        for destination in plan["destinations"]:
+            do.later(
+                "delivery", delivery_id(reading_uid, destination, 1), 0, reading_uid, destination, objects, 1
+            )
+
+    def delivery(
+        self, do: Durable, reading_uid: str, destination: str, objects: list[str], attempt: int
+    ) -> None:
+        """Send a reading's results to one destination; what it did not take is sent again later."""
+        work = partial(deliver, self._rooms, reading_uid, destination, objects, attempt)
+        waiting: list[str] = do.step("deliver", work)
+        if waiting:
+            next_one = delivery_id(reading_uid, destination, attempt + 1)
+            wait_s = self._rooms.patience.wait_s(attempt)
+            do.later("delivery", next_one, wait_s, reading_uid, destination, waiting, attempt + 1)
+
+    def gave_up(self, walk_id: str, fault: StepGaveUp) -> None:
+        """Put on record that a walk ended before its time."""
+        give_up(self._rooms, walk_id, fault.step, fault.told)
+
+    def walks(self) -> dict[str, Callable[..., None]]:
+        """Every walk by its name."""
+        return {"study": self.study, "reader": self.reader, "delivery": self.delivery}
+
+
+def study_walk_id(study_uid: str, version: int) -> str:
+    """Identifier of a study's walk: the same study and version is the same walk."""
+    return f"study:{study_uid}:{version}"
+
+
+def reader_walk_id(study_uid: str, version: int, reader: str) -> str:
+    """Identifier of one reader's walk through one version of a study."""
+    return f"reader:{study_uid}:{version}:{reader}"
+
+
+def delivery_id(reading_uid: str, destination: str, attempt: int) -> str:
+    """Identifier of one try to deliver a reading's results."""
+    return f"delivery:{reading_uid}:{destination}:{attempt}"

@@ -1,0 +1,113 @@
+"""The worker's eyes: studies that are complete, and workers that are dead."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coread.archive import Workers
+from coread.errors import CoReadError
+from coread.workflow.engine import PASSING, Engine
+from coread.workflow.rooms import Rooms
+from coread.workflow.steps import study_walk_id
+
+_log = logging.getLogger(__name__)
+_SHORTEST_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a worker looks, and how much it takes on."""
+
+    quiet_period_s: float = 10
+    poll_interval_s: float = 0.2
+    concurrency: int = 4
+    """Studies on their way at one time."""
+    heartbeat_s: float = 2
+    stale_after_s: float = 15
+
+
+class StudyWatch:
+    """Starts the walk of each study that is complete, the most urgent first.
+
+    The table of studies is the queue: a worker takes a study only when it has room for it,
+    so studies wait where any worker can take them. Taking one twice is once, because the
+    walk's identifier is a function of the study and its version.
+    """
+
+    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._rhythm = rhythm
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Look at once: something has come or was called complete."""
+        self._woken.set()
+
+    def look(self) -> int:
+        """Start what is due and has room; return how many walks were started."""
+        busy = [walk for walk in self._engine.running() if walk.startswith("study:")]
+        room = self._rhythm.concurrency - len(busy)
+        if room <= 0:
+            return 0
+        due = self._rooms.studies.due(self._rooms.now(), self._rhythm.quiet_period_s)
+        waiting = [uid for uid in due if not any(walk.startswith(f"study:{uid}:") for walk in busy)]
+        for study_uid in waiting[:room]:
+            version = self._rooms.studies.state(study_uid).version + 1
+            self._engine.start("study", study_walk_id(study_uid, version), study_uid, version)
+        return len(waiting[:room])
+
+    def run(self, stopped: threading.Event) -> None:
+        """Look until stopped."""
+        while not stopped.is_set():
+            self._woken.clear()
+            _tolerant("look for complete studies", self.look)
+            self._woken.wait(self._rhythm.poll_interval_s)
+            stopped.wait(_SHORTEST_PAUSE_S)
+
+
+class WorkerWatch:
+    """Shows that this worker lives, and takes over what a dead one left undone."""
+
+    def __init__(
+        self, engine: Engine, workers: Workers, rooms: Rooms, rhythm: Rhythm, worker_id: str
+    ) -> None:
+        self._engine = engine
+        self._workers = workers
+        self._rooms = rooms
+        self._rhythm = rhythm
+        self._worker_id = worker_id
+
+    def look(self) -> int:
+        """Beat once, then take over from every dead worker; return how many walks were taken over.
+
+        Taking over comes before the claim: a worker that dies between the two leaves the dead one
+        for the next, and taking over twice is once.
+        """
+        self._workers.beat(self._worker_id, self._rooms.now())
+        dead = self._workers.stale(self._rooms.now(), self._rhythm.stale_after_s)
+        return sum(self._take_over(worker) for worker in dead if worker != self._worker_id)
+
+    def _take_over(self, dead: str) -> int:
+        taken = self._engine.recover(dead)
+        if self._workers.claim(dead, self._worker_id):
+            self._rooms.record(
+                "worker.replaced", dead, f"replaced:{dead}", by=self._worker_id, walks=str(taken)
+            )
+        return taken
+
+    def run(self, stopped: threading.Event) -> None:
+        """Beat and look until stopped."""
+        while not stopped.wait(self._rhythm.heartbeat_s):
+            _tolerant("show that this worker lives", self.look)
+
+
+def _tolerant(what: str, look: Callable[[], int]) -> None:
+    """Go on after a database that was away; the next look makes up for this one."""
+    try:
+        look()
+    except (*PASSING, CoReadError) as fault:
+        _log.warning("Could not %s: %s. Trying again.", what, type(fault).__name__)
