@@ -3,12 +3,21 @@
 from coread.dicom.frames import Window
 from coread.dicom.json_model import facts_json, keyword_of, tag_of
 from coread.dicom.objects import DicomObject, open_object
-from coread.dicom.part10 import FileMeta, data_set_offset, part10_prefix, read_meta
+from coread.dicom.part10 import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    FileMeta,
+    data_set_offset,
+    part10_prefix,
+    read_meta,
+)
 from coread.dicom.scanner import scan_header
 from coread.dicom.sop_classes import sop_class_name, storage_sop_class_uids, transfer_syntax_uids
 from coread.dicom.structure import check_structure
 
 __all__ = [
+    "IMPLEMENTATION_CLASS_UID",
+    "IMPLEMENTATION_VERSION_NAME",
     "DicomObject",
     "FileMeta",
     "Window",
