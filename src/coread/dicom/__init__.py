@@ -14,6 +14,7 @@ from coread.dicom.part10 import (
 from coread.dicom.scanner import scan_header
 from coread.dicom.sop_classes import sop_class_name, storage_sop_class_uids, transfer_syntax_uids
 from coread.dicom.structure import check_structure
+from coread.dicom.writing import write_object
 
 __all__ = [
     "IMPLEMENTATION_CLASS_UID",
@@ -33,4 +34,5 @@ __all__ = [
     "storage_sop_class_uids",
     "tag_of",
     "transfer_syntax_uids",
+    "write_object",
 ]
