@@ -1,0 +1,123 @@
+"""HTTP to another system, in the delivery's own terms: taken, not reached, refused."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from coread.errors import DestinationRefused, DestinationUnreachable
+
+_MAX_ANSWER_BYTES = 8 << 20
+_TOO_MANY_REQUESTS = 429
+_REQUEST_TIMEOUT = 408
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to get into the other system."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with each request, for instance an Authorization header; never logged."""
+    timeout_s: float = 60.0
+    """Of connecting, and of each read and write."""
+    tls: ssl.SSLContext | None = None
+    """Trusted authorities and own certificate; the machine's defaults where absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the other system said."""
+
+    status: int
+    body: bytes
+    where: str
+    """Scheme and host of the other system: no path, no query, no credentials."""
+
+
+class Outgoing:
+    """One connection's worth of requests; ignores the environment's proxies and credentials."""
+
+    def __init__(self, access: Access) -> None:
+        verify = access.tls if access.tls is not None else True
+        self._client = httpx.Client(
+            headers=dict(access.headers), timeout=access.timeout_s, verify=verify, trust_env=False
+        )
+
+    def __enter__(self) -> Outgoing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | Iterator[bytes]
+    ) -> Answer:
+        """Send one request.
+
+        Raises
+        ------
+        DestinationUnreachable
+            If there was no answer, or one that asks to try again: 408, 429, 5xx.
+        DestinationRefused
+            If the address is no URL, or the answer is a redirection or larger than 8 MiB.
+        """
+        with (
+            _as_delivery_faults(),
+            self._client.stream(method, url, headers=headers, content=content) as response,
+        ):
+            answer = Answer(response.status_code, _bounded(response), _where(response.url))
+        return _checked(answer)
+
+
+def refused(answer: Answer, found: str) -> DestinationRefused:
+    """Say that the other system answered `found`, which is a no."""
+    return DestinationRefused(
+        found=f"{found} (HTTP status {answer.status})",
+        expected="the object taken",
+        remedy="look into the destination's log; correct its settings or ours, then send again",
+        where=answer.where,
+    )
+
+
+def unreachable(found: str, where: str = "") -> DestinationUnreachable:
+    """Say that nothing was taken, for now."""
+    return DestinationUnreachable(
+        found=found, expected="an answer", remedy="nothing: it is tried again", where=where
+    )
+
+
+def _checked(answer: Answer) -> Answer:
+    if answer.status in (_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS) or answer.status >= 500:
+        raise unreachable(f"HTTP status {answer.status}", answer.where)
+    if 300 <= answer.status < 400:
+        raise refused(answer, "a redirection, which is not followed")
+    return answer
+
+
+@contextmanager
+def _as_delivery_faults() -> Iterator[None]:
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise DestinationRefused("an address that is no http or https URL", where="destination") from error
+    except httpx.TransportError as error:
+        raise unreachable(type(error).__name__) from error
+    except httpx.DecodingError as error:
+        raise DestinationRefused("an answer that cannot be decoded", where="destination") from error
+
+
+def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise DestinationRefused("an answer larger than 8 MiB", where=_where(response.url))
+    return bytes(body)
+
+
+def _where(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii').rpartition('@')[2]}"
