@@ -55,4 +55,5 @@ def _record(
     rooms: Rooms, study_uid: str, target: Destination, identifier: str, kind: str, **facts: str
 ) -> None:
     key = f"{kind}:{identifier}:{target.name}"
-    rooms.record(kind, study_uid, key, destination=target.name, object=identifier, **facts)
+    event = rooms.event(kind, study_uid, key, destination=target.name, object=identifier, **facts)
+    rooms.ledger.append(event)

@@ -123,6 +123,7 @@ class Engine:
         probe: Probe = lambda point: None,
     ) -> None:
         self.probe = probe
+        self.on_end: Callable[[], None] = lambda: None
         self._place = place
         self._gave_up = gave_up
         self._walks = walks
@@ -183,6 +184,7 @@ class Engine:
             finally:
                 with self._lock:
                     self._running.discard(identifier)
+                self.on_end()
 
         walked.__name__ = walked.__qualname__ = name
         return DBOS.workflow(name=name)(walked)

@@ -9,7 +9,7 @@ from coread.domain.reading import Reading
 from coread.domain.study import Instance
 from coread.readers import Case, eligible, run
 from coread.results import ResultObject, write
-from coread.workflow.completing import Plan, closed_at, study_of
+from coread.workflow.planning import Plan, planned_at, study_of
 from coread.workflow.rooms import Rooms
 
 _FHIR = "fhir"
@@ -26,15 +26,10 @@ def read(rooms: Rooms, plan: Plan, name: str) -> str:
         If an image is gone or changed.
     """
     reading = _kept(rooms, plan, name) or _read_anew(rooms, plan, name)
-    rooms.record(
-        "reading.made",
-        plan["study_uid"],
-        f"reading:{reading.uid}",
-        actor=f"reader:{reading.reader}",
-        reading=reading.uid,
-        outcome=str(reading.outcome),
-        reason=reading.reason.code if reading.reason else "",
-    )
+    facts = {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
+    facts["reason"] = reading.reason.code if reading.reason else ""
+    key, actor = f"reading.made:{reading.uid}", f"reader:{reading.reader}"
+    rooms.ledger.append(rooms.event("reading.made", plan["study_uid"], key, actor, **facts))
     return reading.uid
 
 
@@ -48,7 +43,7 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> list[str]:
     card = rooms.registry.reader(reading.reader.name).card
     wanted = {ref.sop_instance_uid for ref in reading.inputs}
     images = _opened(rooms, [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted])
-    written = write(reading, images, card, closed_at(plan))
+    written = write(reading, images, card, planned_at(plan))
     for result in written:
         _file(rooms, plan, reading, result)
     ids = [result.id for result in written]
@@ -87,7 +82,7 @@ def _opened(rooms: Rooms, instances: Sequence[Instance]) -> tuple[DicomObject, .
 def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> None:
     if result.kind == _FHIR:
         kind, _, identifier = result.id.partition("/")
-        rooms.resources.put(kind, identifier, plan["study_uid"], result.data.decode(), closed_at(plan))
+        rooms.resources.put(kind, identifier, plan["study_uid"], result.data.decode(), planned_at(plan))
     else:
         rooms.intake.accept_bytes(result.data, f"reader:{reading.reader.name}")
 
@@ -96,7 +91,7 @@ def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> None:
     for name in plan["destinations"]:
         for identifier in ids:
             if is_for(identifier, rooms.destinations[name].kind):
-                rooms.deliveries.plan(plan["study_uid"], identifier, name, closed_at(plan))
+                rooms.deliveries.plan(plan["study_uid"], identifier, name, planned_at(plan))
 
 
 def is_for(identifier: str, destination_kind: str) -> bool:

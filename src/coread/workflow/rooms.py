@@ -74,6 +74,6 @@ class Rooms:
     """One sender for each kind of destination."""
     patience: Patience = Patience()
 
-    def record(self, kind: str, study_uid: str, key: str, actor: str = "system", **facts: str) -> None:
-        """Leave one event in the ledger; the same key twice is one event."""
-        self.ledger.append(Event(kind, study_uid, actor, self.now(), facts, key))
+    def event(self, kind: str, study_uid: str, key: str, actor: str = "system", **facts: str) -> Event:
+        """Make one event of now; recording the same key twice records one."""
+        return Event(kind, study_uid, actor, self.now(), facts, key)

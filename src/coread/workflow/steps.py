@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from coread.workflow.completing import Plan, complete, finish, give_up
+from coread.workflow.planning import Plan, finish, give_up, plan_reading
 from coread.workflow.delivering import deliver
 from coread.workflow.engine import Durable, StepGaveUp
 from coread.workflow.reading import read, write_results
@@ -24,8 +24,8 @@ class Journey:
         self._rooms = rooms
 
     def study(self, do: Durable, study_uid: str, version: int) -> None:
-        """Close the study and route it, let its readers read side by side, finish."""
-        plan: Plan = do.step("complete", partial(complete, self._rooms, study_uid, version))
+        """Route a complete study, let its readers read side by side, finish."""
+        plan: Plan = do.step("plan", partial(plan_reading, self._rooms, study_uid, version))
         do.side_by_side(
             "reader",
             [(reader_walk_id(study_uid, version, r["name"]), (plan, r["name"])) for r in plan["readers"]],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from coread.workflow.steps import study_walk_id
 
 _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.02
+_UNHANDED_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ class StudyWatch:
     """Starts the walk of each study that is complete, the most urgent first.
 
     The table of studies is the queue: a worker takes a study only when it has room for it,
-    so studies wait where any worker can take them. Taking one twice is once, because the
-    walk's identifier is a function of the study and its version.
+    so studies wait where any worker can take them. Closing is atomic, and starting a walk twice
+    is once, because its identifier is a function of the study and its version.
     """
 
     def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
@@ -48,22 +50,40 @@ class StudyWatch:
         self._woken.set()
 
     def look(self) -> int:
-        """Start what is due and has room; return how many walks were started."""
-        busy = [walk for walk in self._engine.running() if walk.startswith("study:")]
-        room = self._rhythm.concurrency - len(busy)
-        if room <= 0:
-            return 0
-        due = self._rooms.studies.due(self._rooms.now(), self._rhythm.quiet_period_s)
-        waiting = [uid for uid in due if not any(walk.startswith(f"study:{uid}:") for walk in busy)]
-        for study_uid in waiting[:room]:
-            version = self._rooms.studies.state(study_uid).version + 1
-            self._engine.start("study", study_walk_id(study_uid, version), study_uid, version)
-        return len(waiting[:room])
+        """Close what is due and has room, and start its walk; return how many were started."""
+        busy = sum(walk.startswith("study:") for walk in self._engine.running())
+        room = self._rhythm.concurrency - busy
+        return sum(self._take(uid) for uid in self._due(room)) if room > 0 else 0
+
+    def take_unhanded(self) -> int:
+        """Start the walks of studies whose worker died between closing and starting; return how many."""
+        unhanded = self._rooms.studies.unhanded()
+        for study_uid, version in unhanded:
+            self._start(study_uid, version)
+        return len(unhanded)
+
+    def _due(self, room: int) -> list[str]:
+        return self._rooms.studies.due(self._rooms.now(), self._rhythm.quiet_period_s, limit=room)
+
+    def _take(self, study_uid: str) -> bool:
+        version = self._rooms.studies.close(study_uid, self._rooms.now(), self._rhythm.quiet_period_s)
+        if version is None:
+            return False
+        self._start(study_uid, version)
+        return True
+
+    def _start(self, study_uid: str, version: int) -> None:
+        self._engine.start("study", study_walk_id(study_uid, version), study_uid, version)
+        self._rooms.studies.handed(study_uid, version)
 
     def run(self, stopped: threading.Event) -> None:
         """Look until stopped."""
+        pause = 0.0
         while not stopped.is_set():
             self._woken.clear()
+            if time.monotonic() >= pause:
+                _tolerant("look for studies without a walk", self.take_unhanded)
+                pause = time.monotonic() + _UNHANDED_PAUSE_S
             _tolerant("look for complete studies", self.look)
             self._woken.wait(self._rhythm.poll_interval_s)
             stopped.wait(_SHORTEST_PAUSE_S)

@@ -57,6 +57,7 @@ class Worker:
         place = Place(url, self.worker_id, poll_interval_s=rhythm.poll_interval_s)
         self._engine = Engine(place, journey.walks(), journey.gave_up, probe)
         self._studies = StudyWatch(self._engine, rooms, rhythm)
+        self._engine.on_end = self._studies.wake
         self._workers = WorkerWatch(self._engine, workers, rooms, rhythm, self.worker_id)
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []

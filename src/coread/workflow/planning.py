@@ -1,4 +1,4 @@
-"""The first and the last step of a study: close and route it, and put its end on record."""
+"""The first and the last step of a study: plan its reading, and put its end on record."""
 
 from __future__ import annotations
 
@@ -26,34 +26,30 @@ class Plan(TypedDict):
     study_uid: str
     version: int
     at: str
-    """When the study was closed, ISO 8601: the one time that results bear."""
+    """When the plan was made, ISO 8601: the one time that results bear."""
     images: list[str]
     """SOP Instance UIDs that belong to this version."""
     readers: list[PlannedReader]
     destinations: list[str]
 
 
-def complete(rooms: Rooms, study_uid: str, version: int) -> Plan:
-    """Close a study and decide who reads it.
+def plan_reading(rooms: Rooms, study_uid: str, version: int) -> Plan:
+    """Decide who reads a study that was closed.
 
     Images that come from now on belong to the next version.
     """
-    at = rooms.now()
-    if rooms.studies.state(study_uid).version < version:
-        rooms.studies.close(study_uid, at)
     study = rooms.archive.study(study_uid)
     routing = route(study, rooms.rules)
-    key = f"{study_uid}:{version}"
-    images = [i.ref.sop_instance_uid for i in originals(study)]
-    rooms.record(
-        "study.complete", study_uid, f"complete:{key}", version=str(version), images=str(len(images))
+    rooms.ledger.append(
+        rooms.event(
+            "study.routed", study_uid, f"study.routed:{study_uid}:{version}", **_decisions(routing, version)
+        )
     )
-    rooms.record("study.routed", study_uid, f"routed:{key}", **_decisions(routing))
     return Plan(
         study_uid=study_uid,
         version=version,
-        at=at.isoformat(),
-        images=images,
+        at=rooms.now().isoformat(),
+        images=[i.ref.sop_instance_uid for i in originals(study)],
         readers=[_planned(rooms, study_uid, version, r.name, str(r.priority)) for r in routing.readers],
         destinations=list(routing.destinations),
     )
@@ -61,23 +57,24 @@ def complete(rooms: Rooms, study_uid: str, version: int) -> Plan:
 
 def finish(rooms: Rooms, plan: Plan) -> None:
     """Put on record that every reader has had its turn."""
-    key = f"finished:{plan['study_uid']}:{plan['version']}"
-    rooms.record("study.read", plan["study_uid"], key, version=str(plan["version"]))
+    uid, version = plan["study_uid"], str(plan["version"])
+    rooms.ledger.append(rooms.event("study.read", uid, f"study.read:{uid}:{version}", version=version))
 
 
 def give_up(rooms: Rooms, walk_id: str, step: str, told: Mapping[str, str]) -> None:
     """Put on record that a step failed for good and its walk ended there."""
     subject = walk_id.split(":")[1]
-    rooms.record("step.failed", subject, f"failed:{walk_id}:{step}", walk=walk_id, step=step, **told)
+    key = f"step.failed:{walk_id}:{step}"
+    rooms.ledger.append(rooms.event("step.failed", subject, key, walk=walk_id, step=step, **told))
 
 
-def closed_at(plan: Plan) -> datetime:
-    """When the study was closed."""
+def planned_at(plan: Plan) -> datetime:
+    """When the plan was made."""
     return datetime.fromisoformat(plan["at"])
 
 
 def study_of(rooms: Rooms, plan: Plan) -> Study:
-    """Give the study as it was when it was closed: later images left out."""
+    """Give the study as it was when it was planned: later images left out."""
     wanted = set(plan["images"])
     study = rooms.archive.study(plan["study_uid"])
     kept = tuple(i for i in study.instances if i.ref.sop_instance_uid in wanted)
@@ -92,7 +89,12 @@ def _planned(rooms: Rooms, study_uid: str, version: int, name: str, priority: st
     return PlannedReader(name=name, priority=priority, predecessor_uid=latest.uid if latest else "")
 
 
-def _decisions(routing: Routing) -> dict[str, str]:
+def _decisions(routing: Routing, version: int) -> dict[str, str]:
     readers = " ".join(f"{r.name}({r.priority})" for r in routing.readers)
     rules = " ".join(d.rule for d in routing.decisions if d.matched)
-    return {"readers": readers, "destinations": " ".join(routing.destinations), "rules": rules}
+    return {
+        "version": str(version),
+        "readers": readers,
+        "destinations": " ".join(routing.destinations),
+        "rules": rules,
+    }
