@@ -18,7 +18,7 @@ class Draft(Protocol):
     """A file that is being written, and that nobody sees yet; the archive's drafts are such."""
 
     def write(self, data: bytes | memoryview) -> object:
-        """Append `data`, which may not be kept beyond the call."""
+        """Append `data`, which may not be kept beyond the call; raises `LowDisk` when the disk fills up."""
 
     def discard(self) -> object:
         """Leave no trace."""
@@ -76,6 +76,8 @@ class Incoming:
             self._head += fragment[: HEAD_BYTES - len(self._head)]
         try:
             self._draft.write(fragment)
+        except CoReadError as error:
+            self._give_up(error)
         except OSError as error:
             self._give_up(_write_fault(error))
 
