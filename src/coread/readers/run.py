@@ -35,11 +35,14 @@ class _Answer:
 
 
 def eligible(card: Card, study: Study) -> tuple[Instance, ...]:
-    """Instances that a reader of this card may be given: originals of its modalities, in the study's order.
+    """Instances that a reader of this card is given: originals of its modalities, in the study's order.
 
     Worth asking before objects are opened: a reader of radiographs need not decode the CT of the same study.
+    Where there is none of its kind, the study's first original, so that there is an image which is refused.
     """
-    return tuple(i for i in originals(study) if i.header.facts.get("Modality", "") in card.modalities)
+    images = originals(study)
+    own = tuple(i for i in images if i.header.facts.get("Modality", "") in card.modalities)
+    return own or images[:1]
 
 
 def run(reader: Reader, case: Case, predecessor_uid: str = "") -> Reading:
