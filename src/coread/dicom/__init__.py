@@ -1,6 +1,7 @@
 """The grammar of DICOM: the only room that reads pydicom data sets."""
 
-from coread.dicom.frames import Window
+from coread.dicom.directory import is_directory, referenced_files
+from coread.dicom.frames import Plane, Window, order_along_normal
 from coread.dicom.json_model import facts_json, keyword_of, tag_of
 from coread.dicom.objects import DicomObject, open_object
 from coread.dicom.part10 import (
@@ -21,14 +22,18 @@ __all__ = [
     "IMPLEMENTATION_VERSION_NAME",
     "DicomObject",
     "FileMeta",
+    "Plane",
     "Window",
     "check_structure",
     "data_set_offset",
     "facts_json",
+    "is_directory",
     "keyword_of",
     "open_object",
+    "order_along_normal",
     "part10_prefix",
     "read_meta",
+    "referenced_files",
     "scan_header",
     "sop_class_name",
     "storage_sop_class_uids",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from coread.dicom import frames, json_model, sop_classes
@@ -30,6 +31,8 @@ class DicomObject:
     """
 
     def __init__(self, header: Header, dataset: Dataset) -> None:
+        self.unreadable = _emptied(dataset)
+        """Tags (``GGGGEEEE``) of elements whose value could not be read; they are empty in `dataset`."""
         self.header = header
         self.dataset = dataset
         """The pydicom data set; only this room, results and de-identification touch it."""
@@ -63,6 +66,10 @@ class DicomObject:
     def pixel_spacing_mm(self) -> tuple[float, float] | None:
         """Distance of pixel centres as (between rows, between columns) in mm, None where unknown."""
         return frames.pixel_spacing_mm(self.dataset)
+
+    def plane(self, frame: int = 1) -> frames.Plane | None:
+        """Return where a frame lies in the patient, None where the object does not say it."""
+        return frames.plane_of(self.dataset, frame)
 
     def stored(self, frame: int = 1) -> npt.NDArray[Any]:
         """Return the stored values of one frame, [row, column] or [row, column, 3] (RGB).
@@ -199,6 +206,29 @@ def open_object(source: Buffer | Path, *, max_depth: int = MAX_DEPTH) -> DicomOb
             where="data set",
         ) from error
     return DicomObject(header, dataset)
+
+
+def _emptied(dataset: Dataset) -> tuple[str, ...]:
+    """Empty the top-level elements whose value cannot be read, and return their tags.
+
+    One broken element, a weight that is no number, must not make the image unusable.
+    """
+    emptied = []
+    for tag in list(dataset.keys()):
+        try:
+            dataset[tag]
+        except LIBRARY_ERRORS:
+            del dataset[tag]
+            dataset.add_new(tag, _vr_of(int(tag)), None)
+            emptied.append(f"{int(tag):08X}")
+    return tuple(emptied)
+
+
+def _vr_of(tag: int) -> str:
+    try:
+        return dictionary_VR(tag).split(" ")[0]
+    except KeyError:
+        return "UN"
 
 
 def _image_file(values: npt.NDArray[np.uint8], max_px: int | None, kind: str, quality: int = 90) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from coread.dicom.sop_classes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from coread.dicom.sop_classes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from coread.domain.identity import derive_uid
 from coread.errors import MalformedObject, NotDicom, TruncatedObject
 
@@ -93,6 +93,19 @@ def data_set_offset(data: Buffer) -> int:
         As for `read_meta`.
     """
     return read_meta(data).data_set_offset
+
+
+def actual_encoding(data: Buffer, offset: int, declared: Encoding) -> Encoding:
+    """Return how the data set at `offset` is really encoded, as its first element shows.
+
+    Files whose meta information says one and whose data set is the other are met in the field; pydicom
+    reads them in the same way. Byte order is believed.
+    """
+    vr = bytes(data[offset + 4 : offset + 6])
+    if len(vr) < 2 or not declared.little:
+        return declared
+    explicit = all(0x41 <= letter <= 0x5A for letter in vr)
+    return Encoding(explicit=explicit, little=True, deflated=declared.deflated)
 
 
 def part10_prefix(

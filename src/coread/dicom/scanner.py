@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pydicom.datadict import keyword_dict
 
 from coread.dicom.charset import text_of
-from coread.dicom.part10 import LONG_VRS, SHORT_VRS, Buffer, FileMeta, read_meta
+from coread.dicom.part10 import LONG_VRS, SHORT_VRS, Buffer, FileMeta, actual_encoding, read_meta
 from coread.dicom.sop_classes import Encoding, encoding_of
 from coread.domain.identity import check_uid
 from coread.domain.study import Header, InstanceRef
@@ -156,6 +156,7 @@ def scan_header(data: Buffer, *, total_bytes: int | None = None) -> Header:
     whole = len(data) if total_bytes is None else max(total_bytes, len(data))
     if encoding.deflated:
         data, offset, whole = _inflated(data, offset), 0, 0
+    encoding = actual_encoding(data, offset, encoding)
     scan = _Scan(data, encoding, whole if total_bytes is not None else 0)
     values = scan.explicit(offset) if encoding.explicit else scan.implicit(offset)
     return _header(values, encoding, meta)

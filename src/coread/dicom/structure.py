@@ -9,7 +9,7 @@ from enum import Enum
 
 from pydicom._dicom_dict import DicomDictionary
 
-from coread.dicom.part10 import Buffer, read_meta
+from coread.dicom.part10 import Buffer, actual_encoding, read_meta
 from coread.dicom.scanner import ITEM, ITEM_END, MAX_DEPTH, SEQUENCE_END, UNDEFINED, element_head
 from coread.dicom.sop_classes import Encoding, encoding_of
 from coread.errors import MalformedObject, NestingTooDeep, ObjectTooLarge, TruncatedObject
@@ -62,7 +62,7 @@ def check_structure(data: Buffer, *, max_depth: int = MAX_DEPTH) -> None:
     offset = meta.data_set_offset
     if encoding.deflated:
         data, offset = _inflated(data, offset), 0
-    _Walk(data, encoding, max_depth).run(offset)
+    _Walk(data, actual_encoding(data, offset, encoding), max_depth).run(offset)
 
 
 def _inflated(data: Buffer, offset: int) -> bytes:

@@ -1,17 +1,21 @@
 """Frames of an image: decoded, shown, placed in space."""
 
-from coread.dicom.frames.display import Window, functional_group, grey_frame, rendered_frame
-from coread.dicom.frames.geometry import pixel_spacing_mm
+from coread.dicom.frames.display import Window, grey_frame, rendered_frame
+from coread.dicom.frames.geometry import Plane, order_along_normal, pixel_spacing_mm, plane_of
+from coread.dicom.frames.groups import functional_group
 from coread.dicom.frames.pixels import PixelFacts, encoded_frame, pixel_facts, stored_values
 
 __all__ = [
     "PixelFacts",
+    "Plane",
     "Window",
     "encoded_frame",
     "functional_group",
     "grey_frame",
+    "order_along_normal",
     "pixel_facts",
     "pixel_spacing_mm",
+    "plane_of",
     "rendered_frame",
     "stored_values",
 ]

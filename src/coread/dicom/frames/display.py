@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
+from coread.dicom import sop_classes
+from coread.dicom.frames.groups import functional_group
+from coread.dicom.frames.luts import palette_rgb, sequence_lut
 from coread.dicom.frames.pixels import Array, PixelFacts, stored_values
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BrokenPixelData
@@ -22,22 +23,6 @@ Window = tuple[float, float]
 
 # ITU-R BT.601, the weights that PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-_MAX_LUT_ENTRIES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Lut:
-    """A look-up table of PS3.3 C.11.1.1 or C.11.2.1.1."""
-
-    entries: npt.NDArray[np.uint16]
-    first_mapped: int
-    bits: int
-
-    def apply(self, values: Array) -> npt.NDArray[np.uint16]:
-        """Map `values`; those outside the table take its first or last entry."""
-        index = np.rint(np.nan_to_num(values)).astype(np.int64) - self.first_mapped
-        mapped: npt.NDArray[np.uint16] = self.entries[np.clip(index, 0, self.entries.size - 1)]
-        return mapped
 
 
 def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, window: Window | None) -> Grey:
@@ -58,11 +43,13 @@ def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, win
         As for `stored_values`.
     """
     stored = stored_values(dataset, syntax, facts, frame)
+    big = syntax == sop_classes.EXPLICIT_BIG
     if not facts.is_grey:
-        luminance: Grey = _rgb(dataset, facts, stored).astype(np.float32) @ _LUMINANCE / np.float32(255)
+        luminance: Grey = _rgb(dataset, facts, stored, big).astype(np.float32) @ _LUMINANCE / np.float32(255)
         return luminance
     padding = _padding(dataset, facts, stored)
-    shown = _voi(dataset, facts, frame, window)(_modality(dataset, stored, frame), padding)
+    units = _modality(dataset, stored, frame, big)
+    shown = _voi(dataset, facts, frame, window, big)(units, padding)
     if facts.photometric_interpretation == "MONOCHROME1":
         shown = 1 - shown
     if padding is not None:
@@ -86,28 +73,16 @@ def rendered_frame(
         rendered: Bytes8 = np.rint(grey * np.float32(255)).astype(np.uint8)
         return rendered
     stored = stored_values(dataset, syntax, facts, frame)
-    return _rgb(dataset, facts, stored)
-
-
-def functional_group(dataset: Dataset, frame: int, keyword: str) -> Dataset | None:
-    """Return the macro `keyword` that holds for `frame`: per frame first, then shared (PS3.3 C.7.6.16)."""
-    try:
-        per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-        shared = dataset.get("SharedFunctionalGroupsSequence") or []
-        groups = [*per_frame[frame - 1 : frame], *shared[:1]]
-        macros = [group[keyword].value[0] for group in groups if group.get(keyword)]
-    except LIBRARY_ERRORS as error:
-        raise _unreadable(keyword) from error
-    return macros[0] if macros else None
+    return _rgb(dataset, facts, stored, syntax == sop_classes.EXPLICIT_BIG)
 
 
 def _holder(dataset: Dataset, frame: int, keyword: str) -> Dataset:
     return functional_group(dataset, frame, keyword) or dataset
 
 
-def _modality(dataset: Dataset, stored: Array, frame: int) -> Array:
+def _modality(dataset: Dataset, stored: Array, frame: int, big_endian: bool) -> Array:
     """Apply Modality LUT or rescale (PS3.3 C.11.1) and return modality units."""
-    lut = _lut(dataset, "ModalityLUTSequence")
+    lut = sequence_lut(dataset, "ModalityLUTSequence", big_endian=big_endian)
     if lut is not None:
         return lut.apply(stored)
     holder = _holder(dataset, frame, "PixelValueTransformationSequence")
@@ -121,12 +96,12 @@ def _modality(dataset: Dataset, stored: Array, frame: int) -> Array:
 _Voi = Callable[[Array, Array | None], Array]
 
 
-def _voi(dataset: Dataset, facts: PixelFacts, frame: int, window: Window | None) -> _Voi:
+def _voi(dataset: Dataset, facts: PixelFacts, frame: int, window: Window | None, big_endian: bool) -> _Voi:
     """Choose the VOI transformation (PS3.3 C.11.2): what was asked for, LUT, window, or none."""
     if window is not None:
         return _windowed(*window, "LINEAR")
     holder = _holder(dataset, frame, "FrameVOILUTSequence")
-    lut = _lut(holder, "VOILUTSequence")
+    lut = sequence_lut(holder, "VOILUTSequence", big_endian=big_endian)
     if lut is not None:
         return lambda values, _: lut.apply(values) / np.float32((1 << lut.bits) - 1)
     center, width = _first_number(holder, "WindowCenter"), _first_number(holder, "WindowWidth")
@@ -178,42 +153,15 @@ def _as_stored(value: float, facts: PixelFacts) -> int:
     return number - (1 << facts.bits_allocated) if negative else number
 
 
-def _rgb(dataset: Dataset, facts: PixelFacts, stored: Array) -> Bytes8:
+def _rgb(dataset: Dataset, facts: PixelFacts, stored: Array, big_endian: bool) -> Bytes8:
     """Return red, green, blue as uint8 [row, column, 3]."""
-    bits = facts.bits_stored
     if facts.photometric_interpretation == "PALETTE COLOR":
-        try:
-            stored = apply_color_lut(stored, dataset)
-            bits = stored.dtype.itemsize * 8
-        except LIBRARY_ERRORS as error:
-            raise _unreadable("RedPaletteColorLookupTableData") from error
+        return palette_rgb(dataset, stored, big_endian=big_endian)
+    bits = facts.bits_stored
     if bits == 8:
         return stored.astype(np.uint8, copy=False)
     scaled = stored.astype(np.float64) * (255 / ((1 << bits) - 1))
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
-
-
-def _lut(holder: Dataset, keyword: str) -> Lut | None:
-    try:
-        sequence = holder.get(keyword)
-        if not sequence:
-            return None
-        count, first_mapped, bits = (int(n) for n in sequence[0].LUTDescriptor)
-        return Lut(_entries(sequence[0]["LUTData"].value, count or _MAX_LUT_ENTRIES), first_mapped, bits)
-    except LIBRARY_ERRORS as error:
-        raise _unreadable(keyword) from error
-
-
-def _entries(data: object, count: int) -> npt.NDArray[np.uint16]:
-    """Read LUT Data, which is written as words or, against the standard, as single bytes."""
-    if isinstance(data, bytes):
-        kind = np.uint8 if len(data) in (count, count + count % 2) else np.dtype("<u2")
-        entries = np.frombuffer(data, kind).astype(np.uint16)
-    else:
-        entries = np.atleast_1d(np.asarray(data)).astype(np.uint16)
-    if not entries.size:
-        raise ValueError("an empty table")
-    return entries[:count]
 
 
 def _first_number(holder: Dataset, keyword: str) -> float | None:

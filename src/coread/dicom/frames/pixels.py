@@ -13,6 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from coread.dicom import sop_classes
 from coread.dicom.frames import codestream
+from coread.dicom.frames.twelve_bit import gdcm_frame
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 
@@ -174,15 +175,29 @@ def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, fram
             remedy="have the sender use a still image transfer syntax",
             where="TransferSyntaxUID (0002,0010)",
         )
-    claimed = codestream.frame_size(encoded_frame(dataset, facts, frame), transfer_syntax_uid)
+    encoded = encoded_frame(dataset, facts, frame)
+    claimed = codestream.frame_size(encoded, transfer_syntax_uid)
     if claimed is not None and claimed != (facts.rows, facts.columns):
         raise _broken("a compressed frame of another size than Rows and Columns")
+    if transfer_syntax_uid == sop_classes.JPEG_EXTENDED and facts.bits_stored > 8:
+        return _twelve_bits(encoded, facts)
     for plugin in plugins[:-1]:
         try:
             return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugin)
         except BrokenPixelData:
             continue
     return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugins[-1])
+
+
+def _twelve_bits(encoded: bytes, facts: PixelFacts) -> Array:
+    """Decode a grey JPEG of 12 bits, which pydicom leaves to a library that may not be used here."""
+    if facts.samples_per_pixel != 1 or facts.bits_allocated != 16:
+        raise _broken("a 12-bit JPEG that is not grey in 16 bits")
+    try:
+        values = np.frombuffer(gdcm_frame(encoded, facts.rows, facts.columns), "<u2")
+        return values.reshape(facts.rows, facts.columns)
+    except LIBRARY_ERRORS as error:
+        raise _broken("a frame that cannot be decoded") from error
 
 
 def _by_pydicom(
