@@ -12,7 +12,6 @@ FHIR_SYSTEMS = {
     "LN": "http://loinc.org",
     "RADLEX": "http://www.radlex.org",
     "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
-    "99COREAD": "urn:coread:codes",
 }
 
 
@@ -72,10 +71,21 @@ IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure", "影像检查"
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations", "定性评价")
 SUMMARY_OF_ANALYSES = Code("111065", "DCM", "Summary of Analyses", "分析小结")
 SUCCEEDED = Code("111222", "DCM", "Succeeded", "成功")
+PARTIALLY_SUCCEEDED = Code("111223", "DCM", "Partially Succeeded", "部分成功")
 FAILED = Code("111224", "DCM", "Failed", "失败")
 NOT_ATTEMPTED = Code("111225", "DCM", "Not Attempted", "未进行")
 COMMENT = Code("121106", "DCM", "Comment", "备注")
 SUMMARY = Code("121111", "DCM", "Summary", "小结")
+IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report", "影像测量报告")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements", "影像测量")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library", "图像库")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group", "图像库分组")
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported", "报告的检查")
+MODALITY = Code("121139", "DCM", "Modality", "检查方式")
+PIXEL_DATA_ROWS = Code("110910", "DCM", "Pixel Data Rows", "像素行数")
+PIXEL_DATA_COLUMNS = Code("110911", "DCM", "Pixel Data Columns", "像素列数")
+HORIZONTAL_PIXEL_SPACING = Code("111026", "DCM", "Horizontal Pixel Spacing", "水平像素间距")
+VERTICAL_PIXEL_SPACING = Code("111066", "DCM", "Vertical Pixel Spacing", "垂直像素间距")
 DEVICE = Code("121007", "DCM", "Device", "设备")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment", "处理设备")
 
