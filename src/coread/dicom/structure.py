@@ -37,8 +37,8 @@ class _Container:
     explicit: bool
     end: int
     """Where it ends; of an undefined length, where its nearest container of known length ends."""
-    delimiter: int
-    """The tag that ends it, 0 where its length is known."""
+    delimiter: int | None
+    """The tag that ends it, None where its length is known."""
 
 
 def check_structure(data: Buffer, *, max_depth: int = MAX_DEPTH) -> None:
@@ -86,13 +86,13 @@ class _Walk:
         self.byte_order = encoding.byte_order
         self.unpack_tag = struct.Struct(encoding.byte_order + "HH").unpack_from
         self.max_depth = max_depth
-        self.stack = [_Container(_Kind.DATA_SET, encoding.explicit, len(data), 0)]
+        self.stack = [_Container(_Kind.DATA_SET, encoding.explicit, len(data), None)]
 
     def run(self, offset: int) -> None:
         """Walk from `offset` to the end."""
         stack = self.stack
         for _ in range(MAX_PARTS):
-            while len(stack) > 1 and not stack[-1].delimiter and offset >= stack[-1].end:
+            while len(stack) > 1 and stack[-1].delimiter is None and offset >= stack[-1].end:
                 stack.pop()
             if len(stack) == 1 and offset + 8 > stack[0].end:
                 return
@@ -133,12 +133,12 @@ class _Walk:
         end = _within(start + length, here)
         if not is_sequence or not length:
             return end
-        self._open(_Kind.SEQUENCE, here.explicit and vr != b"UN", end, 0)
+        self._open(_Kind.SEQUENCE, here.explicit and vr != b"UN", end, None)
         return start
 
     def _item(self, here: _Container, tag: int, offset: int) -> int:
         if tag != ITEM:
-            if here.delimiter:
+            if here.delimiter is not None:
                 raise _malformed(f"a tag that is no item within {here.kind.value}")
             return here.end  # a sequence of known length with something else in it can be stepped over
         _, length, start = element_head(self.data, offset, False, self.byte_order)
@@ -148,10 +148,10 @@ class _Walk:
         end = _within(start + length, here)
         if here.kind is _Kind.FRAGMENTS:
             return end
-        self._open(_Kind.DATA_SET, here.explicit, end, 0)
+        self._open(_Kind.DATA_SET, here.explicit, end, None)
         return start
 
-    def _open(self, kind: _Kind, explicit: bool, end: int, delimiter: int) -> None:
+    def _open(self, kind: _Kind, explicit: bool, end: int, delimiter: int | None) -> None:
         self.stack.append(_Container(kind, explicit, end, delimiter))
 
 

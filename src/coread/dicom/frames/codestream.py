@@ -26,6 +26,12 @@ _SIZ = b"\xff\x4f\xff\x51"
 Size = tuple[int, int]
 
 
+def jpeg_precision(frame: bytes) -> int:
+    """Return the bits per sample that a JPEG codestream claims, 0 where it has no frame header."""
+    start = _jpeg_frame_header(frame)
+    return frame[start + 4] if start else 0
+
+
 def frame_size(frame: bytes, transfer_syntax_uid: str) -> Size | None:
     """Return (rows, columns) by the codestream, (0, 0) where it has no header, None for RLE.
 
@@ -48,16 +54,24 @@ def _jpeg_2000_size(frame: bytes) -> Size:
 
 
 def _jpeg_size(frame: bytes) -> Size:
+    start = _jpeg_frame_header(frame)
+    if not start:
+        return (0, 0)
+    rows, columns = struct.unpack_from(">HH", frame, start + 5)
+    return (rows, columns)
+
+
+def _jpeg_frame_header(frame: bytes) -> int:
+    """Return where the SOF marker stands, 0 where there is none."""
     offset = 2
     while offset + 9 <= len(frame) and frame[offset] == 0xFF:
         marker = frame[offset + 1]
         if marker in _FRAME_HEADERS:
-            rows, columns = struct.unpack_from(">HH", frame, offset + 5)
-            return (rows, columns)
+            return offset
         if marker == 0xFF:
             offset += 1
         elif marker in _WITHOUT_LENGTH:
             offset += 2
         else:
             offset += 2 + int(struct.unpack_from(">H", frame, offset + 2)[0])
-    return (0, 0)
+    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import convert_color_space
 
 from coread.dicom import sop_classes
-from coread.dicom.frames import codestream
-from coread.dicom.frames.twelve_bit import gdcm_frame
+from coread.dicom.frames import codestream, isolated
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 
@@ -27,21 +27,19 @@ _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _FLOATS = {"FloatPixelData": (32, "f4"), "DoubleFloatPixelData": (64, "f8")}
 
-# The sturdiest decoder first. pydicom tries all that are installed where none is named.
+# One decoder for each, the sturdiest in fuzzing; GDCM, which can end its process, works in one of its own.
 _PLUGINS = {
-    sop_classes.JPEG_BASELINE: ("pillow", "gdcm"),
-    sop_classes.JPEG_EXTENDED: ("pillow", "gdcm"),
-    sop_classes.JPEG_LOSSLESS: ("gdcm",),
-    sop_classes.JPEG_LOSSLESS_SV1: ("gdcm",),
-    sop_classes.JPEG_LS: ("pyjpegls", "gdcm"),
-    sop_classes.JPEG_LS_NEAR: ("pyjpegls", "gdcm"),
-    sop_classes.JPEG_2000_LOSSLESS: ("pylibjpeg", "pillow"),
-    sop_classes.JPEG_2000: ("pylibjpeg", "pillow"),
-    sop_classes.HTJ2K_LOSSLESS: ("pylibjpeg",),
-    sop_classes.HTJ2K_LOSSLESS_RPCL: ("pylibjpeg",),
-    sop_classes.HTJ2K: ("pylibjpeg",),
-    sop_classes.RLE_LOSSLESS: ("pydicom",),
+    sop_classes.JPEG_BASELINE: "pillow",
+    sop_classes.JPEG_LS: "pyjpegls",
+    sop_classes.JPEG_LS_NEAR: "pyjpegls",
+    sop_classes.JPEG_2000_LOSSLESS: "pylibjpeg",
+    sop_classes.JPEG_2000: "pylibjpeg",
+    sop_classes.HTJ2K_LOSSLESS: "pylibjpeg",
+    sop_classes.HTJ2K_LOSSLESS_RPCL: "pylibjpeg",
+    sop_classes.HTJ2K: "pylibjpeg",
+    sop_classes.RLE_LOSSLESS: "pydicom",
 }
+_BY_GDCM = frozenset({sop_classes.JPEG_EXTENDED, sop_classes.JPEG_LOSSLESS, sop_classes.JPEG_LOSSLESS_SV1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +165,8 @@ def encoded_frame(dataset: Dataset, facts: PixelFacts, frame: int) -> bytes:
 
 
 def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int) -> Array:
-    plugins = _PLUGINS.get(transfer_syntax_uid)
-    if plugins is None:
+    plugin = _PLUGINS.get(transfer_syntax_uid)
+    if plugin is None and transfer_syntax_uid not in _BY_GDCM:
         raise UnsupportedPixels(
             found=f"pixel data in transfer syntax {transfer_syntax_uid}",
             expected="one of those that are decoded here",
@@ -179,25 +177,28 @@ def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, fram
     claimed = codestream.frame_size(encoded, transfer_syntax_uid)
     if claimed is not None and claimed != (facts.rows, facts.columns):
         raise _broken("a compressed frame of another size than Rows and Columns")
-    if transfer_syntax_uid == sop_classes.JPEG_EXTENDED and facts.bits_stored > 8:
-        return _twelve_bits(encoded, facts)
-    for plugin in plugins[:-1]:
-        try:
-            return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugin)
-        except BrokenPixelData:
-            continue
-    return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugins[-1])
+    if plugin is None:
+        return _by_gdcm(encoded, transfer_syntax_uid, facts)
+    return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugin)
 
 
-def _twelve_bits(encoded: bytes, facts: PixelFacts) -> Array:
-    """Decode a grey JPEG of 12 bits, which pydicom leaves to a library that may not be used here."""
-    if facts.samples_per_pixel != 1 or facts.bits_allocated != 16:
-        raise _broken("a 12-bit JPEG that is not grey in 16 bits")
-    try:
-        values = np.frombuffer(gdcm_frame(encoded, facts.rows, facts.columns), "<u2")
-        return values.reshape(facts.rows, facts.columns)
-    except LIBRARY_ERRORS as error:
-        raise _broken("a frame that cannot be decoded") from error
+def _by_gdcm(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Array:
+    """Decode JPEG lossless and JPEG of 12 bits in the process that is kept for it."""
+    precision = codestream.jpeg_precision(encoded)
+    if not 2 <= precision <= 16:
+        raise _broken(f"a JPEG of {precision} bits")
+    width = 8 if precision <= 8 else 16
+    task = isolated.Task(
+        transfer_syntax_uid, facts.rows, facts.columns, facts.samples_per_pixel, width, precision
+    )
+    values = np.frombuffer(isolated.decode(task, encoded), f"<u{width // 8}")
+    if facts.samples_per_pixel == 1:
+        held = replace(facts, bits_allocated=width, bits_stored=min(facts.bits_stored, width))
+        held = replace(held, high_bit=held.bits_stored - 1)
+        return _within_stored_bits(values.reshape(facts.rows, facts.columns), held)
+    colours = values.reshape(facts.rows, facts.columns, 3)
+    is_ybr = facts.photometric_interpretation.startswith("YBR_FULL")
+    return convert_color_space(colours.copy(), "YBR_FULL", "RGB") if is_ybr else colours
 
 
 def _by_pydicom(
