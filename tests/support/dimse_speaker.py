@@ -308,7 +308,7 @@ class FolderInbox:
 @contextlib.contextmanager
 def listening(inbox: FolderInbox, limits: Limits = BRISK, **address: object) -> Iterator[Receiver]:
     """Run a receiver on a free port."""
-    receiver = Receiver(Address(port=0, **address), inbox, limits)  # type: ignore[arg-type]
+    receiver = Receiver(Address(**{"port": 0, **address}), inbox, limits)  # type: ignore[arg-type]
     receiver.start()
     try:
         yield receiver

@@ -91,13 +91,14 @@ class Receiver:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, Connection | None] = {}
         self._listener: socket.socket | None = None
-        self._greeter: threading.Thread | None = None
+        self._greeter = threading.Thread()
+        self._port = address.port
         self._is_stopping = False
 
     @property
     def port(self) -> int:
-        """The TCP port on which we listen."""
-        return int(self._listener.getsockname()[1]) if self._listener else self._address.port
+        """The TCP port on which we listen, or did before we were stopped."""
+        return self._port
 
     @property
     def associations(self) -> int:
@@ -116,7 +117,10 @@ class Receiver:
         self._listener = socket.create_server(
             (self._address.host, self._address.port), backlog=_BACKLOG, family=_family(self._address.host)
         )
-        self._greeter = threading.Thread(target=self._greet, name="dimse-listener", daemon=True)
+        self._port = int(self._listener.getsockname()[1])
+        self._greeter = threading.Thread(
+            target=self._greet, args=(self._listener,), name="dimse-listener", daemon=True
+        )
         self._greeter.start()
 
     def stop(self, wait_s: float = 10.0) -> None:
@@ -128,10 +132,7 @@ class Receiver:
             Longest wait for the associations to end, in seconds.
         """
         self._is_stopping = True
-        if self._listener is not None and self._greeter is not None:
-            socket.socket.shutdown(self._listener, socket.SHUT_RDWR)
-            self._greeter.join()
-            self._listener.close()
+        self._stop_listening()
         with self._lock:
             threads = dict(self._open)
         for connection in threads.values():
@@ -141,11 +142,17 @@ class Receiver:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _greet(self) -> None:
-        assert self._listener is not None  # noqa: S101  see `start`
+    def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for callers
+            self._greeter.join()
+            listener.close()
+
+    def _greet(self, listener: socket.socket) -> None:
         while not self._is_stopping:
             try:
-                sock, _ = self._listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 # Stopped, or out of file descriptors; these come back when an association ends.
                 time.sleep(0 if self._is_stopping else _PAUSE_AFTER_FAULT_S)
@@ -170,6 +177,8 @@ class Receiver:
                 connection = Connection(ready, self._limits.max_pdu_bytes)
                 with self._lock:
                     self._open[me] = connection
+                    if self._is_stopping:  # since before `stop` could see this connection
+                        connection.stop_receiving()
                 self._association(connection).serve(TOO_MANY if is_full else None)
         except ssl.SSLError as error:
             logger.warning("no TLS with a caller: %s", error.reason)
