@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from coread.dicom import DicomObject, open_object
 from coread.domain.reading import Reading
-from coread.domain.study import Instance
+from coread.domain.study import Instance, Study
 from coread.readers import Case, eligible, run
 from coread.results import ResultObject, write
 from coread.workflow.planning import Plan, planned_at, study_of
@@ -68,15 +68,21 @@ def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
 def _read_anew(rooms: Rooms, plan: Plan, name: str) -> Reading:
     reader = rooms.registry.reader(name)
     study = study_of(rooms, plan)
-    images = _opened(rooms, eligible(reader.card, study))
+    images = _opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
     predecessor = next(r["predecessor_uid"] for r in plan["readers"] if r["name"] == name)
     reading = run(reader, Case(study, plan["version"], images), predecessor)
     rooms.readings.save(reading)
     return reading
 
 
+def _one_of_each_series(study: Study) -> tuple[Instance, ...]:
+    """Choose what to show a reader that reads nothing of this kind, so that its gate says why."""
+    first = {i.ref.series_instance_uid: i for i in reversed(study.instances)}
+    return tuple(first[uid] for uid in study.series_instance_uids)
+
+
 def _opened(rooms: Rooms, instances: Sequence[Instance]) -> tuple[DicomObject, ...]:
-    return tuple(open_object(rooms.archive.read(i.ref.sop_instance_uid)) for i in instances)
+    return tuple(open_object(rooms.archive.read_object(i)) for i in instances)
 
 
 def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> None:

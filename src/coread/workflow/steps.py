@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from coread.workflow.planning import Plan, finish, give_up, plan_reading
 from coread.workflow.delivering import deliver
 from coread.workflow.engine import Durable, StepGaveUp
+from coread.workflow.planning import Plan, finish, give_up, plan_reading
 from coread.workflow.reading import read, write_results
 from coread.workflow.rooms import Rooms
 

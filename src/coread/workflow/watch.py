@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from coread.archive import Workers
 from coread.errors import CoReadError
@@ -111,12 +112,19 @@ class WorkerWatch:
         dead = self._workers.stale(self._rooms.now(), self._rhythm.stale_after_s)
         return sum(self._take_over(worker) for worker in dead if worker != self._worker_id)
 
+    def leave(self) -> None:
+        """Say that this worker stops, so that its walks are taken over at once."""
+        long_ago = timedelta(seconds=self._rhythm.stale_after_s + 1)
+        self._workers.beat(self._worker_id, self._rooms.now() - long_ago)
+
     def _take_over(self, dead: str) -> int:
         taken = self._engine.recover(dead)
-        if self._workers.claim(dead, self._worker_id):
-            self._rooms.record(
-                "worker.replaced", dead, f"replaced:{dead}", by=self._worker_id, walks=str(taken)
+        if self._workers.claim(dead, self._worker_id, self._rooms.now(), self._rhythm.stale_after_s):
+            facts = {"by": self._worker_id, "walks": str(taken)}
+            self._rooms.ledger.append(
+                self._rooms.event("worker.replaced", dead, f"worker.replaced:{dead}", **facts)
             )
+            self._workers.retire(dead)
         return taken
 
     def run(self, stopped: threading.Event) -> None:

@@ -96,6 +96,8 @@ class Worker:
         for thread in self._threads:
             thread.join()
         self._engine.stop(wait_s)
+        if self._threads and not self._lock:
+            self._workers.leave()
         if self._lock:
             self._lock.close()
 

@@ -1,0 +1,222 @@
+"""The clinic's composition root: from settings to rooms.
+
+Three roles share one set of settings. A ``gateway`` takes images in and answers questions; a
+``worker`` takes complete studies through their journey; ``all`` is both in one process. A gateway
+loads neither the inference engine nor the writers of results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import EntryPoint
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+
+from coread.archive import (
+    Archive,
+    Database,
+    Deliveries,
+    DiskStore,
+    Quarantine,
+    Readings,
+    Resources,
+    Studies,
+    Workers,
+)
+from coread.errors import ReaderUnavailable
+from coread.intake import Intake, Limits
+from coread.ledger import Ledger
+from coread.readers import Machine, Registry
+from coread.routing import Rules, default_rules, load_rules
+from coread.settings import Settings
+
+if TYPE_CHECKING:
+    from coread.workflow import Destination, Probe, Rhythm, Sender, Worker
+
+Role: TypeAlias = Literal["all", "gateway", "worker"]
+
+_MB = 1 << 20
+
+
+class Clinic:
+    """The rooms of one clinic, built from its settings.
+
+    Parameters
+    ----------
+    settings
+        As :func:`coread.settings.load` read them.
+    senders
+        One for each kind of destination (``dimse``, ``stow``, ``fhir``); the gateways lend them.
+    readers
+        Entry points of the readers; those of the installation if left out.
+    probe
+        For tests: called before and after each step of the workflow.
+
+    Examples
+    --------
+    ::
+
+        with Clinic(settings).start("all") as clinic:
+            clinic.intake.accept_bytes(data, "folder")
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        senders: Mapping[str, Sender] | None = None,
+        readers: Iterable[EntryPoint] | None = None,
+        probe: Probe | None = None,
+    ) -> None:
+        self.settings = settings
+        self._senders = dict(senders or {})
+        self._readers = readers
+        self._probe = probe
+        self.database = Database(settings.database_url)
+        self.database.migrate()
+        self.store = DiskStore(settings.data.folder / "objects", settings.data.low_disk_mb * _MB)
+        self.ledger = Ledger(self.database)
+        self.studies = Studies(self.database)
+        self.archive = Archive(self.database, self.store)
+        self.readings = Readings(self.database)
+        self.resources = Resources(self.database)
+        self.deliveries = Deliveries(self.database)
+        self.workers = Workers(self.database)
+        self.quarantine = Quarantine(self.database, self.store)
+        self.worker: Worker | None = None
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Takes images in."""
+        limits = Limits()
+        return Intake(self.archive, self.quarantine, limits, now)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Know the installed readers; each is loaded when it is first asked for."""
+        threads = self.settings.readers.threads or os.cpu_count() or 1
+        return Registry.load(self._readers, Machine(threads))
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Which readers see which study.
+
+        Raises
+        ------
+        RuleFault
+            If the rules file cannot be used.
+        """
+        path = self.settings.routing.rules
+        text = path.read_text(encoding="utf-8") if path else default_rules()
+        return load_rules(text, self.registry.names, [d.name for d in self.settings.destinations])
+
+    def start(self, role: Role = "all") -> Self:
+        """Start what the role needs; a gateway's servers are started by the gateways themselves.
+
+        Raises
+        ------
+        SettingsFault
+            If a worker already runs on this SQLite database.
+        RuleFault
+            If the rules file cannot be used.
+        """
+        _ = self.rules
+        if role != "gateway":
+            self.worker = self._new_worker()
+            self.worker.start()
+            if self.settings.readers.warm_up:
+                threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        return self
+
+    def complete(self, study_uid: str) -> None:
+        """Say that all images of a study have come.
+
+        Raises
+        ------
+        NotFound
+            If nothing of the study is kept.
+        """
+        self.studies.complete_now(study_uid)
+        self.wake()
+
+    def wake(self) -> None:
+        """Look for complete studies at once; without a worker in this process, do nothing."""
+        if self.worker:
+            self.worker.wake()
+
+    def stop(self) -> None:
+        """Stop the worker and close the database; what is under way goes on at the next start."""
+        if self.worker:
+            self.worker.stop()
+            self.worker = None
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _new_worker(self) -> Worker:
+        # Imported here because it brings the writers of results and the durable engine.
+        from coread.workflow import Patience, Rooms, Worker  # noqa: PLC0415
+
+        plan = self.settings.workflow
+        rooms = Rooms(
+            archive=self.archive,
+            studies=self.studies,
+            readings=self.readings,
+            resources=self.resources,
+            deliveries=self.deliveries,
+            intake=self.intake,
+            ledger=self.ledger,
+            registry=self.registry,
+            rules=self.rules,
+            now=now,
+            destinations=_destinations(self.settings),
+            senders=self._senders,
+            patience=Patience(plan.delivery_attempts, plan.first_retry_s, plan.longest_retry_s),
+        )
+        folder = self.settings.data.folder
+        url = (
+            f"sqlite:///{(folder / 'workflow.sqlite').absolute()}"
+            if self.database.is_sqlite
+            else self.database.url
+        )
+        probe = {"probe": self._probe} if self._probe else {}
+        return Worker(rooms, self.workers, _rhythm(self.settings), url, folder / "worker.lock", **probe)
+
+    def _warm_up(self) -> None:
+        """Load each reader, so that the first study does not wait for it."""
+        for name in self.registry.names:
+            with contextlib.suppress(ReaderUnavailable):
+                self.registry.reader(name)
+
+
+def now() -> datetime:
+    """Tell the time: the house's one clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def _rhythm(settings: Settings) -> Rhythm:
+    from coread.workflow import Rhythm  # noqa: PLC0415
+
+    return Rhythm(
+        quiet_period_s=settings.completeness.quiet_period_s,
+        poll_interval_s=settings.completeness.poll_interval_s,
+        concurrency=settings.workflow.concurrency,
+        heartbeat_s=settings.workflow.heartbeat_s,
+        stale_after_s=settings.workflow.stale_after_s,
+    )
+
+
+def _destinations(settings: Settings) -> dict[str, Destination]:
+    from coread.workflow import Destination  # noqa: PLC0415
+
+    return {d.name: Destination(**d.model_dump()) for d in settings.destinations}
