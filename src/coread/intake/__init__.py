@@ -1,1 +1,6 @@
-"""TODO"""
+"""The way in: arriving bytes become filed instances."""
+
+from coread.intake.intake import Intake
+from coread.intake.limits import Limits
+
+__all__ = ["Intake", "Limits"]

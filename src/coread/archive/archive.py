@@ -1,0 +1,241 @@
+"""The archive: images filed, found, read back, and let go."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from coread.archive import query as questions
+from coread.archive.clock import to_us
+from coread.archive.database import Database
+from coread.archive.filing import Arrival, Filed, Filing
+from coread.archive.objects import Draft, ObjectStore
+from coread.archive.query import Facts, Query
+from coread.archive.rows import instance_of
+from coread.archive.tables import (
+    CONFLICTS,
+    DELIVERIES,
+    INSTANCES,
+    READINGS,
+    REMOVALS,
+    RESOURCE_TERMS,
+    RESOURCES,
+    SERIES,
+    STUDIES,
+)
+from coread.domain.event import Event
+from coread.domain.study import Instance, Study
+from coread.errors import ChecksumMismatch, NotFound
+from coread.ledger import Ledger
+
+_NEVER_EXPIRE_AT_ONCE = 1000
+
+
+class Archive:
+    """Images on disk with their index.
+
+    Parameters
+    ----------
+    database
+        Migrated; see `Database.migrate`.
+    store
+        Where the bytes lie.
+    """
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self.store = store
+        self._ledger = Ledger(database)
+
+    def draft(self) -> Draft:
+        """Begin an object that is to be filed.
+
+        Raises
+        ------
+        LowDisk
+            If free space is below the watermark.
+        """
+        return self.store.draft()
+
+    def file(self, arrival: Arrival) -> Filed:
+        """File one object whose bytes are synced."""
+        return self.file_many([arrival])[0]
+
+    def file_many(self, arrivals: Sequence[Arrival]) -> list[Filed]:
+        """File objects whose bytes are synced: index, arrival and event in one transaction.
+
+        The same data set a second time is not kept again. Another data set of a UID that is kept
+        is kept aside (`conflicts`) and never takes the place of the first.
+        """
+        is_refilable = all(arrival.is_original for arrival in arrivals)
+        begin = self._database.write_filing if is_refilable else self._database.write
+        with begin() as connection:
+            filing = Filing(connection, self.store, self._ledger)
+            filed = filing.file(arrivals)
+        for key in filing.unwanted:
+            with contextlib.suppress(OSError):  # what stays behind is found by `reconcile`
+                self.store.delete(key)
+        return filed
+
+    def get(self, sop_instance_uid: str) -> Instance:
+        """Return what is known of an instance.
+
+        Raises
+        ------
+        NotFound
+            If it is not kept.
+        """
+        statement = select(INSTANCES).where(INSTANCES.c.sop_instance_uid == sop_instance_uid)
+        with self._database.read() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None:
+            raise _not_found("SOP Instance UID")
+        return instance_of(row)
+
+    def read(self, sop_instance_uid: str, *, check: bool = True) -> bytes:
+        """Return an instance's file as it was kept, PS3.10 meta information included.
+
+        Raises
+        ------
+        NotFound, ObjectLost
+            If it is not kept, or its bytes are gone.
+        ChecksumMismatch
+            If `check` and the bytes are not those that were filed.
+        """
+        return self.read_object(self.get(sop_instance_uid), check=check)
+
+    def read_object(self, instance: Instance, *, check: bool = True) -> bytes:
+        """Return the bytes of an instance that `get`, `study` or `conflicts` gave; as `read`."""
+        data = self.store.read(instance.object_key)
+        if check and hashlib.sha256(data).hexdigest() != instance.sha256:
+            raise ChecksumMismatch(
+                "other bytes than were filed",
+                remedy="restore the file from a backup; `coread archive verify` lists all such files",
+                where=instance.object_key,
+            )
+        return data
+
+    def study(self, study_instance_uid: str) -> Study:
+        """Return a study's instances, ordered by series and instance number.
+
+        Raises
+        ------
+        NotFound
+            If nothing of it is kept.
+        """
+        statement = (
+            select(INSTANCES)
+            .where(INSTANCES.c.study_instance_uid == study_instance_uid)
+            .order_by(
+                INSTANCES.c.series_instance_uid, INSTANCES.c.instance_number, INSTANCES.c.sop_instance_uid
+            )
+        )
+        with self._database.read() as connection:
+            instances = tuple(instance_of(row) for row in connection.execute(statement).mappings())
+        if not instances:
+            raise _not_found("Study Instance UID")
+        return Study(study_instance_uid, instances)
+
+    def find_studies(self, query: Query) -> list[Facts]:
+        """Return the facts of matching studies, newest first, with counts and ModalitiesInStudy.
+
+        Raises
+        ------
+        BadQuery
+            If a keyword cannot be asked, or a range is none. As for the two below.
+        """
+        with self._database.read() as connection:
+            return questions.find_studies(connection, query)
+
+    def find_series(self, query: Query) -> list[Facts]:
+        """Return the facts of matching series."""
+        with self._database.read() as connection:
+            return questions.find_series(connection, query)
+
+    def find_instances(self, query: Query) -> list[Facts]:
+        """Return the facts of matching instances."""
+        with self._database.read() as connection:
+            return questions.find_instances(connection, query)
+
+    def conflicts(self, study_instance_uid: str | None = None, limit: int = 1000) -> list[Instance]:
+        """Return the objects kept aside because another of their SOP Instance UID was kept first."""
+        statement = select(CONFLICTS).order_by(CONFLICTS.c.received_us, CONFLICTS.c.object_key).limit(limit)
+        if study_instance_uid is not None:
+            statement = statement.where(CONFLICTS.c.study_instance_uid == study_instance_uid)
+        with self._database.read() as connection:
+            return [instance_of(row) for row in connection.execute(statement).mappings()]
+
+    def delete_study(self, study_instance_uid: str, reason: str, at: datetime, actor: str = "system") -> int:
+        """Delete a study with its readings, results and conflicts; return how many instances went.
+
+        The ledger keeps what was there: an event with the reason and the digests' count.
+
+        Raises
+        ------
+        NotFound
+            If nothing of it is kept.
+        """
+        with self._database.write() as connection:
+            self._ledger.lock_in(connection)
+            keys = _keys_of(connection, study_instance_uid)
+            if not keys:
+                raise _not_found("Study Instance UID")
+            connection.execute(insert(REMOVALS), [{"object_key": key} for key in keys])
+            _delete_rows(connection, study_instance_uid)
+            facts = {"reason": reason, "objects": str(len(keys))}
+            event = Event("study.deleted", study_instance_uid, actor, at, facts)
+            self._ledger.append_in(connection, [event])
+        self.finish_removals()
+        return len(keys)
+
+    def expire(self, before: datetime, at: datetime, limit: int = _NEVER_EXPIRE_AT_ONCE) -> Iterator[str]:
+        """Delete closed studies of which nothing came since `before`; give each one's UID when it is gone.
+
+        Retention is by arrival, not by study date: an old study that was fetched yesterday stays.
+        """
+        statement = (
+            select(STUDIES.c.study_instance_uid)
+            .where(STUDIES.c.last_arrival_us < to_us(before), STUDIES.c.is_open.is_(False))
+            .order_by(STUDIES.c.last_arrival_us)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            uids = list(connection.execute(statement).scalars())
+        for uid in uids:
+            self.delete_study(uid, f"retention: nothing came since {before.date().isoformat()}", at)
+            yield uid
+
+    def finish_removals(self) -> None:
+        """Delete the bytes of which the rows are gone; also what a crash left of it."""
+        with self._database.read() as connection:
+            keys = list(connection.execute(select(REMOVALS.c.object_key)).scalars())
+        for key in keys:
+            self.store.delete(key)
+        if keys:
+            with self._database.write() as connection:
+                connection.execute(delete(REMOVALS).where(REMOVALS.c.object_key.in_(keys)))
+
+
+def _keys_of(connection: Connection, study_instance_uid: str) -> list[str]:
+    keys: list[str] = []
+    for table in (INSTANCES, CONFLICTS):
+        is_study = table.c.study_instance_uid == study_instance_uid
+        keys += connection.execute(select(table.c.object_key).where(is_study)).scalars()
+    return keys
+
+
+def _delete_rows(connection: Connection, study_instance_uid: str) -> None:
+    resources = select(RESOURCES.c.id).where(RESOURCES.c.study_instance_uid == study_instance_uid)
+    connection.execute(delete(RESOURCE_TERMS).where(RESOURCE_TERMS.c.id.in_(resources)))
+    tables: tuple[Any, ...] = (CONFLICTS, INSTANCES, SERIES, STUDIES, READINGS, RESOURCES, DELIVERIES)
+    for table in tables:
+        connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
+
+
+def _not_found(what: str) -> NotFound:
+    return NotFound(f"a {what} of which nothing is kept", remedy="check the UID, or send the study again")

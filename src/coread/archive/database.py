@@ -1,0 +1,132 @@
+"""The keepers' database: SQLite by default, PostgreSQL where several hosts share one archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from coread.errors import Busy, LowDisk, OutOfRoom
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_TIMEOUT_S = 30
+_MIGRATION_LOCK = 0x4D494752
+
+
+class Database:
+    """Transactions on one database.
+
+    On SQLite two kinds of commit exist. `write` syncs the write-ahead log (synchronous=FULL).
+    `write_filing` does not (NORMAL): it survives the death of the process at once, and a power
+    cut as soon as any later `write` or checkpoint synced the log. Only the filing of instances
+    uses it, because every row that it writes can be made again from a file that was synced
+    before: see `Archive.reconcile`. Measured on a 2-core machine with 0.5 MB files: 250 against
+    130 objects/s for one sender, no clear difference from four senders on.
+
+    On PostgreSQL both are plain commits.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:////folder/index.sqlite`` or ``postgresql://user@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.url = parsed.render_as_string(hide_password=False)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = _sqlite_engine(self.url, "FULL")
+            self._filing_engine = _sqlite_engine(self.url, "NORMAL")
+        else:
+            self._engine = self._filing_engine = create_engine(self.url, pool_pre_ping=True, pool_size=10)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads; it sees one state of the database."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that is on disk once the block is left without an error."""
+        with self._write_on(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def write_filing(self) -> Iterator[Connection]:
+        """Open a transaction for rows that can be made again from synced files."""
+        with self._write_on(self._filing_engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _write_on(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with engine.connect() as connection:
+                if self.is_sqlite:
+                    connection = connection.execution_options(coread_write=True)
+                with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            raise _out_of_room(error) from error
+
+    def migrate(self) -> None:
+        """Bring the tables to this version of CoRead; safe when several processes start at once."""
+        with self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(coread_write=True)
+            with connection.begin():
+                if not self.is_sqlite:
+                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                command.upgrade(_alembic(connection), "head")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+        self._filing_engine.dispose()
+
+
+def _out_of_room(error: OperationalError) -> OutOfRoom:
+    reason = str(error.orig)
+    if "full" in reason or "No space" in reason:
+        return LowDisk("no room for the index", "room to write", "free disk space; then send again")
+    return Busy(
+        "a database that does not answer", "a transaction", "try again later", where=type(error).__name__
+    )
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _sqlite_engine(url: str, synchronous: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        # The driver's own transactions begin too late to be "immediate": take them from it.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-16000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer that begins by reading could otherwise be refused at its first write.
+        is_writer = connection.get_execution_options().get("coread_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+    return engine
