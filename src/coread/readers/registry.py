@@ -99,17 +99,17 @@ class Registry:
         if len(points) != 1:
             return _unavailable(name, _count_fault(points))
         try:
-            reader = guarded(partial(_made, points[0], self._machine))
+            reader, gaps = guarded(partial(_made, points[0], self._machine))
         except CoReadError as fault:
             where = f" ({fault.where})" if fault.where else ""
             return _unavailable(name, f"{fault.sentence} {fault.found}{where}")
-        gaps = _contract_gaps(name, reader)
         return _unavailable(name, "; ".join(gaps)) if gaps else reader
 
 
-def _made(point: EntryPoint, machine: Machine) -> Reader:
+def _made(point: EntryPoint, machine: Machine) -> tuple[Reader, list[str]]:
+    """Everything that runs the plug-in's code: import, make, look at what was made."""
     reader: Reader = point.load()(machine)
-    return reader
+    return reader, _contract_gaps(point.name, reader)
 
 
 def _count_fault(points: list[EntryPoint]) -> str:
