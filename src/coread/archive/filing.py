@@ -256,7 +256,7 @@ def _next_state(row: RowMapping, group: list[Arrival]) -> dict[str, Any]:
     last = max(to_us(arrival.received_at) for arrival in originals)
     return {
         "is_open": True,
-        "originals": STUDIES.c.originals + len(originals),
+        "originals": row["originals"] + len(originals),
         "expected": _expected(originals, row["expected"]),
         "priority": _priority(originals, row["priority"]),
         "first_arrival_us": row["first_arrival_us"] or last,

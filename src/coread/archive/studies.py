@@ -173,6 +173,7 @@ class Studies:
     ) -> None:
         """Count `n` more originals; `Archive.file` does this itself for what it files."""
         with self._database.write() as connection:
+            self._ledger.lock_in(connection)
             self._make(connection, study_instance_uid)
             values = {
                 "originals": STUDIES.c.originals + n,
