@@ -40,11 +40,11 @@ def referenced_files(data: Buffer) -> tuple[tuple[str, ...], ...]:
         records = dcmread(io.BytesIO(bytes(data))).get("DirectoryRecordSequence") or []
         names = [record.get("ReferencedFileID") for record in records]
         parts = [(name,) if isinstance(name, str) else tuple(map(str, name)) for name in names if name]
-    except LIBRARY_ERRORS as error:
+    except LIBRARY_ERRORS:
         raise MalformedObject(
             found="directory records that cannot be read",
             expected="a directory record sequence by PS3.3 annex F",
             remedy="import the folder itself instead of its DICOMDIR",
             where="DirectoryRecordSequence (0004,1220)",
-        ) from error
+        ) from None
     return tuple(dict.fromkeys(parts))

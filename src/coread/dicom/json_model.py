@@ -88,8 +88,8 @@ def bulk_data(dataset: Dataset, path: str) -> bytes:
         for tag, item in zip(parts[:-1:2], parts[1::2], strict=True):
             dataset = dataset[int(tag, 16)].value[int(item)]
         value = dataset[int(parts[-1], 16)].value
-    except LIBRARY_ERRORS as error:
-        raise NotFound(found="no element of this path", where="bulk data") from error
+    except LIBRARY_ERRORS:
+        raise NotFound(found="no element of this path", where="bulk data") from None
     if not isinstance(value, bytes):
         raise NotFound(found="an element without binary value", where="bulk data")
     return value

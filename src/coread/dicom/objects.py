@@ -198,13 +198,13 @@ def open_object(source: Buffer | Path, *, max_depth: int = MAX_DEPTH) -> DicomOb
     check_structure(data, max_depth=max_depth)
     try:
         dataset = dcmread(io.BytesIO(data), force=True)
-    except LIBRARY_ERRORS as error:
+    except LIBRARY_ERRORS:
         raise MalformedObject(
             found="a data set that cannot be read",
             expected="data elements by PS3.5 section 7",
             remedy="correct the object at its source",
             where="data set",
-        ) from error
+        ) from None
     return DicomObject(header, dataset)
 
 

@@ -13,8 +13,10 @@ import warnings
 import zlib
 
 from pydicom import config
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
-#: What pydicom and the decoders raise on bytes that they cannot read. None of them is specific.
+#: What pydicom and the decoders raise on bytes that they cannot read. Their messages quote values,
+#: hence this room's own errors are raised `from None`.
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
@@ -27,6 +29,8 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     SyntaxError,
     TypeError,
     ValueError,
+    BytesLengthException,
+    InvalidDicomError,
     struct.error,
     zlib.error,
 )

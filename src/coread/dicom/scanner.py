@@ -166,8 +166,8 @@ def _inflated(data: Buffer, offset: int) -> bytes:
     """Inflate the beginning of a deflated data set, within bounds."""
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[offset:], MAX_INFLATED_BYTES)
-    except zlib.error as error:
-        raise _malformed("a stream that cannot be inflated", "deflated data set") from error
+    except zlib.error:
+        raise _malformed("a stream that cannot be inflated", "deflated data set") from None
 
 
 class _Scan:

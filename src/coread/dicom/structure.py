@@ -69,8 +69,8 @@ def _inflated(data: Buffer, offset: int) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         plain = inflater.decompress(data[offset:], MAX_INFLATED_BYTES)
-    except zlib.error as error:
-        raise _malformed("a stream that cannot be inflated") from error
+    except zlib.error:
+        raise _malformed("a stream that cannot be inflated") from None
     if inflater.unconsumed_tail:
         raise ObjectTooLarge(found=f"a data set that inflates to more than {MAX_INFLATED_BYTES} bytes")
     if not inflater.eof:

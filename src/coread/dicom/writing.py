@@ -61,15 +61,15 @@ def write_object(
             _put_pixels(dataset, pixels, transfer_syntax_uid)
         file = io.BytesIO()
         dcmwrite(file, dataset, enforce_file_format=True, overwrite=False)
-    except NotImplementedError as error:
+    except NotImplementedError:
         raise UnknownTransferSyntax(
             found="a transfer syntax in which objects are not written",
             where="TransferSyntaxUID (0002,0010)",
-        ) from error
-    except LIBRARY_ERRORS as error:
+        ) from None
+    except LIBRARY_ERRORS:
         raise MalformedObject(
             found="a value that does not fit its element", expected="values by PS3.5 table 6.2-1"
-        ) from error
+        ) from None
     return file.getvalue()
 
 

@@ -45,6 +45,12 @@ def frame_size(frame: bytes, transfer_syntax_uid: str) -> Size | None:
     return _jpeg_2000_size(frame) if transfer_syntax_uid in _JPEG_2000 else _jpeg_size(frame)
 
 
+def bare(frame: bytes, transfer_syntax_uid: str) -> bytes:
+    """Return a JPEG 2000 codestream without the file wrapper (JP2) that some writers leave around it."""
+    start = frame.find(_SIZ) if transfer_syntax_uid in _JPEG_2000 else 0
+    return frame[max(start, 0) :]
+
+
 def _jpeg_2000_size(frame: bytes) -> Size:
     start = frame.find(_SIZ)
     if start < 0 or start + 24 > len(frame):

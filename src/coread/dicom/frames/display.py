@@ -171,8 +171,8 @@ def _first_number(holder: Dataset, keyword: str) -> float | None:
         if element is None or element == "":
             return None
         number = float(np.ravel(np.asarray(element, np.float64))[0])
-    except LIBRARY_ERRORS as error:
-        raise _unreadable(keyword) from error
+    except LIBRARY_ERRORS:
+        raise _unreadable(keyword) from None
     return number if math.isfinite(number) else None
 
 

@@ -21,11 +21,11 @@ def functional_group(dataset: Dataset, frame: int, keyword: str) -> Dataset | No
         shared = dataset.get("SharedFunctionalGroupsSequence") or []
         groups = [*per_frame[frame - 1 : frame], *shared[:1]]
         macros: list[Dataset] = [group[keyword].value[0] for group in groups if group.get(keyword)]
-    except LIBRARY_ERRORS as error:
+    except LIBRARY_ERRORS:
         raise BrokenPixelData(
             found="functional groups that cannot be read",
             expected="items by PS3.3 section C.7.6.16",
             remedy="correct the object at its source",
             where=keyword,
-        ) from error
+        ) from None
     return macros[0] if macros else None

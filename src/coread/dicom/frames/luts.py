@@ -47,8 +47,8 @@ def sequence_lut(holder: Dataset, keyword: str, *, big_endian: bool) -> Lut | No
         if not sequence:
             return None
         return _lut(sequence[0].LUTDescriptor, sequence[0]["LUTData"].value, big_endian)
-    except LIBRARY_ERRORS as error:
-        raise _unreadable(keyword) from error
+    except LIBRARY_ERRORS:
+        raise _unreadable(keyword) from None
 
 
 def palette_rgb(dataset: Dataset, values: npt.NDArray[Any], *, big_endian: bool) -> npt.NDArray[np.uint8]:
@@ -63,8 +63,8 @@ def palette_rgb(dataset: Dataset, values: npt.NDArray[Any], *, big_endian: bool)
         if "RedPaletteColorLookupTableData" not in dataset:
             return _to_bytes(apply_color_lut(values, dataset))
         tables = [_palette(dataset, colour, big_endian) for colour in _COLOURS]
-    except LIBRARY_ERRORS as error:
-        raise _unreadable("RedPaletteColorLookupTableData") from error
+    except LIBRARY_ERRORS:
+        raise _unreadable("RedPaletteColorLookupTableData") from None
     # Some writers say 16 bits and fill 8 of them.
     bits = 8 if max(int(table.entries.max()) for table in tables) < 256 else tables[0].bits
     shift = max(bits - 8, 0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import convert_color_space
 
@@ -128,7 +128,7 @@ def stored_values(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts,
         return _decoded(dataset, transfer_syntax_uid, facts, frame)
     if facts.samples_per_pixel == 1:
         return _native_grey(dataset, transfer_syntax_uid, facts, frame)
-    return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, "")
+    return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, {})
 
 
 def check_frame(facts: PixelFacts, frame: int) -> None:
@@ -159,9 +159,22 @@ def encoded_frame(dataset: Dataset, facts: PixelFacts, frame: int) -> bytes:
     """
     check_frame(facts, frame)
     try:
-        return bytes(get_frame(dataset.PixelData, frame - 1, number_of_frames=facts.number_of_frames))
-    except LIBRARY_ERRORS as error:
-        raise _broken("fragments that cannot be joined to frames") from error
+        return bytes(
+            get_frame(
+                dataset.PixelData,
+                frame - 1,
+                number_of_frames=facts.number_of_frames,
+                extended_offsets=_extended_offsets(dataset),
+            )
+        )
+    except LIBRARY_ERRORS:
+        raise _broken("fragments that cannot be joined to frames") from None
+
+
+def _extended_offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
+    """Return the Extended Offset Table and its lengths (PS3.3 C.7.6.3.1.8) where both are there."""
+    offsets, lengths = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
+    return (offsets, lengths) if offsets and lengths else None
 
 
 def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int) -> Array:
@@ -173,13 +186,32 @@ def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, fram
             remedy="have the sender use a still image transfer syntax",
             where="TransferSyntaxUID (0002,0010)",
         )
-    encoded = encoded_frame(dataset, facts, frame)
+    encoded = codestream.bare(encoded_frame(dataset, facts, frame), transfer_syntax_uid)
     claimed = codestream.frame_size(encoded, transfer_syntax_uid)
     if claimed is not None and claimed != (facts.rows, facts.columns):
         raise _broken("a compressed frame of another size than Rows and Columns")
     if plugin is None:
         return _by_gdcm(encoded, transfer_syntax_uid, facts)
-    return _by_pydicom(dataset, transfer_syntax_uid, facts, frame, plugin)
+    options = _decoder_options(facts, _number(dataset, "PlanarConfiguration", 0))
+    return _by_pydicom(
+        encapsulate([encoded]), transfer_syntax_uid, facts, 1, options | {"decoding_plugin": plugin}
+    )
+
+
+def _decoder_options(facts: PixelFacts, planar_configuration: int) -> dict[str, Any]:
+    """Say the Image Pixel module in the words of pydicom's decoders, for one frame."""
+    return {
+        "rows": facts.rows,
+        "columns": facts.columns,
+        "samples_per_pixel": facts.samples_per_pixel,
+        "photometric_interpretation": facts.photometric_interpretation,
+        "bits_allocated": facts.bits_allocated,
+        "bits_stored": facts.bits_stored,
+        "pixel_representation": int(facts.is_signed),
+        "planar_configuration": planar_configuration,
+        "number_of_frames": 1,
+        "pixel_keyword": facts.keyword,
+    }
 
 
 def _by_gdcm(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Array:
@@ -202,13 +234,13 @@ def _by_gdcm(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Arr
 
 
 def _by_pydicom(
-    dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int, plugin: str
+    source: Dataset | bytes, transfer_syntax_uid: str, facts: PixelFacts, frame: int, options: dict[str, Any]
 ) -> Array:
     try:
         decoder = get_decoder(transfer_syntax_uid)
-        array, _ = decoder.as_array(dataset, index=frame - 1, decoding_plugin=plugin)
-    except LIBRARY_ERRORS as error:
-        raise _broken("a frame that cannot be decoded") from error
+        array, _ = decoder.as_array(source, index=frame - 1, **options)
+    except LIBRARY_ERRORS:
+        raise _broken("a frame that cannot be decoded") from None
     shape = (facts.rows, facts.columns) + (3,) * (facts.samples_per_pixel == 3)
     if array.shape != shape:
         raise _broken("a decoded frame of another shape than Rows and Columns")
@@ -285,8 +317,8 @@ def _check_colours(facts: PixelFacts) -> None:
 def _value(dataset: Dataset, keyword: str, default: object) -> object:
     try:
         value = dataset.get(keyword)
-    except LIBRARY_ERRORS as error:
-        raise _broken("a value that cannot be read", keyword) from error
+    except LIBRARY_ERRORS:
+        raise _broken("a value that cannot be read", keyword) from None
     return default if value in (None, "") else value
 
 
@@ -294,8 +326,8 @@ def _number(dataset: Dataset, keyword: str, default: int | None = None) -> int:
     value = _value(dataset, keyword, default)
     try:
         number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _broken("no single number", keyword) from error
+    except (TypeError, ValueError, OverflowError):
+        raise _broken("no single number", keyword) from None
     if not 0 <= number <= 0xFFFFFFFF:
         raise _broken("a number out of range", keyword)
     return int(number)
