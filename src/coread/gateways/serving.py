@@ -124,6 +124,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self.access_log = False  # uvicorn's own switch is overruled by a handler of the root logger
         self._timer: asyncio.TimerHandle | None = None
         self._waiting_for = ""
         self._wait(self._reading())

@@ -44,7 +44,7 @@ def dicomweb_app(
         *_search_routes(Search(archive, public_url)),
         *_retrieval_routes(Retrieval(archive, objects, public_url)),
         *_frame_routes(FrameRetrieval(archive, objects)),
-        *_store_routes(Store(archive, intake, limits or StoreLimits(), public_url)),
+        *_store_routes(Store(intake, limits or StoreLimits(), public_url)),
     ]
     return Starlette(routes=routes, exception_handlers=json_fault_handlers())
 

@@ -83,4 +83,3 @@ def _row(line: str) -> Attribute:
 
 
 ATTRIBUTES: tuple[Attribute, ...] = tuple(map(_row, _TABLE.strip().splitlines()))
-BY_KEYWORD = {attribute.keyword: attribute for attribute in ATTRIBUTES}

@@ -115,9 +115,7 @@ def choose(ranges: Iterable[MediaRange], offers: Sequence[Offer]) -> Offer:
     )
 
 
-def both_ways(
-    content: str, transfer_syntax: str = "", *, stored: bool = True
-) -> tuple[Offer, Offer]:
+def both_ways(content: str, transfer_syntax: str = "", *, stored: bool = True) -> tuple[Offer, Offer]:
     """Offer one content type in ``multipart/related`` (preferred) and bare."""
     return Offer(RELATED, content, transfer_syntax, stored), Offer(content, "", transfer_syntax, stored)
 

@@ -10,11 +10,11 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coread.archive import Archive, Query
+from coread.archive import SEARCHABLE, Archive, Query
 from coread.dicom import facts_json, keyword_of
 from coread.domain.identity import check_uid
 from coread.errors import BadQuery
-from coread.gateways.dicomweb.attributes import ATTRIBUTES, BY_KEYWORD, Level
+from coread.gateways.dicomweb.attributes import ATTRIBUTES, Level
 from coread.gateways.dicomweb.resources import service_root
 from coread.gateways.dicomweb.wado import json_offers
 
@@ -101,8 +101,8 @@ def parse_search(query: QueryParams, path: Mapping[str, str], level: Level, max_
         If a part of the path is no UID.
     """
     keywords = {name: _keyword(name) for name in query if name not in _RESERVED}
-    ignored = sorted({word for word in keywords.values() if not _can_match(word, level)})
-    filters = {word: _matched(query.getlist(name)) for name, word in keywords.items() if word not in ignored}
+    ignored = sorted({word for word in keywords.values() if word not in SEARCHABLE[level.name.lower()]})
+    filters = {word: "\\".join(query.getlist(name)) for name, word in keywords.items() if word not in ignored}
     filters |= {word: check_uid(path[name], word) for name, word in _PATH_KEYWORDS.items() if name in path}
     warnings = [_NOT_FUZZY] if query.get("fuzzymatching", "").lower() == "true" else []
     warnings += [f"Not matched, for it is not supported here: {', '.join(ignored)}."] if ignored else []
@@ -114,16 +114,6 @@ def parse_search(query: QueryParams, path: Mapping[str, str], level: Level, max_
         _count(query, "offset", 0),
         tuple(warnings),
     )
-
-
-def _can_match(keyword: str, level: Level) -> bool:
-    return keyword in BY_KEYWORD and BY_KEYWORD[keyword].level <= level
-
-
-def _matched(values: Sequence[str]) -> str:
-    """Join repeated values; a list of UIDs may come with commas (PS3.18 section 8.3.4.1)."""
-    is_list = all(part.replace(".", "").isdigit() for value in values for part in value.split(",") if part)
-    return "\\".join(value.replace(",", "\\") if is_list else value for value in values)
 
 
 def _keyword(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from starlette.requests import Request
 
@@ -12,7 +11,7 @@ from coread.archive import Archive
 from coread.dicom import DicomObject, open_object
 from coread.domain.identity import check_uid
 from coread.domain.study import Instance
-from coread.errors import NotFound, ObjectLost
+from coread.errors import ChecksumMismatch, NotFound
 
 
 def addressed_instances(archive: Archive, request: Request) -> tuple[Instance, ...]:
@@ -84,8 +83,8 @@ class OpenObjects:
 
         Raises
         ------
-        ObjectLost
-            If the file is gone.
+        ObjectLost, ChecksumMismatch
+            If the file is gone or changed.
         InputFault
             If the object cannot be read.
         """
@@ -93,7 +92,7 @@ class OpenObjects:
             if instance.object_key in self._kept:
                 self._kept.move_to_end(instance.object_key)
                 return self._kept[instance.object_key][1]
-        found = open_object(kept_path(self._archive, instance))
+        found = open_object(self._archive.read_object(instance))
         self._keep(instance, found)
         return found
 
@@ -104,23 +103,22 @@ class OpenObjects:
                 self._kept.popitem(last=False)
 
 
-def kept_path(archive: Archive, instance: Instance) -> Path:
-    """Return where the instance's file lies.
+def check_kept(archive: Archive, instance: Instance) -> None:
+    """Look whether the instance's file is there, before an answer promises its bytes.
 
     Raises
     ------
     ObjectLost
         If the file is gone.
+    ChecksumMismatch
+        If its length is not what was filed.
     """
-    path = archive.store.path(instance.object_key)
-    if not path.is_file():
-        raise ObjectLost(
-            "an indexed object without its file",
-            "the file in the object store",
-            "restore the object store from its backup; run coread archive verify",
-            where=f"SOP instance {instance.ref.sop_instance_uid}",
+    if archive.store.size(instance.object_key) != instance.size_bytes:
+        raise ChecksumMismatch(
+            "a file of another length than was filed",
+            remedy="restore the file from a backup; run coread archive verify",
+            where=instance.object_key,
         )
-    return path
 
 
 def _one(archive: Archive, study: str, series: str, sop: str) -> Instance:

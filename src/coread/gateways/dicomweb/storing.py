@@ -41,7 +41,6 @@ class Part:
 class StoreLimits:
     """How much one request may bring."""
 
-    max_object_bytes: int = 4 << 30
     max_body_bytes: int = 64 << 30
     max_parts: int = 20_000
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coread.archive import Archive, Draft
+from coread.archive import Draft
 from coread.domain.identity import check_uid
 from coread.errors import BadQuery, NotDicom, ObjectTooLarge, OutOfRoom
 from coread.gateways.dicomweb import media
@@ -30,8 +29,6 @@ class Store:
 
     Parameters
     ----------
-    archive
-        Where drafts are begun.
     intake
         What checks, files or quarantines them.
     limits
@@ -40,8 +37,7 @@ class Store:
         Address of the service where it differs from the one that requests name.
     """
 
-    def __init__(self, archive: Archive, intake: Intake, limits: StoreLimits, public_url: str = "") -> None:
-        self._archive = archive
+    def __init__(self, intake: Intake, limits: StoreLimits, public_url: str = "") -> None:
         self._intake = intake
         self._limits = limits
         self._public_url = public_url
@@ -63,9 +59,9 @@ class Store:
         study = request.path_params.get("study", "")
         return Storing(
             self._parser(request.headers.get("content-type", "")),
-            self._archive.store.draft,
+            self._intake.draft,
             self._file,
-            self._limits.max_object_bytes,
+            self._intake.limits.object_bytes,
             check_uid(study, "StudyInstanceUID") if study else "",
         )
 
@@ -83,7 +79,7 @@ class Store:
         return MultipartParser(parameters.get("boundary", ""), MultipartLimits(self._limits.max_parts))
 
     def _file(self, draft: Draft, head: bytes) -> None:
-        self._intake.accept(draft, head, _SOURCE, datetime.now(UTC))
+        self._intake.accept(draft, head, _SOURCE)
 
     def _check_length(self, request: Request) -> None:
         text = request.headers.get("content-length", "0")

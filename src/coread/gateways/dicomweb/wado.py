@@ -7,22 +7,22 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from coread.archive import Archive
-from coread.dicom import open_object
+from coread.dicom import facts_json, open_object
 from coread.domain.study import Instance
+from coread.errors import InputFault
 from coread.gateways.dicomweb import media
 from coread.gateways.dicomweb.multipart import closing, part_head
 from coread.gateways.dicomweb.resources import (
     OpenObjects,
     addressed_instance,
     addressed_instances,
+    check_kept,
     instance_url,
-    kept_path,
     service_root,
 )
 
@@ -62,17 +62,18 @@ class Retrieval:
         """Give the objects of a study, a series or one instance as DICOM files."""
         instances = addressed_instances(self._archive, request)
         offer = _instance_offer(request, instances)
-        files = [(kept_path(self._archive, item), item) for item in instances]
-        if not offer.part_type:
-            return _single(*files[0])
-        return _multipart([(path, _content_type(item), item.size_bytes) for path, item in files])
+        for instance in instances:
+            check_kept(self._archive, instance)
+        return self._multipart(instances) if offer.part_type else self._single(instances[0])
 
     def metadata(self, request: Request) -> Response:
         """Give the data sets of a study, a series or one instance in the DICOM JSON model."""
         json_offers(request)
         instances = addressed_instances(self._archive, request)
-        root = service_root(request, self._public_url)
-        return StreamingResponse(self._metadata_array(instances, root), media_type=media.DICOM_JSON)
+        for instance in instances:
+            check_kept(self._archive, instance)
+        array = self._metadata_array(instances, service_root(request, self._public_url))
+        return StreamingResponse(gathered(array), media_type=media.DICOM_JSON)
 
     def bulk_data(self, request: Request) -> Response:
         """Give one large value of an instance, uncompressed as it stands in the data set."""
@@ -92,12 +93,43 @@ class Retrieval:
     def _metadata_text(self, instance: Instance) -> bytes:
         text = self._metadata.get(instance.object_key)
         if text is None:
-            model = open_object(kept_path(self._archive, instance)).json(
-                f"{instance_url('coread:', instance)}/bulkdata"
-            )
-            text = json.dumps(model, ensure_ascii=False, separators=(",", ":")).encode()
+            text = json.dumps(self._model(instance), ensure_ascii=False, separators=(",", ":")).encode()
             self._metadata.put(instance.object_key, text)
         return text
+
+    def _model(self, instance: Instance) -> dict[str, object]:
+        """Describe an instance; one that cannot be parsed by what the index knows of it."""
+        data = self._archive.read_object(instance, check=False)
+        try:
+            return open_object(data).json(f"{instance_url('coread:', instance)}/bulkdata")
+        except InputFault:
+            return facts_json({**instance.header.facts, **_identity(instance)})
+
+    def _single(self, instance: Instance) -> Response:
+        headers = {"Content-Length": str(instance.size_bytes)}
+        return StreamingResponse(self._file(instance), headers=headers, media_type=_content_type(instance))
+
+    def _multipart(self, instances: Sequence[Instance]) -> Response:
+        boundary = secrets.token_hex(16)
+        heads = sum(len(part_head(boundary, _content_type(item))) for item in instances)
+        length = heads + sum(item.size_bytes for item in instances) + len(closing(boundary))
+        return StreamingResponse(
+            gathered(self._pieces(boundary, instances)),
+            headers={"Content-Length": str(length)},
+            media_type=related_type(media.DICOM, boundary),
+        )
+
+    def _pieces(self, boundary: str, instances: Iterable[Instance]) -> Iterator[bytes]:
+        for instance in instances:
+            yield part_head(boundary, _content_type(instance))
+            yield from self._file(instance)
+        yield closing(boundary)
+
+    def _file(self, instance: Instance) -> Iterator[bytes]:
+        """Read the file; one that has become shorter breaks the answer off, visibly."""
+        with self._archive.store.open(instance.object_key) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
 
 
 class _TextCache:
@@ -162,51 +194,6 @@ def related_type(part_type: str, boundary: str) -> str:
     return f'{media.RELATED}; type="{part_type}"; boundary={boundary}'
 
 
-def _instance_offer(request: Request, instances: Sequence[Instance]) -> media.Offer:
-    """Choose one form that every instance can be given in."""
-    wanted = accepted(request)
-    is_one = "instance" in request.path_params
-    for syntax in dict.fromkeys(item.header.transfer_syntax_uid for item in instances):
-        offers = media.both_ways(media.DICOM, syntax)
-        offer = media.choose(wanted, offers if is_one else offers[:1])
-    return offer
-
-
-def _content_type(instance: Instance) -> str:
-    return f"{media.DICOM}; transfer-syntax={instance.header.transfer_syntax_uid}"
-
-
-def _single(path: Path, instance: Instance) -> Response:
-    headers = {"Content-Length": str(instance.size_bytes)}
-    chunks = _file_chunks(path, instance.size_bytes)
-    return StreamingResponse(chunks, headers=headers, media_type=_content_type(instance))
-
-
-def _multipart(files: Sequence[tuple[Path, str, int]]) -> Response:
-    boundary = secrets.token_hex(16)
-    length = sum(len(part_head(boundary, kind)) + size for _, kind, size in files) + len(closing(boundary))
-    return StreamingResponse(
-        gathered(_pieces(boundary, files)),
-        headers={"Content-Length": str(length)},
-        media_type=related_type(media.DICOM, boundary),
-    )
-
-
-def _pieces(boundary: str, files: Sequence[tuple[Path, str, int]]) -> Iterator[bytes]:
-    for path, content_type, size_bytes in files:
-        yield part_head(boundary, content_type)
-        yield from _file_chunks(path, size_bytes)
-    yield closing(boundary)
-
-
-def _file_chunks(path: Path, size_bytes: int) -> Iterator[bytes]:
-    """Read the file as long as the index says it is; a shorter one breaks the answer off, visibly."""
-    with path.open("rb", buffering=0) as file:
-        while size_bytes and (chunk := file.read(min(size_bytes, _CHUNK_BYTES))):
-            size_bytes -= len(chunk)
-            yield chunk
-
-
 def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Join small pieces, for each one sent costs a change of thread."""
     held: list[bytes] = []
@@ -218,3 +205,27 @@ def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(held)
             held, size = [], 0
     yield b"".join(held)
+
+
+def _instance_offer(request: Request, instances: Sequence[Instance]) -> media.Offer:
+    """Choose one form that every instance can be given in."""
+    wanted = accepted(request)
+    is_one = "instance" in request.path_params
+    syntaxes = dict.fromkeys(item.header.transfer_syntax_uid for item in instances)
+    offers = [media.both_ways(media.DICOM, syntax)[: 2 if is_one else 1] for syntax in syntaxes]
+    chosen = [media.choose(wanted, offer) for offer in offers]
+    return chosen[0]
+
+
+def _content_type(instance: Instance) -> str:
+    return f"{media.DICOM}; transfer-syntax={instance.header.transfer_syntax_uid}"
+
+
+def _identity(instance: Instance) -> dict[str, str]:
+    ref = instance.ref
+    return {
+        "StudyInstanceUID": ref.study_instance_uid,
+        "SeriesInstanceUID": ref.series_instance_uid,
+        "SOPInstanceUID": ref.sop_instance_uid,
+        "SOPClassUID": ref.sop_class_uid,
+    }
