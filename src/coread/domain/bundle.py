@@ -30,3 +30,5 @@ class Card:
     """Whether the heat map passed its faithfulness test; if not, none is shown."""
     evidence_grade: str
     """One of human_trial, retrospective, simulated, synthetic."""
+    limits_zh: tuple[str, ...] = ()
+    """The limits in Chinese."""

@@ -10,6 +10,7 @@ A bundle is a folder of these files:
          "title": {"en": "...", "zh": "..."},
          "intended_use": {"en": "...", "zh": "..."},
          "limits": ["...", "..."],
+         "limits_zh": ["...", "..."],
          "modalities": ["CR", "DX"],
          "finding": {"value": "112001", "scheme": "DCM", "meaning": "Opacity", "meaning_zh": "..."},
          "threshold": 0.41,
@@ -197,6 +198,7 @@ def _card_of(facts: Json, weights_sha256: str) -> Card:
         attribution=tuple(map(str, facts["attribution"])),
         explanation_passed=facts["explanation_passed"] is True,
         evidence_grade=str(facts["evidence_grade"]),
+        limits_zh=tuple(map(str, facts["limits_zh"])),
     )
 
 
@@ -213,7 +215,8 @@ def card_gaps(card: Card) -> list[str]:
         "meaning of the finding (zh)": card.finding.meaning_zh,
     }
     gaps = [f"no {name}" for name, text in texts.items() if not text.strip()]
-    gaps += [] if card.limits else ["no limits"]
+    gaps += [] if card.limits else ["no limits (en)"]
+    gaps += [] if card.limits_zh else ["no limits (zh)"]
     gaps += [] if card.modalities else ["no modalities"]
     gaps += [] if 0 < card.threshold < 1 else ["no threshold between 0 and 1"]
     gaps += [] if card.evidence_grade in EVIDENCE_GRADES else [f"evidence grade none of {_GRADES}"]

@@ -309,6 +309,7 @@ _CARD = Card(
     attribution=(),
     explanation_passed=True,
     evidence_grade="synthetic",
+    limits_zh=("它测量的是亮度，而非疾病。",),
 )
 
 
