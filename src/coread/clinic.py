@@ -204,6 +204,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _limits(settings: Settings) -> Limits:
+    containers = settings.containers
+    return Limits(
+        object_bytes=settings.dimse.max_object_mb * _MB,
+        zip_entries=containers.max_files,
+        zip_total_bytes=containers.max_total_mb * _MB,
+        zip_ratio=containers.max_ratio,
+    )
+
+
 def _rhythm(settings: Settings) -> Rhythm:
     from coread.workflow import Rhythm  # noqa: PLC0415
 

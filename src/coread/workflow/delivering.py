@@ -5,55 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coread.errors import DeliveryFault
-from coread.results import ResultObject
-from coread.workflow.reading import is_for
-from coread.workflow.rooms import Destination, Rooms
-
-_DICOM = "application/dicom"
-_FHIR_JSON = "application/fhir+json"
+from coread.workflow.reading import is_fhir
+from coread.workflow.rooms import Rooms
 
 
 def deliver(
-    rooms: Rooms, reading_uid: str, destination: str, objects: Sequence[str], attempt: int
+    rooms: Rooms, study_uid: str, destination: str, objects: Sequence[str], attempt: int
 ) -> list[str]:
     """Send each object; return those that are to be sent again.
 
     An object is ``delivered`` only after the destination has said that it keeps it. A
     destination that cannot be reached is tried again, one that refuses is not.
     """
-    target = rooms.destinations[destination]
-    study_uid = rooms.readings.get(reading_uid).study_instance_uid
-    wanted = [identifier for identifier in objects if is_for(identifier, target.kind)]
-    return [i for i in wanted if not _settled(rooms, study_uid, target, i, attempt)]
+    return [i for i in objects if not _settled(rooms, study_uid, destination, i, attempt)]
 
 
-def _settled(rooms: Rooms, study_uid: str, target: Destination, identifier: str, attempt: int) -> bool:
+def _settled(rooms: Rooms, study_uid: str, destination: str, identifier: str, attempt: int) -> bool:
     """Send one object; tell whether it is delivered or given up."""
-    delivery = rooms.deliveries.plan(study_uid, identifier, target.name, rooms.now())
+    delivery = rooms.deliveries.plan(study_uid, identifier, destination, rooms.now())
     rooms.deliveries.mark(delivery, "sending", "", rooms.now())
     try:
-        rooms.senders[target.kind](target, _result(rooms, identifier))
+        _send(rooms, destination, identifier)
     except DeliveryFault as fault:
         again = fault.retriable and attempt < rooms.patience.attempts
         rooms.deliveries.mark(delivery, "waiting" if again else "failed", str(fault), rooms.now())
         if not again:
-            _record(rooms, study_uid, target, identifier, "delivery.failed", error=str(fault.number))
+            _record(rooms, study_uid, destination, identifier, "delivery.failed", error=str(fault.number))
         return not again
     rooms.deliveries.mark(delivery, "delivered", "", rooms.now())
-    _record(rooms, study_uid, target, identifier, "delivery.done")
+    _record(rooms, study_uid, destination, identifier, "delivery.done")
     return True
 
 
-def _result(rooms: Rooms, identifier: str) -> ResultObject:
-    if "/" in identifier:
+def _send(rooms: Rooms, destination: str, identifier: str) -> None:
+    target = rooms.destinations.get(destination)
+    sender = rooms.senders.get(target.kind) if target else None
+    if target is None or sender is None:
+        raise DeliveryFault(
+            found="a destination that the settings no longer name, or no sender of its kind",
+            expected="a destination of the settings",
+            remedy="put the destination back into the settings, then send the study again",
+            where=destination,
+        )
+    sender(target, _bytes(rooms, identifier))
+
+
+def _bytes(rooms: Rooms, identifier: str) -> bytes:
+    if is_fhir(identifier):
         kind, _, name = identifier.partition("/")
-        return ResultObject("fhir", _FHIR_JSON, identifier, rooms.resources.get(kind, name).encode())
-    return ResultObject("dicom", _DICOM, identifier, rooms.archive.read(identifier))
+        return rooms.resources.get(kind, name).encode()
+    return rooms.archive.read(identifier)
 
 
-def _record(
-    rooms: Rooms, study_uid: str, target: Destination, identifier: str, kind: str, **facts: str
-) -> None:
-    key = f"{kind}:{identifier}:{target.name}"
-    event = rooms.event(kind, study_uid, key, destination=target.name, object=identifier, **facts)
-    rooms.ledger.append(event)
+def _record(rooms: Rooms, study_uid: str, destination: str, identifier: str, kind: str, **facts: str) -> None:
+    key = f"{kind}:{identifier}:{destination}"
+    facts |= {"destination": destination, "object": identifier}
+    rooms.ledger.append(rooms.event(kind, study_uid, key, **facts))

@@ -33,8 +33,8 @@ def read(rooms: Rooms, plan: Plan, name: str) -> str:
     return reading.uid
 
 
-def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> list[str]:
-    """Write a reading's results and file them; return their identifiers.
+def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[str]]:
+    """Write a reading's results and file them; return which of them go to which destination.
 
     The bytes are a function of the reading and of the time that the plan holds, so that
     doing it twice files each object once.
@@ -46,13 +46,11 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> list[str]:
     written = write(reading, images, card, planned_at(plan))
     for result in written:
         _file(rooms, plan, reading, result)
-    ids = [result.id for result in written]
-    _plan_deliveries(rooms, plan, ids)
-    kinds = " ".join(sorted({result.kind for result in written}))
-    rooms.record(
-        "results.filed", plan["study_uid"], f"results:{reading_uid}", reading=reading_uid, kinds=kinds
-    )
-    return ids
+    parcels = _plan_deliveries(rooms, plan, [result.id for result in written])
+    facts = {"reading": reading_uid, "kinds": " ".join(sorted({result.kind for result in written}))}
+    key, actor = f"results.filed:{reading_uid}", f"reader:{reading.reader}"
+    rooms.ledger.append(rooms.event("results.filed", plan["study_uid"], key, actor, **facts))
+    return parcels
 
 
 def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
@@ -93,19 +91,28 @@ def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> N
         rooms.intake.accept_bytes(result.data, f"reader:{reading.reader.name}")
 
 
-def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> None:
-    for name in plan["destinations"]:
-        for identifier in ids:
-            if is_for(identifier, rooms.destinations[name].kind):
-                rooms.deliveries.plan(plan["study_uid"], identifier, name, planned_at(plan))
+def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Plan every delivery; return the objects for each destination."""
+    parcels = {
+        name: [i for i in ids if _is_for(i, rooms.destinations[name].kind)] for name in plan["destinations"]
+    }
+    for name, objects in parcels.items():
+        for identifier in objects:
+            rooms.deliveries.plan(plan["study_uid"], identifier, name, planned_at(plan))
+    return parcels
 
 
-def is_for(identifier: str, destination_kind: str) -> bool:
-    """Tell whether an object goes to destinations of a kind: FHIR resources to FHIR servers only.
+def is_fhir(identifier: str) -> bool:
+    """Tell whether an object is a FHIR resource; all others are SOP instances.
 
     Examples
     --------
-    >>> is_for("DiagnosticReport/1", "fhir"), is_for("2.25.1", "fhir"), is_for("2.25.1", "dimse")
-    (True, False, True)
+    >>> is_fhir("DiagnosticReport/1"), is_fhir("2.25.1")
+    (True, False)
     """
-    return ("/" in identifier) == (destination_kind == _FHIR)
+    return "/" in identifier
+
+
+def _is_for(identifier: str, destination_kind: str) -> bool:
+    """FHIR resources go to FHIR servers, SOP instances to all others."""
+    return is_fhir(identifier) == (destination_kind == _FHIR)

@@ -12,7 +12,6 @@ from coread.domain.event import Event
 from coread.intake import Intake
 from coread.ledger import Ledger
 from coread.readers import Registry
-from coread.results import ResultObject
 from coread.routing import Rules
 
 
@@ -31,8 +30,11 @@ class Destination:
     timeout_s: float = 30
 
 
-Sender: TypeAlias = Callable[[Destination, ResultObject], None]
-"""Sends one object; returns only after the peer has said that it keeps it, else raises DeliveryFault."""
+Sender: TypeAlias = Callable[[Destination, bytes], None]
+"""Sends one object, a PS3.10 file or a FHIR resource as JSON.
+
+Returns only after the peer has said that it keeps it, else raises DeliveryFault.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,9 @@ class Patience:
         Examples
         --------
         >>> [Patience(first_retry_s=2, longest_retry_s=10).wait_s(n) for n in (1, 2, 3, 4)]
-        [2, 4, 8, 10]
+        [2.0, 4.0, 8.0, 10]
         """
-        return min(self.longest_retry_s, self.first_retry_s * 2 ** (attempt - 1))
+        return min(self.longest_retry_s, self.first_retry_s * 2.0 ** (attempt - 1))
 
 
 @dataclass(frozen=True, slots=True)

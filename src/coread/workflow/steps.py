@@ -35,22 +35,29 @@ class Journey:
     def reader(self, do: Durable, plan: Plan, name: str) -> None:
         """Let one reader read, file its results, and send them on their way."""
         reading_uid: str = do.step("read", partial(read, self._rooms, plan, name))
-        objects: list[str] = do.step("write results", partial(write_results, self._rooms, plan, reading_uid))
-        for destination in plan["destinations"]:
-            do.later(
-                "delivery", delivery_id(reading_uid, destination, 1), 0, reading_uid, destination, objects, 1
-            )
+        parcels: dict[str, list[str]] = do.step(
+            "write results", partial(write_results, self._rooms, plan, reading_uid)
+        )
+        for destination, objects in parcels.items():
+            args = (plan["study_uid"], reading_uid, destination, objects, 1)
+            do.later("delivery", delivery_id(reading_uid, destination, 1), 0, *args)
 
     def delivery(
-        self, do: Durable, reading_uid: str, destination: str, objects: list[str], attempt: int
+        self,
+        do: Durable,
+        study_uid: str,
+        reading_uid: str,
+        destination: str,
+        objects: list[str],
+        attempt: int,
     ) -> None:
         """Send a reading's results to one destination; what it did not take is sent again later."""
-        work = partial(deliver, self._rooms, reading_uid, destination, objects, attempt)
+        work = partial(deliver, self._rooms, study_uid, destination, objects, attempt)
         waiting: list[str] = do.step("deliver", work)
         if waiting:
-            next_one = delivery_id(reading_uid, destination, attempt + 1)
-            wait_s = self._rooms.patience.wait_s(attempt)
-            do.later("delivery", next_one, wait_s, reading_uid, destination, waiting, attempt + 1)
+            identifier = delivery_id(reading_uid, destination, attempt + 1)
+            args = (study_uid, reading_uid, destination, waiting, attempt + 1)
+            do.later("delivery", identifier, self._rooms.patience.wait_s(attempt), *args)
 
     def gave_up(self, walk_id: str, fault: StepGaveUp) -> None:
         """Put on record that a walk ended before its time."""
