@@ -165,7 +165,8 @@ class Association:
             return
         status, comment = self._perform(command, context_id)
         reply = messages.response(command, status, comment)
-        self._connection.send_message(context_id, reply, self._agreement.peer_max_pdu_bytes)
+        peer_max = self._agreement.peer_max_pdu_bytes
+        self._connection.send_fragments(context_id, reply, peer_max, is_command=True)
 
     def _perform(self, command: Command, context_id: int) -> tuple[int, str]:
         if command.field == messages.C_ECHO_RQ and not command.has_data_set:

@@ -1,4 +1,4 @@
-"""Command sets of C-ECHO and C-STORE: read the request, write the answer (PS3.7 sections 9.3 and E)."""
+"""Command sets of C-ECHO and C-STORE, requests as well as responses (PS3.7 sections 9.3 and E)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION = 0x0122, 0x0211
 
 _AFFECTED_SOP_CLASS_UID, _COMMAND_FIELD, _MESSAGE_ID = 0x0002, 0x0100, 0x0110
-_MESSAGE_ID_RESPONDED_TO, _DATA_SET_TYPE = 0x0120, 0x0800
+_MESSAGE_ID_RESPONDED_TO, _PRIORITY, _DATA_SET_TYPE = 0x0120, 0x0700, 0x0800
 _STATUS, _ERROR_COMMENT, _AFFECTED_SOP_INSTANCE_UID = 0x0900, 0x0902, 0x1000
 _ELEMENT = struct.Struct("<HHI")
 _NUMBER = struct.Struct("<H")
@@ -68,16 +68,53 @@ def response(command: Command, status: int, comment: str = "") -> bytes:
     comment
         Error Comment (0000,0902); cut to 64 characters; must hold nothing of a data set.
     """
-    elements = [
-        (_AFFECTED_SOP_CLASS_UID, _padded(command.sop_class_uid, "\0")),
-        (_COMMAND_FIELD, _NUMBER.pack(command.field | RESPONSE)),
-        (_MESSAGE_ID_RESPONDED_TO, _NUMBER.pack(command.message_id)),
-        (_DATA_SET_TYPE, _NUMBER.pack(NO_DATA_SET)),
-        (_STATUS, _NUMBER.pack(status)),
-        (_ERROR_COMMENT, _padded(comment[:_MAX_COMMENT], " ")),
-        (_AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_instance_uid, "\0")),
-    ]
-    body = b"".join(_ELEMENT.pack(0, number, len(value)) + value for number, value in elements if value)
+    return _encoded(
+        {
+            _AFFECTED_SOP_CLASS_UID: _padded(command.sop_class_uid, "\0"),
+            _COMMAND_FIELD: _NUMBER.pack(command.field | RESPONSE),
+            _MESSAGE_ID_RESPONDED_TO: _NUMBER.pack(command.message_id),
+            _DATA_SET_TYPE: _NUMBER.pack(NO_DATA_SET),
+            _STATUS: _NUMBER.pack(status),
+            _ERROR_COMMENT: _padded(comment[:_MAX_COMMENT], " "),
+            _AFFECTED_SOP_INSTANCE_UID: _padded(command.sop_instance_uid, "\0"),
+        }
+    )
+
+
+def request(command: Command) -> bytes:
+    """Write `command` as a request, of medium priority where it has one."""
+    return _encoded(
+        {
+            _AFFECTED_SOP_CLASS_UID: _padded(command.sop_class_uid, "\0"),
+            _COMMAND_FIELD: _NUMBER.pack(command.field),
+            _MESSAGE_ID: _NUMBER.pack(command.message_id),
+            _PRIORITY: _NUMBER.pack(0) if command.has_data_set else b"",
+            _DATA_SET_TYPE: _NUMBER.pack(1 if command.has_data_set else NO_DATA_SET),
+            _AFFECTED_SOP_INSTANCE_UID: _padded(command.sop_instance_uid, "\0"),
+        }
+    )
+
+
+def status_in(data: bytes, command: Command) -> int:
+    """Return the status of the response to `command`.
+
+    Raises
+    ------
+    ProtocolFault
+        If `data` is no such response.
+    """
+    elements = _elements(data)
+    answered = _number(elements, _COMMAND_FIELD), _number(elements, _MESSAGE_ID_RESPONDED_TO)
+    if answered != (command.field | RESPONSE, command.message_id):
+        raise ProtocolFault("a response to something else", INVALID_VALUE)
+    return _number(elements, _STATUS)
+
+
+def _encoded(elements: dict[int, bytes]) -> bytes:
+    """Write the elements that have a value, with the group length before them."""
+    body = b"".join(
+        _ELEMENT.pack(0, number, len(value)) + value for number, value in elements.items() if value
+    )
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
 
 

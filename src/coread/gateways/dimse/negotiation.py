@@ -9,14 +9,14 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, PDU
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
 )
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_context
 
 from coread.dicom import (
     IMPLEMENTATION_CLASS_UID,
@@ -27,6 +27,7 @@ from coread.dicom import (
 from coread.gateways.dimse.upper_layer import INVALID_VALUE, ProtocolFault
 
 VERIFICATION = "1.2.840.10008.1.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 # Results of one presentation context (PS3.8 table 9-18).
@@ -83,10 +84,10 @@ class Agreement:
 
     calling_ae: str
     contexts: dict[int, Context]
-    """By presentation context ID."""
+    """Those that were accepted, by presentation context ID."""
     peer_max_pdu_bytes: int
     """Largest P-DATA-TF that the peer takes; 0: any."""
-    reply: bytes
+    reply: bytes = b""
     """The A-ASSOCIATE-AC to send."""
 
 
@@ -115,13 +116,60 @@ def refuse(refusal: Refusal) -> bytes:
     return _encoded(A_ASSOCIATE_RJ(), primitive)
 
 
-def _read(pdu: bytes) -> tuple[int, A_ASSOCIATE]:
-    request = A_ASSOCIATE_RQ()
+def propose(contexts: list[Context], calling_ae: str, called_ae: str, max_pdu_bytes: int) -> bytes:
+    """Write the A-ASSOCIATE-RQ for `contexts`, of which the n-th gets the ID 2n + 1."""
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = APPLICATION_CONTEXT
+    primitive.calling_ae_title, primitive.called_ae_title = calling_ae, called_ae
+    primitive.presentation_context_definition_list = [
+        build_context(context.sop_class_uid, context.transfer_syntax_uid) for context in contexts
+    ]
+    for index, proposed in enumerate(primitive.presentation_context_definition_list):
+        proposed.context_id = 2 * index + 1
+    primitive.user_information = _user_information(max_pdu_bytes)
+    return _encoded(A_ASSOCIATE_RQ(), primitive)
+
+
+def agreed(pdu: bytes, contexts: list[Context]) -> Agreement:
+    """Read the A-ASSOCIATE-AC to a proposal of `contexts`.
+
+    A context that came back in a transfer syntax that was not proposed counts as not accepted.
+
+    Raises
+    ------
+    ProtocolFault
+        If the PDU cannot be read.
+    """
+    _, primitive = _decoded(A_ASSOCIATE_AC(), pdu)
+    proposed = {2 * index + 1: context for index, context in enumerate(contexts)}
+    answers = primitive.presentation_context_definition_results_list
+    accepted = {c.context_id: c.transfer_syntax[0] for c in answers if c.result == _ACCEPTED}
+    kept = {at: c for at, c in proposed.items() if accepted.get(at) == c.transfer_syntax_uid}
+    return Agreement("", kept, _peer_max_pdu_bytes(primitive))
+
+
+def rejected(pdu: bytes) -> Refusal:
+    """Read an A-ASSOCIATE-RJ.
+
+    Raises
+    ------
+    ProtocolFault
+        If the PDU cannot be read.
+    """
+    answer, _ = _decoded(A_ASSOCIATE_RJ(), pdu)
+    return Refusal(answer.result, answer.source, answer.reason_diagnostic, answer.reason_str)
+
+
+def _decoded(answer: PDU, pdu: bytes) -> tuple[PDU, A_ASSOCIATE]:
     try:
-        request.decode(pdu)
-        primitive = request.to_primitive()
+        answer.decode(pdu)
+        return answer, answer.to_primitive()
     except _UNREADABLE as error:
-        raise ProtocolFault("an A-ASSOCIATE-RQ that cannot be read", INVALID_VALUE) from error
+        raise ProtocolFault(f"an {type(answer).__name__} that cannot be read", INVALID_VALUE) from error
+
+
+def _read(pdu: bytes) -> tuple[int, A_ASSOCIATE]:
+    request, primitive = _decoded(A_ASSOCIATE_RQ(), pdu)
     contexts = primitive.presentation_context_definition_list
     if not contexts or any(not c.abstract_syntax or not c.transfer_syntax for c in contexts):
         raise ProtocolFault("an A-ASSOCIATE-RQ without presentation contexts", INVALID_VALUE)
@@ -148,7 +196,7 @@ def _agree(request: A_ASSOCIATE, policy: Policy) -> Agreement:
     reply.called_ae_title = request.called_ae_title
     reply.result, reply.result_source = 0, 1
     reply.presentation_context_definition_results_list = answers
-    reply.user_information = user_information(policy.max_pdu_bytes)
+    reply.user_information = _user_information(policy.max_pdu_bytes)
     return Agreement(
         calling_ae=request.calling_ae_title,
         contexts={c.context_id: _context(c) for c in answers if c.result == _ACCEPTED},
@@ -157,7 +205,7 @@ def _agree(request: A_ASSOCIATE, policy: Policy) -> Agreement:
     )
 
 
-def user_information(max_pdu_bytes: int) -> list[object]:
+def _user_information(max_pdu_bytes: int) -> list[object]:
     """Return who we are and how much we take: nothing else is negotiated (PS3.7 annex D.3.3)."""
     largest = MaximumLengthNotification()
     largest.maximum_length_received = max_pdu_bytes
@@ -172,7 +220,7 @@ def _answer(proposed: PresentationContext) -> PresentationContext:
     answer = PresentationContext()
     answer.context_id = proposed.context_id
     answer.abstract_syntax = proposed.abstract_syntax
-    known = first_known(proposed.transfer_syntax)
+    known = _first_known(proposed.transfer_syntax)
     answer.transfer_syntax = [known or proposed.transfer_syntax[0]]
     if proposed.abstract_syntax != VERIFICATION and proposed.abstract_syntax not in storage_sop_class_uids():
         answer.result = _NO_ABSTRACT_SYNTAX
@@ -181,7 +229,7 @@ def _answer(proposed: PresentationContext) -> PresentationContext:
     return answer
 
 
-def first_known(proposed: Collection[str]) -> str:
+def _first_known(proposed: Collection[str]) -> str:
     """Return the first transfer syntax in which an object may be kept, empty if there is none."""
     return next((str(uid) for uid in proposed if uid in transfer_syntax_uids()), "")
 
@@ -190,13 +238,13 @@ def _context(answer: PresentationContext) -> Context:
     return Context(str(answer.abstract_syntax), str(answer.transfer_syntax[0]))
 
 
-def _peer_max_pdu_bytes(request: A_ASSOCIATE) -> int:
-    for item in request.user_information:
+def _peer_max_pdu_bytes(primitive: A_ASSOCIATE) -> int:
+    for item in primitive.user_information:
         if isinstance(item, MaximumLengthNotification):
             return int(item.maximum_length_received)
     return 0
 
 
-def _encoded(pdu: A_ASSOCIATE_AC | A_ASSOCIATE_RJ, primitive: A_ASSOCIATE) -> bytes:
+def _encoded(pdu: PDU, primitive: A_ASSOCIATE) -> bytes:
     pdu.from_primitive(primitive)
     return bytes(pdu.encode())

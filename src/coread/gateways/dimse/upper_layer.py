@@ -136,20 +136,35 @@ class Connection:
         except OSError as error:
             raise PeerGone("the peer does not take our answer") from error
 
-    def send_message(self, context_id: int, command_set: bytes, peer_max_pdu_bytes: int) -> None:
-        """Send a message without data set, in as many PDUs as the peer's maximum asks for."""
-        chunk = max(peer_max_pdu_bytes - 6, 2) if peer_max_pdu_bytes else len(command_set)
-        pdus = bytearray()
-        for at in range(0, len(command_set), chunk):
-            part = command_set[at : at + chunk]
-            control = 1 if at + chunk < len(command_set) else 3
-            pdus += _PDU_HEAD.pack(P_DATA_TF, len(part) + 6)
-            pdus += _PDV_HEAD.pack(len(part) + 2, context_id, control) + part
-        self.send(bytes(pdus))
+    def send_fragments(
+        self, context_id: int, data: bytes | memoryview, peer_max_pdu_bytes: int, *, is_command: bool
+    ) -> None:
+        """Send a command set or a data set, in as many PDUs as the peer's maximum asks for.
 
-    def send_release(self) -> None:
-        """Agree to the peer's release."""
-        self.send(_PDU_HEAD.pack(RELEASE_RP, 4) + bytes(4))
+        Parameters
+        ----------
+        context_id
+            Presentation context.
+        data
+            The encoded set.
+        peer_max_pdu_bytes
+            Largest P-DATA-TF that the peer takes; 0: any.
+        is_command
+            Whether `data` is a command set.
+        """
+        # Fragments are of even length (PS3.8 annex E.1).
+        chunk = max(min(peer_max_pdu_bytes or BUFFER_BYTES, BUFFER_BYTES) - 6, 2) & ~1
+        for at in range(0, max(len(data), 1), chunk):
+            part = data[at : at + chunk]
+            control = is_command | (at + chunk >= len(data)) << 1
+            head = _PDU_HEAD.pack(P_DATA_TF, len(part) + 6) + _PDV_HEAD.pack(
+                len(part) + 2, context_id, control
+            )
+            self.send(head + part)
+
+    def send_release(self, kind: int = RELEASE_RP) -> None:
+        """Agree to the peer's release, or ask for ours."""
+        self.send(_PDU_HEAD.pack(kind, 4) + bytes(4))
 
     def send_abort(self, reason: int) -> None:
         """Abort as service provider; a peer that is already gone does not matter."""
