@@ -45,9 +45,14 @@ def text_of(value: bytes, character_sets: tuple[str, ...] = (), *, is_name: bool
     return text if text.isprintable() else "".join(filter(str.isprintable, text)).strip()
 
 
+def without_escapes(text: str) -> str:
+    """Take out the designation of GB 2312 (ISO 2022 IR 58), which pydicom leaves in what it decodes."""
+    return text.replace("\x1b$)A", "")
+
+
 def _decode(value: bytes, character_sets: tuple[str, ...], delimiters: set[int]) -> str:
     try:
-        return decode_bytes(value, _encodings(character_sets), delimiters)
+        return without_escapes(decode_bytes(value, _encodings(character_sets), delimiters))
     except (LookupError, ValueError):
         return value.decode("ascii", "replace")
 

@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
+from coread.dicom.charset import without_escapes
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import NotFound
 
@@ -169,7 +170,7 @@ def _value_json(vr: str, value: object) -> object:
         return f"{int(value):08X}"  # type: ignore[call-overload]
     if vr in _INTEGERS:
         return int(value)  # type: ignore[call-overload]
-    return _float_json(float(value)) if vr in _FLOATS else str(value)  # type: ignore[arg-type]
+    return _float_json(float(value)) if vr in _FLOATS else without_escapes(str(value))  # type: ignore[arg-type]
 
 
 def _float_json(number: float) -> float | str:
@@ -180,7 +181,7 @@ def _float_json(number: float) -> float | str:
 
 
 def _name_json(value: object) -> dict[str, str]:
-    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), str(value).split("="), strict=False)
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), without_escapes(str(value)).split("="), strict=False)
     return {label: text for label, text in groups if text}
 
 
