@@ -42,15 +42,19 @@ _DERIVED_PREFIXES = tuple(
         "66",  # raw data, registration, fiducials, segmentation
         "67",  # real world value mapping
         "68.",  # surface scan
+        "78.",  # ophthalmic measurements
+        "79.",  # ophthalmic report
         "88.",  # structured reports, key object selection
         "90.",  # content assessment
         "91.",  # microscopy bulk annotations
         "104.",  # encapsulated documents
         "200.",  # protocols
         "481.",  # radiotherapy objects
+        "501.3",  # threat report
     )
 )
-_RT_IMAGE = "1.2.840.10008.5.1.4.1.1.481.1"
+# Portal images, plain and enhanced: the images among the radiotherapy objects.
+_RT_IMAGES = frozenset(f"1.2.840.10008.5.1.4.1.1.481.{leaf}" for leaf in (1, 23, 24))
 _OWN_MANUFACTURER = "CoRead"
 _READER_SOURCE = "reader:"
 
@@ -72,7 +76,7 @@ def is_derived(header: Header) -> bool:
     """
     uid = header.ref.sop_class_uid
     made_here = header.facts.get("Manufacturer", "") == _OWN_MANUFACTURER
-    return made_here or (uid.startswith(_DERIVED_PREFIXES) and uid != _RT_IMAGE)
+    return made_here or (uid.startswith(_DERIVED_PREFIXES) and uid not in _RT_IMAGES)
 
 
 def originals(study: Study) -> tuple[Instance, ...]:
