@@ -23,7 +23,8 @@ from coread.evaluation import (
 
 
 def test_wilson_as_published():
-    # Newcombe, Stat Med 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E, table I, method 3.
+    # Newcombe, Stat Med 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E,
+    # table I, method 3.
     published = {
         (81, 263): (0.2553, 0.3662),
         (15, 148): (0.0624, 0.1605),

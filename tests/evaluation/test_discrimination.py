@@ -33,7 +33,8 @@ def test_one_sort_serves_many_weightings():
 
 
 def test_delong_variance_by_hand():
-    # Components by hand: of the sick V10 = (0.5, 1), of the well V01 = (1, 0.75, 0.5); var 0.125/2 + 0.0625/3.
+    # Components by hand: of the sick V10 = (0.5, 1), of the well V01 = (1, 0.75, 0.5);
+    # variance 0.125/2 + 0.0625/3.
     found = delong_interval(TRUTH, SCORE)
     variance = 0.125 / 2 + 0.0625 / 3
     reach = 1.959964 * np.sqrt(variance) / (0.75 * 0.25)

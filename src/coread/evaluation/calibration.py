@@ -185,7 +185,7 @@ def _newton(design: Float, target: Float, weights: Float) -> Float:
         p = sigmoid(design @ beta)
         curvature = weights * p * (1 - p)
         hessian = design.T @ (design * curvature[:, None]) + 1e-9 * np.eye(len(beta))
-        step = np.linalg.solve(hessian, design.T @ (weights * (target - p)))
+        step = np.asarray(np.linalg.solve(hessian, design.T @ (weights * (target - p))), dtype=np.float64)
         beta, next_loss = _shortened(design, target, weights, beta, step)
         if loss - next_loss < NEWTON_TOLERANCE:
             break

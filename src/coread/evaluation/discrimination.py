@@ -77,7 +77,8 @@ def weighted_auc(positive: NDArray[np.bool_], score: Float, weights: Float) -> F
     below = np.cumsum(well, axis=1) - well / 2
     pairs = sick.sum(1) * well.sum(1)
     wins = (sick * below).sum(1)
-    return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    areas: Float = np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return areas
 
 
 def delong_interval(truth: ArrayLike, score: ArrayLike, level: float = 0.95) -> Interval:

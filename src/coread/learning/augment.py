@@ -34,7 +34,7 @@ def disturb(image: Grey, rng: Generator) -> Float:
         float32 [row, column] in 0..1, same shape, before the reader's own window.
     """
     moved = _recompressed(_softened(_moved(Image.fromarray(image), rng), rng), rng)
-    grey = np.asarray(moved, dtype=np.float32) / 255
+    grey: Float = np.asarray(moved, dtype=np.float32) / np.float32(255)
     if rng.random() < 0.5:
         grey = grey[:, ::-1]  # the label does not depend on the side
     return _bordered(_noisy(_regraded(grey, rng), rng), rng)

@@ -77,7 +77,8 @@ def _knotted(
     middle = curve(knots)
     lower, upper = np.quantile([refit(knots) for refit in refits], [0.025, 0.975], axis=0)
     columns = (knots, middle, np.minimum(lower, middle), np.maximum(upper, middle))
-    return Calibration(*(tuple(np.round(column, 6).tolist()) for column in columns), CALIBRATED_ON, band)
+    score, probability, low, high = (tuple(np.round(column, 6).tolist()) for column in columns)
+    return Calibration(score, probability, low, high, CALIBRATED_ON, band)
 
 
 def source_weights(items: Sequence[Radiograph]) -> Float:

@@ -52,6 +52,9 @@ class Plan:
         Weight of the auxiliary adult findings in the loss.
     average
         Decay of the exponential average of the weights, per step.
+    settling_epochs, settling_share, settling_average
+        After the cycle, passes at a small constant step size (a share of the peak) whose weights are averaged
+        with a longer memory: stochastic weight averaging, Izmailov et al., UAI 2018, arXiv:1803.05407.
     seed, threads
         Seed of every random draw; processor threads.
     """
@@ -64,8 +67,16 @@ class Plan:
     smoothing: float = 0.05
     extra_weight: float = 0.3
     average: float = 0.99
+    settling_epochs: int = 5
+    settling_share: float = 0.3
+    settling_average: float = 0.997
     seed: int = 20
     threads: int = 2
+
+    @property
+    def all_epochs(self) -> int:
+        """Passes of the cycle and of the settling together."""
+        return self.epochs + self.settling_epochs
 
 
 def train(data: Path, out: Path, plan: Plan, report: Report) -> Path:
@@ -92,11 +103,11 @@ def train(data: Path, out: Path, plan: Plan, report: Report) -> Path:
     learners, judges = of_split(cohort, "train"), of_split(cohort, "val")
     run = Run(learners, plan, out)
     inputs = prepared(judges)
-    while run.epoch < plan.epochs:
+    while run.epoch < plan.all_epochs:
         loss = run.pass_once(report)
         report(
             f"epoch {run.epoch}: loss {loss:.3f}; {_val_line(run.averaged, judges, inputs)}",
-            run.epoch / plan.epochs,
+            run.epoch / plan.all_epochs,
         )
     weights = out / WEIGHTS
     torch.save(run.averaged.state_dict(), weights)
@@ -125,7 +136,8 @@ def load_weights(path: Path) -> ChestNet:
     """A network with trained weights, ready to read."""
     net = ChestNet(extra_labels=len(NIH_FINDINGS))
     net.load_state_dict(torch.load(path, weights_only=True))
-    return net.eval()
+    net.eval()
+    return net
 
 
 class Run:
@@ -154,11 +166,13 @@ class Run:
         rng = np.random.default_rng([self.plan.seed, self.epoch])
         torch.manual_seed(self.plan.seed * 1000 + self.epoch)
         training_mode(self.net)
+        if self.settling:
+            self._hold_rates()
         steps = len(self.learners) // self.plan.batch
         losses = []
         for step in range(steps):
             losses.append(self._step(rng))
-            report(f"epoch {self.epoch + 1}", (self.epoch + (step + 1) / steps) / self.plan.epochs)
+            report(f"epoch {self.epoch + 1}", (self.epoch + (step + 1) / steps) / self.plan.all_epochs)
         self.epoch += 1
         self._save()
         return float(np.mean(losses))
@@ -173,7 +187,8 @@ class Run:
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 2.0)
         self.optimiser.step()
-        self.schedule.step()
+        if not self.settling:
+            self.schedule.step()
         self._average()
         return float(loss.detach())
 
@@ -186,10 +201,20 @@ class Run:
         known = self.known[chosen]
         return main + self.plan.extra_weight * (each.mean(1) * known).sum() / known.sum().clamp(min=1)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def _average(self) -> None:
         for mean, now in zip(self.averaged.parameters(), self.net.parameters(), strict=True):
-            mean.lerp_(now, 1 - self.plan.average)
+            mean.lerp_(now, 1 - (self.plan.settling_average if self.settling else self.plan.average))
+
+    @property
+    def settling(self) -> bool:
+        """Whether the cycle of step sizes is over."""
+        return self.epoch >= self.plan.epochs
+
+    def _hold_rates(self) -> None:
+        peaks = (self.plan.rate, self.plan.head_rate)
+        for group, peak in zip(self.optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * self.plan.settling_share
 
     def _save(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -222,7 +247,7 @@ def drawing_odds(cohort: Sequence[Radiograph]) -> NDArray[np.float64]:
     sizes = Counter(cells)
     views = Counter((site, opacity) for site, opacity, _ in sizes)
     odds = np.array([SITE_SHARE[c[0]] / 2 / views[c[:2]] / sizes[c] for c in cells])
-    return odds / odds.sum()
+    return np.asarray(odds / odds.sum())
 
 
 def _targets(cohort: Sequence[Radiograph]) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,7 +19,7 @@ MOST_BYTES = 15_000_000
 """A bundle is shipped inside the package: more than this is too much."""
 
 
-class _Reading(nn.Module):
+class _Reading(nn.Module):  # type: ignore[misc]
     """The network with its reading as the forward pass."""
 
     def __init__(self, net: ChestNet) -> None:
@@ -55,7 +55,8 @@ def export_onnx(net: ChestNet, path: Path) -> str:
     example = torch.zeros(2, 1, SIDE, SIDE)
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the older exporter is seven times as fast here
+        # The older exporter is seven times as fast here; it warns of its age, of tracing, of unfolded slices.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             _Reading(net.eval()), (example,), str(path), input_names=[INPUT], output_names=list(OUTPUTS),
             dynamic_axes=dynamic, opset_version=OPSET, dynamo=False,

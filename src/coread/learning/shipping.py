@@ -114,9 +114,12 @@ def save_calibration(curve: Calibration, threshold: float, path: Path) -> None:
 def load_calibration(path: Path) -> tuple[Calibration, float]:
     """Read what `save_calibration` wrote."""
     held = json.loads(path.read_text(encoding="utf-8"))
-    threshold, band = held.pop("threshold"), Band(**held.pop("abstain"))
-    columns = {name: tuple(held.pop(name)) for name in ("score", "probability", "lower", "upper")}
-    return Calibration(**columns, **held, band=band), threshold
+    score, probability, lower, upper = (
+        tuple(held[name]) for name in ("score", "probability", "lower", "upper")
+    )
+    band = Band(**held["abstain"])
+    curve = Calibration(score, probability, lower, upper, held["calibrated_on"], band, held["level"])
+    return curve, held["threshold"]
 
 
 def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> dict[str, Any]:

@@ -26,7 +26,7 @@ FEATURES = 1280
 """Channels of the last feature map."""
 
 
-class ChestNet(nn.Module):
+class ChestNet(nn.Module):  # type: ignore[misc]
     """Grey radiograph in, logit, features and class-activation map out.
 
     Parameters
@@ -37,7 +37,7 @@ class ChestNet(nn.Module):
         Share of pooled features silenced in training.
     """
 
-    def __init__(self, extra_labels: int = 0, dropout: float = 0.3) -> None:
+    def __init__(self, extra_labels: int = 1, dropout: float = 0.3) -> None:
         super().__init__()
         self.trunk = pretrained_trunk()
         self.head = nn.Linear(FEATURES, 1)
@@ -65,6 +65,17 @@ class ChestNet(nn.Module):
 
     def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reading: logit [n], features [n, d], map [n, 7, 7] whose mean is the logit.
+
+        The image and its mirror image are both read and averaged, maps after mirroring back.
+        """
+        plain = self._one_side(image)
+        logit, features, activation = self._one_side(image.flip(3))
+        pairs = zip(plain, (logit, features, activation.flip(2)), strict=True)
+        mean_logit, mean_features, mean_activation = ((a + b) / 2 for a, b in pairs)
+        return mean_logit, mean_features, mean_activation
+
+    def _one_side(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logit, features and map of one image as it is.
 
         The head is linear over a global average, so weighting the feature map by the head's weights takes
         the logit apart by place without remainder (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).

@@ -42,6 +42,9 @@ MAX_TOP_SHARE = 0.30
 MAX_BOTTOM_SHARE = 0.45
 """Largest share of anatomy at the very lowest value."""
 
+ARRAYS = ("mean", "scale", "weight", "bias", "axes", "centres")
+"""Arrays of a feature head, as its file names them."""
+
 CLASSES = ("chest", "inverted", "turned", "foreign")
 """What the feature head tells apart."""
 
@@ -116,10 +119,9 @@ class FeatureHead:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> FeatureHead:
         """Make a head from the arrays of the bundle's ``gate.npz``."""
-        arrays = [
-            held[name].astype(np.float32) for name in ("mean", "scale", "weight", "bias", "axes", "centres")
-        ]
-        return cls(*arrays, float(held["least_chest"]), float(held["most_distance"]))
+        mean, scale, weight, bias, axes, centres = (held[name].astype(np.float32) for name in ARRAYS)
+        limits = float(held["least_chest"]), float(held["most_distance"])
+        return cls(mean, scale, weight, bias, axes, centres, *limits)
 
     def probabilities(self, features: Float) -> Float:
         """Probability of each class, [image, class], from features [image, feature]."""
@@ -229,4 +231,4 @@ def refusal_by_features(features: Float, head: FeatureHead) -> Reason | None:
 
 def _stride(display: Float, axis: int) -> int:
     """Step that leaves at most about 512 lines: enough to count grey levels."""
-    return max(1, display.shape[axis] // 512)
+    return max(1, int(display.shape[axis]) // 512)

@@ -107,10 +107,10 @@ def window(image: Image) -> Image:
     Image
         float32 [row, column] in 0..1; all zeros where the image is flat.
     """
-    low, high = np.percentile(image, WINDOW_PERCENTILES)
+    low, high = (float(level) for level in np.percentile(image, WINDOW_PERCENTILES))
     if high <= low:
         return np.zeros(image.shape, dtype=np.float32)
-    return np.clip((image - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((image - low) / (high - low), 0.0, 1.0), dtype=np.float32)
 
 
 def resample(image: Image, shape_rc: tuple[int, int]) -> Image:

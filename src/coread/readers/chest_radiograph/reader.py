@@ -79,13 +79,13 @@ class ChestRadiograph:
         Parameters
         ----------
         display
-            [row, column] in 0..1, bright = dense (the sense of MONOCHROME2), after rescale, VOI and inversion.
+            [row, column], bright = dense (the sense of MONOCHROME2), after rescale, VOI and inversion.
 
         Returns
         -------
         ReaderOutput or Unfit
-            Score = the network's logit; saliency = the class-activation map less the score at which opacity is
-            called, so that a positive cell, were the whole image like it, would be called.
+            The score is the network's logit. The saliency is the class-activation map less the score at
+            which opacity is called: were the whole image like a positive cell, it would be called.
         """
         reason = refusal_by_grey(display)
         if reason:
