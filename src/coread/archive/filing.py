@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import to_us
@@ -18,13 +18,38 @@ from coread.archive.rows import header_row, instance_of, integer, series_row, st
 from coread.archive.tables import CONFLICTS, INSTANCES, SERIES, STUDIES
 from coread.dicom import data_set_offset
 from coread.domain.event import Event
-from coread.domain.study import Header, Instance
+from coread.domain.study import Header, Instance, InstanceRef
 from coread.errors import ObjectLost
-from coread.ledger import Ledger
+from coread.ledger import Ledger, Prepared
 
 _READER = "reader:"
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
+
+_UID = bindparam("uid")
+_INSTANCE = Prepared(select(INSTANCES).where(INSTANCES.c.sop_instance_uid == _UID))
+_INSERT_INSTANCE = Prepared(
+    insert(INSTANCES).values(
+        {column.name: bindparam(column.name) for column in INSTANCES.c if column.name != "data_sha256"}
+    )
+)
+_COUNT_SERIES = Prepared(
+    update(SERIES)
+    .where(
+        SERIES.c.study_instance_uid == bindparam("study"), SERIES.c.series_instance_uid == bindparam("series")
+    )
+    .values(instances=SERIES.c.instances + bindparam("more"))
+)
+_INSERT_SERIES = Prepared(insert(SERIES))
+_STUDY = Prepared(select(STUDIES).where(STUDIES.c.study_instance_uid == _UID))
+_STATE = ("is_open", "originals", "expected", "priority", "first_arrival_us", "last_arrival_us")
+_SEARCHED = tuple(study_row(Header(InstanceRef("", "", "", ""), "")))
+_INSERT_STUDY = Prepared(insert(STUDIES).values({name: bindparam(name) for name in (*_SEARCHED, *_STATE)}))
+_ARRIVE = Prepared(
+    update(STUDIES)
+    .where(STUDIES.c.study_instance_uid == _UID)
+    .values({name: bindparam(name) for name in _STATE})
+)
 
 
 class FilingOutcome(StrEnum):
@@ -89,73 +114,65 @@ class Filing:
     def file(self, arrivals: Sequence[Arrival]) -> list[Filed]:
         """Write the rows of all arrivals and say what became of each, in their order."""
         self._ledger.lock_in(self._connection)
-        known = self._known({arrival.header.ref.sop_instance_uid for arrival in arrivals})
         fresh: dict[str, Arrival] = {}
         filed = []
         for arrival in arrivals:
             uid = arrival.header.ref.sop_instance_uid
-            if uid in known or uid in fresh:
-                self._insert_instances(fresh.values())
-                known |= self._known(fresh.keys())
+            if uid in fresh:
+                self._insert_instances(list(fresh.values()))
                 fresh = {}
-                filed.append(self._meet(known[uid], arrival))
-            else:
+            known = self._known(uid)
+            if known is None:
                 fresh[uid] = arrival
                 filed.append(Filed(FilingOutcome.STORED, arrival.instance))
-        self._insert_instances(fresh.values())
+            else:
+                filed.append(self._meet(known, arrival))
+        self._insert_instances(list(fresh.values()))
         self._ledger.append_in(self._connection, self._events)
         return filed
 
-    def _known(self, uids: Iterable[str]) -> dict[str, RowMapping]:
-        query = select(INSTANCES).where(INSTANCES.c.sop_instance_uid.in_(sorted(uids)))
-        return {row["sop_instance_uid"]: row for row in self._connection.execute(query).mappings()}
+    def _known(self, uid: str) -> RowMapping | None:
+        return _INSTANCE.run(self._connection, {"uid": uid}).mappings().first()
 
-    def _insert_instances(self, arrivals: Iterable[Arrival]) -> None:
-        arrivals = list(arrivals)
+    def _insert_instances(self, arrivals: Sequence[Arrival]) -> None:
         if not arrivals:
             return
-        self._connection.execute(insert(INSTANCES), [_instance_row(arrival) for arrival in arrivals])
+        _INSERT_INSTANCE.run(self._connection, *[_instance_row(arrival) for arrival in arrivals])
         self._count_series(arrivals)
         self._arrive(arrivals)
         self._events += [_event("instance.filed", arrival) for arrival in arrivals]
 
-    def _count_series(self, arrivals: list[Arrival]) -> None:
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
+    def _count_series(self, arrivals: Sequence[Arrival]) -> None:
+        groups: dict[tuple[str, str], list[Arrival]] = {}
         for arrival in arrivals:
             ref = arrival.header.ref
-            place = (ref.study_instance_uid, ref.series_instance_uid)
-            if place not in rows:
-                rows[place] = series_row(arrival.header) | {"instances": 0}
-            rows[place]["instances"] += 1
-        statement = self._upsert(SERIES).values(list(rows.values()))
-        statement = statement.on_conflict_do_update(
-            index_elements=["study_instance_uid", "series_instance_uid"],
-            set_={"instances": SERIES.c.instances + statement.excluded.instances},
-        )
-        self._connection.execute(statement)
+            groups.setdefault((ref.study_instance_uid, ref.series_instance_uid), []).append(arrival)
+        for (study, series), group in groups.items():
+            more = {"study": study, "series": series, "more": len(group)}
+            if not _COUNT_SERIES.run(self._connection, more).rowcount:
+                row = series_row(group[0].header) | {"instances": len(group)}
+                _INSERT_SERIES.run(self._connection, row)
 
-    def _arrive(self, arrivals: list[Arrival]) -> None:
-        by_study: dict[str, list[Arrival]] = {}
+    def _arrive(self, arrivals: Sequence[Arrival]) -> None:
+        groups: dict[str, list[Arrival]] = {}
         for arrival in arrivals:
-            by_study.setdefault(arrival.header.ref.study_instance_uid, []).append(arrival)
-        query = select(STUDIES).where(STUDIES.c.study_instance_uid.in_(sorted(by_study)))
-        known = {row["study_instance_uid"]: row for row in self._connection.execute(query).mappings()}
-        for uid, group in by_study.items():
-            self._arrive_at(known.get(uid), group)
+            groups.setdefault(arrival.header.ref.study_instance_uid, []).append(arrival)
+        for uid, group in groups.items():
+            self._arrive_at(_STUDY.run(self._connection, {"uid": uid}).mappings().first(), group)
 
     def _arrive_at(self, row: RowMapping | None, group: list[Arrival]) -> None:
         """Insert or update one study for the arrivals of one batch."""
         if row is None:
-            self._connection.execute(insert(STUDIES), [study_row(group[0].header) | _first_state(group)])
+            _INSERT_STUDY.run(self._connection, study_row(group[0].header) | _first_state(group))
             return
-        changes = _next_state(row, group)
+        uid = row["study_instance_uid"]
         if row["facts"] == "{}":  # known so far by its expected count only
-            changes |= study_row(group[0].header)
-        if changes:
-            uid = row["study_instance_uid"]
-            self._connection.execute(update(STUDIES).where(STUDIES.c.study_instance_uid == uid), changes)
-        if changes.get("is_open") and not row["is_open"]:
-            self._events.append(_reopened(row, group))
+            facts = study_row(group[0].header)
+            self._connection.execute(update(STUDIES).where(STUDIES.c.study_instance_uid == uid), facts)
+        if changes := _next_state(row, group):
+            _ARRIVE.run(self._connection, changes | {"uid": uid})
+            if not row["is_open"] and row["version"]:
+                self._events.append(_reopened(row, group))
 
     def _meet(self, row: RowMapping, arrival: Arrival) -> Filed:
         """File an arrival whose SOP Instance UID is kept already."""

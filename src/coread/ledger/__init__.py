@@ -10,6 +10,7 @@ from coread.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from coread.ledger.prepared import Prepared
 from coread.ledger.records import LedgerFault, RecordedEvent, Transactions
 from coread.ledger.tables import METADATA
 
@@ -17,6 +18,7 @@ __all__ = [
     "METADATA",
     "Ledger",
     "LedgerFault",
+    "Prepared",
     "RecordedEvent",
     "Transactions",
     "canonical_json",

@@ -10,12 +10,16 @@ from sqlalchemy import Connection, Row, func, insert, select, text
 from coread.domain.event import Event
 from coread.ledger.canonical import canonical_json, facts_json, from_utc_text, utc_text
 from coread.ledger.merkle import leaf_hash, root
+from coread.ledger.prepared import Prepared
 from coread.ledger.records import LedgerFault, RecordedEvent, Transactions
 from coread.ledger.tables import EVENTS
 
 #: Key of the advisory lock under which PostgreSQL lets one writer at a time give numbers.
 _LOCK_KEY = 0x434F52454144  # "COREAD"
 _PAGE = 1000
+
+_LAST = Prepared(select(func.max(EVENTS.c.sequence)))
+_APPEND = Prepared(insert(EVENTS))
 
 
 class Ledger:
@@ -49,7 +53,7 @@ class Ledger:
             return []
         self.lock_in(connection)
         known = _known_keys(connection, [event.key for event in events if event.key])
-        sequence = connection.execute(select(func.max(EVENTS.c.sequence))).scalar() or 0
+        sequence = _LAST.run(connection, {}).scalar() or 0
         rows, places = [], []
         for event in events:
             if event.key and event.key in known:
@@ -61,7 +65,7 @@ class Ledger:
             rows.append(_row(sequence, event))
             places.append(sequence)
         if rows:
-            connection.execute(insert(EVENTS), rows)
+            _APPEND.run(connection, *rows)
         return places
 
     def events(
