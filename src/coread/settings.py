@@ -148,7 +148,7 @@ class Completeness(_Section):
     """When a study counts as complete."""
 
     quiet_period_s: float = Field(10, ge=0, description="Seconds without a new image after which it is.")
-    poll_interval_s: float = Field(0.2, gt=0, le=60, description="Seconds between two looks.")
+    poll_interval_s: float = Field(0.1, gt=0, le=60, description="Seconds between two looks.")
 
 
 class Containers(_Section):

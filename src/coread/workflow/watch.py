@@ -70,11 +70,13 @@ class StudyWatch:
         version = self._rooms.studies.close(study_uid, self._rooms.now(), self._rhythm.quiet_period_s)
         if version is None:
             return False
+        self._engine.probe("closed study")
         self._start(study_uid, version)
         return True
 
     def _start(self, study_uid: str, version: int) -> None:
         self._engine.start("study", study_walk_id(study_uid, version), study_uid, version)
+        self._engine.probe("started study")
         self._rooms.studies.handed(study_uid, version)
 
     def run(self, stopped: threading.Event) -> None:
