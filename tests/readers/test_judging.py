@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -30,6 +30,7 @@ def calibrations(draw):
 
 
 class TestCalibration:
+    @settings(deadline=None)
     @given(calibrations(), st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
     def test_it_is_monotone_and_keeps_its_interval(self, curve, one, other):
         low, high = (curve.confidence(score) for score in sorted((one, other)))
@@ -37,6 +38,7 @@ class TestCalibration:
         for confidence in (low, high):
             assert 0 <= confidence.lower <= confidence.probability <= confidence.upper <= 1
 
+    @settings(deadline=None)
     @given(calibrations(), st.floats(0, 1e9))
     def test_no_score_is_surer_than_the_last_knot(self, curve, beyond):
         last = curve.confidence(curve.score[-1])
@@ -94,6 +96,7 @@ class TestExtent:
         assert extent == self.FRAME
         assert inside.tolist() == values[1:3].tolist()
 
+    @settings(deadline=None)
     @given(
         arrays(
             np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(0, 1, width=32)
@@ -110,6 +113,7 @@ class TestExtent:
             assert extent.top_px + extent.height_px <= 100
         assert values.min() - 1e-6 <= inside.min() <= inside.max() <= values.max() + 1e-6
 
+    @settings(deadline=None)
     @given(st.integers(0, 199), st.integers(0, 99), st.integers(0, 120), st.integers(0, 120))
     def test_a_marked_pixel_is_found_again_through_crop_and_pad(self, column, row, pad_x, pad_y):
         """One cell a pixel: the cell over the marked pixel is the hottest of the clipped grid."""

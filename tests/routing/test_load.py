@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coread.errors import RuleFault
@@ -151,6 +151,7 @@ def test_a_rule_on_a_person_is_refused(keyword):
     assert "WANG" not in fault
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_does_worse_than_a_rule_fault(text):
     with contextlib.suppress(RuleFault):

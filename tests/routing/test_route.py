@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coread.domain.study import Header, Instance, InstanceRef, Study
@@ -219,6 +219,7 @@ _FACTS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_FACTS, max_size=5), st.randoms())
 def test_routing_does_not_depend_on_the_order_of_images(all_facts, random):
     text = rule("r", "when = { Modality = 'DX', Rows = { at_least = 400 } }\nreaders = ['a']") + rule(
