@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 from pathlib import Path
 
 import pydicom
 import pytest
 
+from coread.domain.identity import is_uid
+
 _INSIDE = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
 def _beside() -> Path | None:
-    try:
-        import data_store
-    except ImportError:
-        return None
-    return Path(data_store.__file__).parent / "data"
+    found = importlib.util.find_spec("data_store")
+    return Path(str(found.origin)).parent / "data" if found else None
 
 
 _FOLDERS = [folder for folder in (_INSIDE, _beside()) if folder is not None]
@@ -34,10 +35,6 @@ def real_file(name: str) -> Path:
 
 def with_identifiers(path: Path) -> bytes:
     """Return a file's bytes, with identifiers filled in where it has none or bad ones, pixels untouched."""
-    import io
-
-    from coread.domain.identity import is_uid
-
     dataset = pydicom.dcmread(path, force=True)
     for number, keyword in enumerate(
         ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"), 1

@@ -181,8 +181,9 @@ def _float_json(number: float) -> float | str:
 
 
 def _name_json(value: object) -> dict[str, str]:
-    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), without_escapes(str(value)).split("="), strict=False)
-    return {label: text for label, text in groups if text}
+    groups = without_escapes(str(value)).split("=")
+    labelled = zip(("Alphabetic", "Ideographic", "Phonetic"), groups, strict=False)
+    return {label: text for label, text in labelled if text}
 
 
 def _fact_value(vr: str, text: str) -> object:

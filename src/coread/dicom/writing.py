@@ -26,6 +26,13 @@ Facts = Mapping[str, Any]
 
 _JPEG_QUALITY = 95
 
+# Named, because pydicom would else take GDCM, which may end the process.
+_ENCODERS = {
+    sop_classes.RLE_LOSSLESS: "pydicom",
+    sop_classes.JPEG_LS: "pyjpegls",
+    sop_classes.JPEG_2000_LOSSLESS: "pylibjpeg",
+}
+
 
 def write_object(
     facts: Facts,
@@ -129,7 +136,10 @@ def _put_pixels(dataset: Dataset, pixels: npt.NDArray[Any], transfer_syntax_uid:
         dataset["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
     if transfer_syntax_uid not in sop_classes.NATIVE:
         dataset.file_meta.TransferSyntaxUID = UID(sop_classes.EXPLICIT_LITTLE)
-        dataset.compress(transfer_syntax_uid, generate_instance_uid=False)
+        plugin = _ENCODERS.get(transfer_syntax_uid, "")
+        if not plugin:
+            raise NotImplementedError
+        dataset.compress(transfer_syntax_uid, encoding_plugin=plugin, generate_instance_uid=False)
 
 
 def _put_jpeg(dataset: Dataset, pixels: npt.NDArray[Any]) -> None:

@@ -66,6 +66,7 @@ class _Child:
     def ask(self, task: Task, encoded: bytes) -> bytes:
         """Return the decoded frame, empty where there is none; the child never outlives a failure."""
         if self.process is None or self.process.poll() is not None:
+            self.stop()
             self.process = _started()
         try:
             return _exchange(self.process, task, encoded)
