@@ -29,8 +29,12 @@ def fault_body(error: CoReadError) -> dict[str, object]:
 
 def fault_response(error: CoReadError) -> Response:
     """Answer `error` with its status of :mod:`coread.gateways.statuses`."""
-    headers = {"Retry-After": _RETRY_AFTER_S} if isinstance(error, OutOfRoom) else None
-    return JSONResponse(fault_body(error), status_of(error).http, headers)
+    return JSONResponse(fault_body(error), status_of(error).http, retry_headers(error))
+
+
+def retry_headers(error: CoReadError) -> dict[str, str]:
+    """Say when to try again, where that may help."""
+    return {"Retry-After": _RETRY_AFTER_S} if isinstance(error, OutOfRoom) else {}
 
 
 def fault_handlers(answer: Callable[[CoReadError, int], Response]) -> Mapping[type[Exception], Handler]:

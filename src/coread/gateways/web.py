@@ -1,0 +1,202 @@
+"""The HTTP service whole: DICOMweb, FHIR, health, and a plain page for people."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coread.archive import Archive, Readings, Resources, Studies
+from coread.errors import AccessDenied
+from coread.gateways.answers import fault_response, json_fault_handlers
+from coread.gateways.dicomweb import StoreLimits, dicomweb_app
+from coread.gateways.fhir import fhir_app
+from coread.gateways.status_page import StatusPage
+from coread.intake import Intake
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # Nothing that a browser is given here may run or be framed; DICOM strings are somebody else's words.
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; frame-ancestors 'none'",
+}
+
+
+class WebRooms(Protocol):
+    """The rooms that the service speaks for; a `coread.clinic.Clinic` is one."""
+
+    @property
+    def archive(self) -> Archive:
+        """Images."""
+        ...
+
+    @property
+    def intake(self) -> Intake:
+        """The way in."""
+        ...
+
+    @property
+    def studies(self) -> Studies:
+        """How far each study's arrival is."""
+        ...
+
+    @property
+    def readings(self) -> Readings:
+        """What the readers said."""
+        ...
+
+    @property
+    def resources(self) -> Resources:
+        """The same in FHIR."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """What the service allows."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of web viewers on other hosts, e.g. ``https://ohif.example``; for OHIF."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, beside loopback, by which the service may be called on a loopback address."""
+    public_url: str = ""
+    """Address of the service as clients know it, where a proxy stands before it; no trailing slash."""
+    max_body_bytes: int = 64 << 30
+    """Largest request body."""
+
+
+def web_app(rooms: WebRooms, options: WebOptions | None = None) -> Starlette:
+    """Build the service: ``/dicomweb``, ``/fhir``, ``/health``, ``/ready`` and the page ``/``.
+
+    Parameters
+    ----------
+    rooms
+        A clinic, or whatever else has these rooms.
+    options
+        What the service allows.
+    """
+    options = options or WebOptions()
+    root = options.public_url.rstrip("/")
+    dicomweb = dicomweb_app(
+        rooms.archive,
+        rooms.intake,
+        limits=StoreLimits(max_body_bytes=options.max_body_bytes),
+        public_url=root and f"{root}/dicomweb",
+    )
+    page = StatusPage(rooms.archive, rooms.studies, rooms.readings)
+    routes = [
+        Route("/", page.show),
+        Route("/style.css", page.style),
+        Route("/health", _health),
+        Route("/ready", _Readiness(rooms).answer),
+        Mount("/dicomweb", dicomweb),
+        Mount("/fhir", fhir_app(rooms.resources, public_url=root and f"{root}/fhir")),
+    ]
+    return Starlette(routes=routes, middleware=_middleware(options), exception_handlers=json_fault_handlers())
+
+
+class LoopbackGuard:
+    """Answers on a loopback address only to those who call it by a loopback name.
+
+    Else a page in a browser on this machine could have its own name resolved to
+    127.0.0.1 and read the archive as if it were its own site ("DNS rebinding").
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str] = ()) -> None:
+        self._app = app
+        self._allowed = frozenset(name.lower() for name in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "http" and not self._is_allowed(scope):
+            await fault_response(_FOREIGN_HOST)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        address = (scope.get("server") or ("", 0))[0]
+        name = _host_name(Headers(scope=scope).get("host", ""))
+        return not _is_loopback(address) or _is_loopback(name) or name in self._allowed
+
+
+class SecurityHeaders:
+    """Adds to each answer what browsers are told."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, add headers to the answer."""
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, add if scope["type"] == "http" else send)
+
+
+class _Readiness:
+    def __init__(self, rooms: WebRooms) -> None:
+        self._rooms = rooms
+
+    def answer(self, _request: Request) -> Response:
+        """Say whether objects can be taken and found now; an OutOfRoom is answered by 507."""
+        self._rooms.archive.store.check_room()
+        self._rooms.studies.list(limit=1)
+        return JSONResponse({"status": "ready"})
+
+
+def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+def _middleware(options: WebOptions) -> list[Middleware]:
+    hosts = (*options.allowed_hosts, _host_name(options.public_url.partition("://")[2].partition("/")[0]))
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(options.allowed_origins),
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_headers=["Accept", "Authorization", "Content-Type", "Prefer"],
+        expose_headers=["Content-Length", "Content-Type", "Warning", "Retry-After"],
+    )
+    return [
+        Middleware(LoopbackGuard, allowed_hosts=[host for host in hosts if host]),
+        Middleware(SecurityHeaders),
+        *([cors] if options.allowed_origins else []),
+    ]
+
+
+def _host_name(host: str) -> str:
+    """Return the name in a Host header, without its port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+_FOREIGN_HOST = AccessDenied(
+    "a request on a loopback address under another name",
+    "localhost, or a name that the settings allow",
+    "call it as localhost, or name the public address in the settings",
+    where="Host header",
+)
