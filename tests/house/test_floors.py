@@ -25,7 +25,7 @@ ONE_ROOM = {
     "uvicorn": ("gateways",),
     "httpx": ("gateways",),
     "fhir": ("results/fhir", "gateways/fhir"),
-    "sqlalchemy": ("archive", "ledger"),
+    "sqlalchemy": ("archive", "ledger", "workflow/engine.py"),
     "alembic": ("archive",),
     "torch": ("learning",),
     "flwr": ("learning/federated",),
