@@ -10,6 +10,7 @@ from coread.archive.query import SEARCHABLE, Query
 from coread.archive.readings import Readings, reading_from_json, reading_to_json
 from coread.archive.resources import SEARCH_PARAMETERS, Resources
 from coread.archive.studies import Studies, StudyState
+from coread.archive.upkeep import Fault, Reconciled
 
 __all__ = [
     "SEARCHABLE",
@@ -22,6 +23,7 @@ __all__ = [
     "DeliveryState",
     "DiskStore",
     "Draft",
+    "Fault",
     "Filed",
     "FilingOutcome",
     "ObjectStore",
@@ -29,6 +31,7 @@ __all__ = [
     "Quarantined",
     "Query",
     "Readings",
+    "Reconciled",
     "Resources",
     "Studies",
     "StudyState",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from coread.archive import query as questions
+from coread.archive import upkeep
 from coread.archive.clock import to_us
 from coread.archive.database import Database
-from coread.archive.filing import Arrival, Filed, Filing
+from coread.archive.filing import Arrival, Filed, file_arrivals
 from coread.archive.objects import Draft, ObjectStore
 from coread.archive.query import Facts, Query
+from coread.archive.removals import finish_removals
 from coread.archive.rows import instance_of
 from coread.archive.tables import (
     CONFLICTS,
@@ -28,6 +29,7 @@ from coread.archive.tables import (
     SERIES,
     STUDIES,
 )
+from coread.archive.upkeep import Fault, Reconciled
 from coread.domain.event import Event
 from coread.domain.study import Instance, Study
 from coread.errors import ChecksumMismatch, NotFound
@@ -72,15 +74,7 @@ class Archive:
         The same data set a second time is not kept again. Another data set of a UID that is kept
         is kept aside (`conflicts`) and never takes the place of the first.
         """
-        is_refilable = all(arrival.is_original for arrival in arrivals)
-        begin = self._database.write_filing if is_refilable else self._database.write
-        with begin() as connection:
-            filing = Filing(connection, self.store, self._ledger)
-            filed = filing.file(arrivals)
-        for key in filing.unwanted:
-            with contextlib.suppress(OSError):  # what stays behind is found by `reconcile`
-                self.store.delete(key)
-        return filed
+        return file_arrivals(self._database, self.store, arrivals)
 
     def get(self, sop_instance_uid: str) -> Instance:
         """Return what is known of an instance.
@@ -190,7 +184,7 @@ class Archive:
             facts = {"reason": reason, "objects": str(len(keys))}
             event = Event("study.deleted", study_instance_uid, actor, at, facts)
             self._ledger.append_in(connection, [event])
-        self.finish_removals()
+        finish_removals(self._database, self.store)
         return len(keys)
 
     def expire(self, before: datetime, at: datetime, limit: int = _NEVER_EXPIRE_AT_ONCE) -> Iterator[str]:
@@ -210,15 +204,31 @@ class Archive:
             self.delete_study(uid, f"retention: nothing came since {before.date().isoformat()}", at)
             yield uid
 
-    def finish_removals(self) -> None:
-        """Delete the bytes of which the rows are gone; also what a crash left of it."""
-        with self._database.read() as connection:
-            keys = list(connection.execute(select(REMOVALS.c.object_key)).scalars())
-        for key in keys:
-            self.store.delete(key)
-        if keys:
-            with self._database.write() as connection:
-                connection.execute(delete(REMOVALS).where(REMOVALS.c.object_key.in_(keys)))
+    def verify(self, progress: Callable[[int], None] | None = None) -> Iterator[Fault]:
+        """Re-check every checksum, that every row has bytes, and that every file has a row.
+
+        Parameters
+        ----------
+        progress
+            Called with the number of objects checked so far.
+        """
+        return upkeep.verify(self._database, self.store, progress)
+
+    def reconcile(self, now: datetime, *, everything: bool = False) -> Reconciled:
+        """Bring index and bytes together after a crash or power cut; call it at every start.
+
+        Whole objects without a row are filed: their bytes were synced, and either the sender never
+        heard of it (it will send again: a duplicate) or a power cut took the row. What cannot be read
+        goes to quarantine; drafts of dead processes and bytes of deleted studies are removed.
+
+        Parameters
+        ----------
+        now
+            Time of the event.
+        everything
+            Look at all files, not only at those younger than an hour before the newest row.
+        """
+        return upkeep.reconcile(self._database, self.store, now, everything=everything)
 
 
 def _keys_of(connection: Connection, study_instance_uid: str) -> list[str]:

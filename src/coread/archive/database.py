@@ -71,23 +71,17 @@ class Database:
     @contextmanager
     def _write_on(self, engine: Engine) -> Iterator[Connection]:
         try:
-            with engine.connect() as connection:
-                if self.is_sqlite:
-                    connection = connection.execution_options(coread_write=True)
-                with connection.begin():
-                    yield connection
+            with engine.connect() as connection, connection.execution_options(coread_write=True).begin():
+                yield connection
         except OperationalError as error:
             raise _out_of_room(error) from error
 
     def migrate(self) -> None:
         """Bring the tables to this version of CoRead; safe when several processes start at once."""
-        with self._engine.connect() as connection:
-            if self.is_sqlite:
-                connection = connection.execution_options(coread_write=True)
-            with connection.begin():
-                if not self.is_sqlite:
-                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-                command.upgrade(_alembic(connection), "head")
+        with self._write_on(self._engine) as connection:
+            if not self.is_sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            command.upgrade(_alembic(connection), "head")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import to_us
+from coread.archive.database import Database
 from coread.archive.objects import ObjectStore
 from coread.archive.rows import header_row, instance_of, integer, series_row, study_row
 from coread.archive.tables import CONFLICTS, INSTANCES, SERIES, STUDIES
@@ -26,7 +28,7 @@ _READER = "reader:"
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 
-_UID = bindparam("uid")
+_UID: BindParameter[str] = bindparam("uid")
 _INSTANCE = Prepared(select(INSTANCES).where(INSTANCES.c.sop_instance_uid == _UID))
 _INSERT_INSTANCE = Prepared(
     insert(INSTANCES).values(
@@ -218,6 +220,20 @@ class Filing:
     def _upsert(self, table: Any) -> Any:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         return dialect.insert(table)
+
+
+def file_arrivals(database: Database, store: ObjectStore, arrivals: Sequence[Arrival]) -> list[Filed]:
+    """File a batch in one transaction, then let go of the bytes that are kept already."""
+    # What a reader of ours wrote would not be made again from its file as what it is.
+    is_refilable = all(arrival.is_original for arrival in arrivals)
+    begin = database.write_filing if is_refilable else database.write
+    with begin() as connection:
+        filing = Filing(connection, store, Ledger(database))
+        filed = filing.file(arrivals)
+    for key in filing.unwanted:
+        with contextlib.suppress(OSError):  # what stays behind is found by `Archive.reconcile`
+            store.delete(key)
+    return filed
 
 
 def data_sha256(store: ObjectStore, key: str) -> str:

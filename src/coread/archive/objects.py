@@ -76,6 +76,10 @@ class ObjectStore(Protocol):
         """Return a kept object's size in bytes. Raises ObjectLost when it is not there."""
         ...
 
+    def kept_at_s(self, key: str) -> float:
+        """Return when an object was kept, in seconds since 1970. Raises ObjectLost."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove an object; of no object, do nothing."""
         ...
@@ -244,10 +248,11 @@ class DiskStore:
 
     def size(self, key: str) -> int:
         """Return a kept object's size in bytes; see `ObjectStore`."""
-        try:
-            return self.path(key).stat().st_size
-        except FileNotFoundError as error:
-            raise _lost() from error
+        return self._stat(key).st_size
+
+    def kept_at_s(self, key: str) -> float:
+        """Return when an object was kept; see `ObjectStore`."""
+        return self._stat(key).st_mtime
 
     def delete(self, key: str) -> None:
         """Remove an object; see `ObjectStore`."""
@@ -264,6 +269,12 @@ class DiskStore:
         for key, entry in self._entries(None):
             if entry.st_mode & 0o222 and _is_unlocked(self._root / key):
                 yield key
+
+    def _stat(self, key: str) -> os.stat_result:
+        try:
+            return self.path(key).stat()
+        except FileNotFoundError as error:
+            raise _lost() from error
 
     def _entries(self, newer_than_s: float | None) -> Iterator[tuple[str, os.stat_result]]:
         for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")):

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import RowMapping, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import from_us, to_us
@@ -74,7 +75,9 @@ class Deliveries:
         state = DeliveryState(state)
         is_final = DELIVERIES.c.state == DeliveryState.DELIVERED
         values = {"state": str(state), "detail": detail, "changed_us": to_us(at)}
-        changes = {name: case((is_final, DELIVERIES.c[name]), else_=value) for name, value in values.items()}
+        changes: dict[str, ColumnElement[Any]] = {
+            name: case((is_final, DELIVERIES.c[name]), else_=value) for name, value in values.items()
+        }
         if state is DeliveryState.SENDING:
             changes["attempts"] = DELIVERIES.c.attempts + case((is_final, 0), else_=1)
         with self._database.write() as connection:
@@ -147,7 +150,7 @@ class Workers:
             When given, the worker must still be silent, and a claim of one who has himself
             died since (before `retire`) does not count.
         """
-        is_free = WORKERS.c.claimed_by.is_(None)
+        is_free: ColumnElement[bool] = WORKERS.c.claimed_by.is_(None)
         conditions = [WORKERS.c.worker_id == dead_id]
         if now is not None:
             oldest = _oldest(now, after_s)
@@ -173,7 +176,7 @@ def _oldest(now: datetime, after_s: float) -> int:
     return to_us(now) - int(after_s * 1_000_000)
 
 
-def _living(oldest_us: int):  # type: ignore[no-untyped-def]
+def _living(oldest_us: int) -> Select[tuple[str]]:
     others = WORKERS.alias("others")
     return select(others.c.worker_id).where(others.c.beat_us >= oldest_us)
 

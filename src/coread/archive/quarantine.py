@@ -6,12 +6,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
 
 from coread.archive.clock import from_us, to_us
 from coread.archive.database import Database
 from coread.archive.objects import ObjectStore
-from coread.archive.tables import QUARANTINE, REMOVALS
+from coread.archive.removals import finish_removals
+from coread.archive.tables import CONFLICTS, INSTANCES, QUARANTINE, REMOVALS
 from coread.domain.event import Event
 from coread.errors import CoReadError, NotFound
 from coread.ledger import Ledger
@@ -100,26 +101,30 @@ class Quarantine:
         NotFound
             If there is none of this id.
         """
-        entry = self._take(id, at, actor, "instance.quarantine-removed", keep_bytes=False)
-        self._store.delete(entry.object_key)
-        with self._database.write() as connection:
-            connection.execute(delete(REMOVALS).where(REMOVALS.c.object_key == entry.object_key))
+        self._take(id, at, actor, "instance.quarantine-removed", keep_bytes=False)
+        finish_removals(self._database, self._store)
 
     def release(self, id: str, at: datetime, actor: str = "system") -> None:
         """Forget an entry whose bytes have been filed after all. Raises NotFound."""
         self._take(id, at, actor, "instance.quarantine-released", keep_bytes=True)
 
-    def _take(self, id: str, at: datetime, actor: str, kind: str, *, keep_bytes: bool) -> Quarantined:
+    def _take(self, id: str, at: datetime, actor: str, kind: str, *, keep_bytes: bool) -> None:
         entry = self.get(id)
         with self._database.write() as connection:
             self._ledger.lock_in(connection)
             if not connection.execute(delete(QUARANTINE).where(QUARANTINE.c.id == id)).rowcount:
                 raise _not_found()
-            if not keep_bytes:
+            if not keep_bytes and not _is_filed(connection, entry.object_key):
                 connection.execute(insert(REMOVALS), [{"object_key": entry.object_key}])
             facts = {"sha256": entry.sha256, "error": str(entry.error_number)}
             self._ledger.append_in(connection, [Event(kind, id, actor, at, facts)])
-        return entry
+
+
+def _is_filed(connection: Connection, key: str) -> bool:
+    """Tell whether a retry that was cut off had filed the bytes already."""
+    tables = (INSTANCES, CONFLICTS)
+    query = select(*(exists().where(table.c.object_key == key) for table in tables))
+    return any(connection.execute(query).one())
 
 
 def _event(kind: str, id: str, row: dict[str, object], at: datetime) -> Event:

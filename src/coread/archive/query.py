@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -93,14 +93,33 @@ _DATES: Mapping[str, Column[Any]] = {
     "PerformedProcedureStepStartDate": SERIES.c.pps_start_date,
 }
 _STUDY_KEYS = frozenset(
-    "StudyInstanceUID PatientID PatientName PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
-    "StudyID StudyDescription ReferringPhysicianName ModalitiesInStudy".split()
+    {
+        "StudyInstanceUID",
+        "PatientID",
+        "PatientName",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "AccessionNumber",
+        "StudyID",
+        "StudyDescription",
+        "ReferringPhysicianName",
+        "ModalitiesInStudy",
+    }
 )
 _SERIES_KEYS = frozenset(
-    "SeriesInstanceUID Modality SeriesNumber SeriesDescription SeriesDate BodyPartExamined "
-    "PerformedProcedureStepStartDate".split()
+    {
+        "SeriesInstanceUID",
+        "Modality",
+        "SeriesNumber",
+        "SeriesDescription",
+        "SeriesDate",
+        "BodyPartExamined",
+        "PerformedProcedureStepStartDate",
+    }
 )
-_INSTANCE_KEYS = frozenset("SOPInstanceUID SOPClassUID InstanceNumber".split())
+_INSTANCE_KEYS = frozenset({"SOPInstanceUID", "SOPClassUID", "InstanceNumber"})
 
 #: The keywords that may be asked at each level; each is answered from an index.
 SEARCHABLE: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -207,7 +226,8 @@ def _series_facts(row: Row[Any]) -> Facts:
         "SeriesInstanceUID": row.series_instance_uid,
         "NumberOfSeriesRelatedInstances": str(row.instances),
     }
-    return json.loads(row.study_facts) | _facts(row) | own
+    study: Facts = json.loads(row.study_facts)
+    return study | _facts(row) | own
 
 
 def _instance_facts(row: Row[Any]) -> Facts:
@@ -237,22 +257,11 @@ def _conditions(connection: Connection, query: Query, level: str) -> list[Condit
 def _condition(level: str, keyword: str, value: str, is_sqlite: bool) -> Condition:
     if keyword in _UIDS:
         return _in_uids(_column_at(level, keyword), value, keyword)
-    if keyword == "PatientName":
-        return _name(value, is_sqlite)
-    if keyword == "ReferringPhysicianName":
-        return _text(STUDIES.c.referring_physician_name, name_groups(value)[0], is_sqlite)
     if keyword in _DATES:
         return _date_range(_DATES[keyword], value, keyword)
-    if keyword == "StudyTime":
-        return _time_range(STUDIES.c.study_time, value, keyword)
-    if keyword == "ModalitiesInStudy":
-        return _modalities(value, is_sqlite)
-    if keyword == "SeriesNumber":
-        return SERIES.c.series_number == integer_text(value)
-    if keyword == "InstanceNumber":
-        number = integer(value)
-        return false() if number is None else INSTANCES.c.instance_number == number
-    return _texts(_TEXTS[keyword], value, is_sqlite)
+    if keyword in _TEXTS:
+        return _texts(_TEXTS[keyword], value, is_sqlite)
+    return _SPECIAL[keyword](value, is_sqlite)
 
 
 def _column_at(level: str, keyword: str) -> Column[Any]:
@@ -303,6 +312,33 @@ def _modalities(value: str, is_sqlite: bool) -> Condition:
     series = SERIES.alias("any_series")
     of_study = select(series.c.study_instance_uid).where(_texts(series.c.modality, value, is_sqlite))
     return STUDIES.c.study_instance_uid.in_(of_study)
+
+
+def _physician(value: str, is_sqlite: bool) -> Condition:
+    return _text(STUDIES.c.referring_physician_name, name_groups(value)[0], is_sqlite)
+
+
+def _study_time(value: str, _: bool) -> Condition:
+    return _time_range(STUDIES.c.study_time, value, "StudyTime")
+
+
+def _series_number(value: str, _: bool) -> Condition:
+    return SERIES.c.series_number == integer_text(value)
+
+
+def _instance_number(value: str, _: bool) -> Condition:
+    number = integer(value)
+    return false() if number is None else INSTANCES.c.instance_number == number
+
+
+_SPECIAL: Mapping[str, Callable[[str, bool], Condition]] = {
+    "PatientName": _name,
+    "ReferringPhysicianName": _physician,
+    "StudyTime": _study_time,
+    "ModalitiesInStudy": _modalities,
+    "SeriesNumber": _series_number,
+    "InstanceNumber": _instance_number,
+}
 
 
 def _date_range(column: Column[Any], value: str, keyword: str) -> Condition:

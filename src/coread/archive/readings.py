@@ -16,7 +16,7 @@ from coread.archive.rows import encode
 from coread.archive.tables import READINGS
 from coread.domain.codes import Code
 from coread.domain.finding import Box, Confidence, Finding, HeatMap, Measurement, Presence
-from coread.domain.reading import Outcome, Reading, ReaderIdentity, Reason
+from coread.domain.reading import Outcome, ReaderIdentity, Reading, Reason
 from coread.domain.study import InstanceRef
 from coread.errors import NotFound
 

@@ -32,7 +32,8 @@ class Resources:
     def put(self, resource_type: str, id: str, study_instance_uid: str, json_text: str, at: datetime) -> None:
         """Keep a resource; the same text again changes nothing, another text is the next version."""
         dialect = sqlite if self._database.is_sqlite else postgresql
-        row = {"resource_type": resource_type, "id": id, "study_instance_uid": study_instance_uid}
+        row: dict[str, Any] = {"resource_type": resource_type, "id": id}
+        row |= {"study_instance_uid": study_instance_uid}
         row |= {"version": 1, "updated_us": to_us(at), "json": json_text}
         statement = dialect.insert(RESOURCES).values(row)
         statement = statement.on_conflict_do_update(

@@ -15,15 +15,40 @@ from coread.domain.study import Header, Instance, InstanceRef
 Facts = Mapping[str, str]
 
 _STUDY_FACTS = (
-    "SpecificCharacterSet StudyDate StudyTime AccessionNumber StudyID StudyDescription "
-    "ReferringPhysicianName PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex PatientAge "
-    "TimezoneOffsetFromUTC InstitutionName"
-).split()
+    "SpecificCharacterSet",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDescription",
+    "ReferringPhysicianName",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "TimezoneOffsetFromUTC",
+    "InstitutionName",
+)
 _SERIES_FACTS = (
-    "SpecificCharacterSet Modality SeriesNumber SeriesDescription SeriesDate SeriesTime BodyPartExamined "
-    "Laterality PerformedProcedureStepStartDate PerformedProcedureStepStartTime Manufacturer "
-    "ManufacturerModelName StationName ProtocolName TimezoneOffsetFromUTC InstitutionName"
-).split()
+    "SpecificCharacterSet",
+    "Modality",
+    "SeriesNumber",
+    "SeriesDescription",
+    "SeriesDate",
+    "SeriesTime",
+    "BodyPartExamined",
+    "Laterality",
+    "PerformedProcedureStepStartDate",
+    "PerformedProcedureStepStartTime",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "StationName",
+    "ProtocolName",
+    "TimezoneOffsetFromUTC",
+    "InstitutionName",
+)
 _LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,15})")
 _DIGITS = re.compile(r"[0-9]")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import from_us, to_us
@@ -197,7 +197,7 @@ class Studies:
         connection.execute(statement.on_conflict_do_nothing())
 
 
-def _is_due(latest_us: int):  # type: ignore[no-untyped-def]
+def _is_due(latest_us: int) -> ColumnElement[bool]:
     return or_(
         STUDIES.c.last_arrival_us <= latest_us,
         STUDIES.c.is_told_complete,
