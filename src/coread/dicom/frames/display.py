@@ -117,7 +117,10 @@ def _voi(dataset: Dataset, facts: PixelFacts, frame: int, window: Window | None,
 def _windowed(center: float, width: float, function: str) -> _Voi:
     """Return the window of PS3.3 C.11.2.1.2 or C.11.2.1.3 as a function to 0..1."""
     if function == "SIGMOID":
-        return lambda values, _: 1 / (1 + np.exp(-4 * (values.astype(np.float32) - center) / width))
+        # Beyond 80 the curve is flat within float32, and its exponential would overflow.
+        return lambda values, _: (
+            1 / (1 + np.exp(np.clip(-4 * (values.astype(np.float32) - center) / width, -80, 80)))
+        )
     if function == "LINEAR_EXACT":
         return lambda values, _: (values.astype(np.float32) - center) / width + 0.5
     if width <= 1:
