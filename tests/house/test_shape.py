@@ -87,13 +87,18 @@ def test_each_room_says_in_one_sentence_what_it_is(room):
     assert "TODO" not in first
 
 
+def in_order(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions, as ruff sorts a face."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
 @pytest.mark.parametrize("room", ["", *ROOMS])
 def test_each_face_is_sorted_and_true(room):
     if room == "learning":
         pytest.importorskip("torch")
     module = importlib.import_module(f"coread.{room}" if room else "coread")
     face = list(getattr(module, "__all__", []))
-    assert face == sorted(face)
+    assert face == sorted(face, key=in_order)
     assert [name for name in face if not hasattr(module, name)] == []
 
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Everything outside comes in here only: parse, call one function, render."""
