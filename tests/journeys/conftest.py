@@ -53,10 +53,20 @@ class Ward:
     def start_worker(self, *crash: str) -> subprocess.Popen[str]:
         """Start a worker and wait until it is ready or dead."""
         command = [sys.executable, str(_SCRIPT), str(self.folder), "worker", self.url, *crash]
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        worker = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.workers.append(worker)
         worker.stdout.readline()
         return worker
+
+    def finished(self) -> list[str]:
+        """Studies that some worker has finished."""
+        return [event.event.subject for event in self.clinic.ledger.events(kind="study.read")]
+
+    def wait(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait, and fail after `seconds`."""
+        wait_until(holds, seconds)
 
     def is_read(self, uid: str, version: int = 1) -> bool:
         """Whether every reader has had its turn and everything was delivered."""
@@ -103,11 +113,19 @@ class Ward:
             worker.wait()
             worker.stdin.close()
             worker.stdout.close()
+            worker.stderr.close()
         self.clinic.stop()
 
 
 @pytest.fixture
 def ward(tmp_path: Path) -> Iterator[Ward]:
     ward = Ward(tmp_path / "clinic", "")
+    yield ward
+    ward.close()
+
+
+@pytest.fixture
+def ward_on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[Ward]:
+    ward = Ward(tmp_path / "clinic", postgres_url)
     yield ward
     ward.close()
