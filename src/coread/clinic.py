@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import EntryPoint
@@ -34,9 +34,10 @@ from coread.ledger import Ledger
 from coread.readers import Machine, Registry
 from coread.routing import Rules, default_rules, load_rules
 from coread.settings import Settings
+from coread.workflow import Destination, Patience, Rhythm, Rooms, Sender
 
 if TYPE_CHECKING:
-    from coread.workflow import Destination, Probe, Rhythm, Sender, Worker
+    from coread.workflow import Worker
 
 Role: TypeAlias = Literal["all", "gateway", "worker"]
 
@@ -70,7 +71,7 @@ class Clinic:
         settings: Settings,
         senders: Mapping[str, Sender] | None = None,
         readers: Iterable[EntryPoint] | None = None,
-        probe: Probe | None = None,
+        probe: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
         self._senders = dict(senders or {})
@@ -164,8 +165,8 @@ class Clinic:
         self.stop()
 
     def _new_worker(self) -> Worker:
-        # Imported here because it brings the writers of results and the durable engine.
-        from coread.workflow import Patience, Rooms, Worker  # noqa: PLC0415
+        # Brings the writers of results and the durable engine, which a gateway does without.
+        from coread.workflow import Worker  # noqa: PLC0415
 
         plan = self.settings.workflow
         rooms = Rooms(
@@ -215,8 +216,6 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _rhythm(settings: Settings) -> Rhythm:
-    from coread.workflow import Rhythm  # noqa: PLC0415
-
     return Rhythm(
         quiet_period_s=settings.completeness.quiet_period_s,
         poll_interval_s=settings.completeness.poll_interval_s,
@@ -227,6 +226,4 @@ def _rhythm(settings: Settings) -> Rhythm:
 
 
 def _destinations(settings: Settings) -> dict[str, Destination]:
-    from coread.workflow import Destination  # noqa: PLC0415
-
     return {d.name: Destination(**d.model_dump()) for d in settings.destinations}

@@ -1,9 +1,19 @@
 """The journey of one case, durable step by step."""
 
-from coread.workflow.engine import Probe
-from coread.workflow.rooms import Destination, Patience, Rooms, Sender
-from coread.workflow.steps import study_walk_id
-from coread.workflow.watch import Rhythm
-from coread.workflow.worker import Worker
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Destination", "Patience", "Probe", "Rhythm", "Rooms", "Sender", "Worker", "study_walk_id"]
+from coread.workflow.rooms import Destination, Patience, Rhythm, Rooms, Sender
+
+if TYPE_CHECKING:
+    from coread.workflow.worker import Worker
+
+__all__ = ["Destination", "Patience", "Rhythm", "Rooms", "Sender", "Worker"]
+
+
+def __getattr__(name: str) -> Any:
+    """Bring the worker when it is asked for: a gateway does without its engine."""
+    if name != "Worker":
+        raise AttributeError(name)
+    from coread.workflow.worker import Worker  # noqa: PLC0415
+
+    return Worker

@@ -57,6 +57,18 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a worker looks, and how much it takes on."""
+
+    quiet_period_s: float = 10
+    poll_interval_s: float = 0.2
+    concurrency: int = 4
+    """Studies on their way at one time."""
+    heartbeat_s: float = 2
+    stale_after_s: float = 15
+
+
+@dataclass(frozen=True, slots=True)
 class Rooms:
     """The rooms that a case walks through."""
 

@@ -6,30 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from coread.archive import Workers
 from coread.errors import CoReadError
 from coread.workflow.engine import PASSING, Engine
-from coread.workflow.rooms import Rooms
+from coread.workflow.rooms import Rhythm, Rooms
 from coread.workflow.steps import study_walk_id
 
 _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.02
 _UNHANDED_PAUSE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often a worker looks, and how much it takes on."""
-
-    quiet_period_s: float = 10
-    poll_interval_s: float = 0.2
-    concurrency: int = 4
-    """Studies on their way at one time."""
-    heartbeat_s: float = 2
-    stale_after_s: float = 15
 
 
 class StudyWatch:

@@ -15,9 +15,9 @@ from typing import IO
 from coread.archive import Workers
 from coread.errors import SettingsFault
 from coread.workflow.engine import Engine, Place, Probe
-from coread.workflow.rooms import Rooms
+from coread.workflow.rooms import Rhythm, Rooms
 from coread.workflow.steps import Journey
-from coread.workflow.watch import Rhythm, StudyWatch, WorkerWatch
+from coread.workflow.watch import StudyWatch, WorkerWatch
 
 _log = logging.getLogger(__name__)
 _SQLITE_WORKER = "local"
