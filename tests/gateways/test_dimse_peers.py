@@ -110,7 +110,9 @@ class TestDcmtkCalls:
         folder, expected = slices
         files = sorted(folder.iterdir())
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            sends = [pool.submit(run_well, tool("dcmsend"), "127.0.0.1", port, *files[at::8]) for at in range(8)]
+            sends = [
+                pool.submit(run_well, tool("dcmsend"), "127.0.0.1", port, *files[at::8]) for at in range(8)
+            ]
             for send in sends:
                 send.result()
         assert inbox.data_sets() == expected

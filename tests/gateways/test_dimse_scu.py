@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -177,11 +177,13 @@ class TestUnreachable:
             send_store(peer_at(receiver.port), [ct_slice(1)])
 
     def test_too_many_associations_for_now(self, inbox):
-        with listening(inbox, Limits(max_associations=1, artim_timeout_s=1)) as receiver:
-            with socket.create_connection(("127.0.0.1", receiver.port)):
-                time.sleep(0.1)
-                with pytest.raises(DestinationUnreachable, match="for now"):
-                    echo(peer_at(receiver.port))
+        with (
+            listening(inbox, Limits(max_associations=1, artim_timeout_s=1)) as receiver,
+            socket.create_connection(("127.0.0.1", receiver.port)),
+        ):
+            time.sleep(0.1)
+            with pytest.raises(DestinationUnreachable, match="for now"):
+                echo(peer_at(receiver.port))
 
     def test_a_peer_that_aborts_instead_of_answering(self):
         with scp(lambda event: event.assoc.abort() or 0) as peer, pytest.raises(DestinationUnreachable):
@@ -202,11 +204,10 @@ class TestUnreachable:
 
     def test_a_peer_that_falls_silent_after_the_association(self, inbox):
         inbox.gate = threading.Event()
-        with listening(inbox, BRISK) as receiver, pytest.raises(DestinationUnreachable):
-            try:
+        with listening(inbox, BRISK) as receiver:
+            with pytest.raises(DestinationUnreachable, match="silent"):
                 send_store(peer_at(receiver.port, timeout_s=0.5), [ct_slice(1)])
-            finally:
-                inbox.gate.set()
+            inbox.gate.set()
 
     def test_tls_that_the_peer_does_not_speak(self, inbox, tmp_path):
         files = self_signed(tmp_path)
@@ -215,10 +216,18 @@ class TestUnreachable:
 
 
 def self_signed(folder) -> TlsFiles:
-    ssl.create_default_context()
-    import subprocess  # noqa: PLC0415
-
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
     files = TlsFiles(folder / "a.pem", folder / "a.key", folder / "a.pem")
     subprocess.run(
         [*words, "-keyout", str(files.key), "-out", str(files.certificate)], check=True, capture_output=True

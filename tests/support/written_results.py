@@ -66,9 +66,7 @@ def reading_of(image, findings=(), outcome=Outcome.FINDINGS, **more):
     if outcome is not Outcome.FINDINGS:
         reason = Reason("not-frontal-chest", "This is no frontal chest radiograph", "不是正位胸片")
     ref = image.header.ref
-    return Reading(
-        ref.study_instance_uid, 1, IDENTITY, outcome, (ref,), tuple(findings), reason, **more
-    )
+    return Reading(ref.study_instance_uid, 1, IDENTITY, outcome, (ref,), tuple(findings), reason, **more)
 
 
 @dataclass

@@ -33,7 +33,15 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 # Results of one presentation context (PS3.8 table 9-18).
 _ACCEPTED, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 3, 4
 # What pynetdicom's decoders raise on bytes that are no A-ASSOCIATE-RQ.
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, struct.error, NotImplementedError)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
