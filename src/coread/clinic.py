@@ -126,6 +126,7 @@ class Clinic:
             If the rules file cannot be used.
         """
         _ = self.rules
+        self.archive.reconcile(now())
         if role != "gateway":
             self.worker = self._new_worker()
             self.worker.start()

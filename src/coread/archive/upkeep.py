@@ -27,6 +27,8 @@ _CHUNK_BYTES = 1 << 20
 _HEADER_BYTES = 32 << 20
 _PAGE = 1000
 _MARGIN_S = 3600
+#: Manufacturer (0008,0070) of the objects that our readers' results are.
+OWN_MANUFACTURER = "CoRead"
 
 #: Tables whose rows name an object.
 _KEEPERS: tuple[Any, ...] = (INSTANCES, CONFLICTS, QUARANTINE)
@@ -145,8 +147,10 @@ def _refile(database: Database, store: ObjectStore, key: str) -> bool:
 def _scan(store: ObjectStore, key: str, size_bytes: int) -> tuple[Header, str]:
     with store.open(key) as file:
         head = file.read(_HEADER_BYTES)
-    source_ae = read_meta(head).source_ae
-    return scan_header(head, total_bytes=size_bytes), f"dimse:{source_ae}" if source_ae else "recovered"
+    header, source_ae = scan_header(head, total_bytes=size_bytes), read_meta(head).source_ae
+    if header.facts.get("Manufacturer", "") == OWN_MANUFACTURER:
+        return header, "reader:recovered"  # a result of ours: it must not open its study again
+    return header, f"dimse:{source_ae}" if source_ae else "recovered"
 
 
 def _sha256(store: ObjectStore, key: str) -> str:
