@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from coread.domain.finding import Box, HeatMap
 from coread.results.regions import hot_cells, hot_mask, outline_of_box, outlines
 
-grids = arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.sampled_from([0, 0.4, 0.5, 1]))
+grids = arrays(
+    np.float32, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.sampled_from([0, 0.4, 0.5, 1])
+)
 extents = st.builds(Box, *(st.integers(-8, 8).map(float),) * 2, *(st.integers(4, 40).map(float),) * 2)
 
 
@@ -53,9 +57,7 @@ def test_outlines_around_whole_cells_have_their_area(values):
     polygons = outlines(heat, rows, columns)
     if len(polygons) == 8:
         return  # the smallest may have been left out
-    signed = sum(
-        float(np.dot(p[:-1, 0], p[1:, 1]) - np.dot(p[1:, 0], p[:-1, 1])) / 2 for p in polygons
-    )
+    signed = sum(float(np.dot(p[:-1, 0], p[1:, 1]) - np.dot(p[1:, 0], p[:-1, 1])) / 2 for p in polygons)
     assert signed == pytest.approx(hot_mask(heat, rows, columns).sum())
 
 
@@ -63,7 +65,7 @@ def is_inside(polygons, x, y):
     """Even-odd rule: count the sides that a ray to the right crosses."""
     crossed = 0
     for polygon in polygons:
-        for (x0, y0), (x1, y1) in zip(polygon[:-1], polygon[1:], strict=True):
+        for (x0, y0), (x1, y1) in pairwise(polygon):
             crossed += (y0 > y) != (y1 > y) and x < x0 + (y - y0) * (x1 - x0) / (y1 - y0)
     return crossed % 2 == 1
 

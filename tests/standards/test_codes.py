@@ -10,7 +10,7 @@ from coread.domain.codes import FHIR_SYSTEMS, Code
 
 OURS = {name: value for name, value in vars(codes).items() if isinstance(value, Code)}
 
-#: Concepts that PS3.16 does not list, or lists outside what pydicom takes over; each with where it is defined.
+#: Concepts that PS3.16 does not list, or lists where pydicom does not look; each with its definition.
 ELSEWHERE = {
     "95436008": "SNOMED CT, 95436008 |Lung consolidation (disorder)|",
     "233604007": "SNOMED CT, 233604007 |Pneumonia (disorder)|",
@@ -23,9 +23,7 @@ ELSEWHERE = {
 def meanings(code: Code) -> set[str]:
     """All meanings that the dictionary knows of a code; parts after a zero-width space included."""
     known = _concepts_dict.concepts.get(code.scheme, {})
-    return {
-        entry[code.value][0].replace("\u200b", "") for entry in known.values() if code.value in entry
-    }
+    return {entry[code.value][0].replace("\u200b", "") for entry in known.values() if code.value in entry}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

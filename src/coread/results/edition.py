@@ -74,8 +74,9 @@ class Edition:
 
     @property
     def inputs(self) -> tuple[Source, ...]:
-        """The images that the reader read; all that are given, if the reading names none of them."""
+        """The images that the reading names; all that are given, if it names none of them."""
         uids = {ref.sop_instance_uid for ref in self.reading.inputs}
+        uids |= {finding.image.sop_instance_uid for finding in self.reading.findings}
         return tuple(s for s in self.sources if s.ref.sop_instance_uid in uids) or self.sources
 
     def source_of(self, finding: Finding) -> Source:

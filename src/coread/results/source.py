@@ -153,7 +153,7 @@ class Source:
         return moment.astimezone(timezone(sign * timedelta(hours=int(zone[2]), minutes=int(zone[3]))))
 
     def body_part(self) -> tuple[DataElement, ...]:
-        """Body Part Examined (0018,0015) and Laterality (0020,0060) as a further image of the series has them.
+        """Body Part Examined (0018,0015) and Laterality (0020,0060) as its series has them.
 
         Laterality is Type 2C: required, empty if unknown, for a paired body part; forbidden for an
         unpaired one (PS3.3 section C.7.3.1). Where the source names no part, it may be a paired one.
@@ -221,12 +221,13 @@ class Source:
 
     def name_truly(self, result: Dataset, frame: int = 1) -> None:
         """Write the image's true SOP class, and the frame, wherever `result` refers to it."""
-        is_multi_frame = self.number_of_frames > 1
-        for keyword, item in _all_items(result):
-            if item.get("ReferencedSOPInstanceUID") != self.ref.sop_instance_uid:
-                continue
-            item.ReferencedSOPClassUID = self.ref.sop_class_uid
-            if is_multi_frame and keyword == "SourceImageSequence":
+        for _, item in _all_items(result):
+            if item.get("ReferencedSOPInstanceUID") == self.ref.sop_instance_uid:
+                item.ReferencedSOPClassUID = self.ref.sop_class_uid
+        if self.number_of_frames == 1:
+            return
+        for derivation in items(result, "DerivationImageSequence"):
+            for item in derivation.SourceImageSequence:
                 item.ReferencedFrameNumber = frame
 
 
@@ -334,9 +335,10 @@ def _voi_item(read: _Groups) -> Dataset | None:
     centres = _numbers(read.value("FrameVOILUTSequence", "WindowCenter"))
     widths = _numbers(read.value("FrameVOILUTSequence", "WindowWidth"))
     item = Dataset()
-    if centres and len(centres) == len(widths) and min(widths) >= 1:
-        item[0x00281050] = DataElement(0x00281050, "DS", [f"{c:.10g}" for c in centres])
-        item[0x00281051] = DataElement(0x00281051, "DS", [f"{w:.10g}" for w in widths])
+    if centres and len(centres) == len(widths) and widths[0] >= 1:
+        # A state shows one window: the first, with which viewers open the image.
+        item[0x00281050] = DataElement(0x00281050, "DS", f"{centres[0]:.10g}")
+        item[0x00281051] = DataElement(0x00281051, "DS", f"{widths[0]:.10g}")
         function = str(read.value("FrameVOILUTSequence", "VOILUTFunction") or "")
         if function in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
             item.VOILUTFunction = function
