@@ -33,7 +33,7 @@ class Erasure:
     random_insertion: float
 
 
-def erasure(predict: Predict, image: Float, heat: Float, rng: Generator, repeats: int = 3) -> Erasure:
+def erasure(predict: Predict, image: Float, heat: Float, rng: Generator, repeats: int = 2) -> Erasure:
     """Delete and insert the tiles of an image in the order of its heat map.
 
     Parameters
@@ -74,7 +74,7 @@ def _curves(
     """Mean probability while tiles are deleted in order, and while they are inserted."""
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    steps = np.unique(np.linspace(0, len(order), 17).astype(int))
+    steps = np.unique(np.linspace(0, len(order), 13).astype(int))
     early = rank[tiles][None] < steps[:, None, None]
     deleted = predict(np.where(early, filling, image))
     inserted = predict(np.where(early, image, filling))

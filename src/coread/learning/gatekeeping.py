@@ -83,9 +83,9 @@ def _lessons(
     pixels = [grey(item.path) for item in learners]
     lessons: list[tuple[str, list[NDArray[np.generic]]]] = [
         ("chest", list(pixels)),
-        ("chest", [disturb(image, rng) for image in pixels]),
-        ("inverted", [1 - disturb(image, rng) for image in pixels[::2]]),
-        ("turned", [np.rot90(disturb(image, rng), int(rng.integers(1, 4))) for image in pixels[1::2]]),
+        ("chest", [disturb(image, rng) for image in pixels[::2]]),
+        ("inverted", [1 - disturb(image, rng) for image in pixels[::3]]),
+        ("turned", [np.rot90(disturb(image, rng), int(rng.integers(1, 4))) for image in pixels[1::3]]),
         ("foreign", [keyhole(image, rng) for image in pixels[::6]]),
         ("foreign", list(foreign_lessons(data, rng))),
         ("foreign", list(drawn(rng, DRAWN))),
