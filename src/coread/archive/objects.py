@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
@@ -22,6 +23,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DRAFT_MODE = 0o600
 _KEPT_MODE = 0o400
 _SUFFIX = ".dcm"
+#: Younger drafts are left alone: one may be made, but not locked yet.
+_SETTLING_S = 5
 
 
 class Draft(Protocol):
@@ -266,8 +269,10 @@ class DiskStore:
 
     def abandoned(self) -> Iterator[str]:
         """Give the keys of drafts whose writer has died; see `ObjectStore`."""
+        settled = time.time() - _SETTLING_S
         for key, entry in self._entries(None):
-            if entry.st_mode & 0o222 and _is_unlocked(self._root / key):
+            is_draft = entry.st_mode & 0o222 != 0 and entry.st_mtime < settled
+            if is_draft and _is_unlocked(self._root / key):
                 yield key
 
     def _stat(self, key: str) -> os.stat_result:
