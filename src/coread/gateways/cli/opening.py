@@ -1,0 +1,35 @@
+"""How every command finds its settings and opens the clinic."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coread.clinic import Clinic
+from coread.gateways.doors import senders
+from coread.settings import Settings, load
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", "-s", help="TOML file; else COREAD_SETTINGS, else coread.toml here, else defaults."
+    ),
+]
+
+_DEFAULT_FILE = Path("coread.toml")
+
+
+def find_settings(given: Path | None) -> Settings:
+    """Load the settings from the file given, the environment's, the folder's, or none."""
+    named = given or (Path(found) if (found := os.environ.get("COREAD_SETTINGS")) else None)
+    file = named or (_DEFAULT_FILE if _DEFAULT_FILE.is_file() else None)
+    return load(file, os.environ)
+
+
+def open_clinic(given: Path | None) -> Clinic:
+    """Open the rooms without any door: nothing listens, nothing is read."""
+    settings = find_settings(given)
+    return Clinic(settings, senders(settings))

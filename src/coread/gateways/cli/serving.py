@@ -1,0 +1,59 @@
+"""Commands that keep running: serve, gateway, worker."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+import typer
+from rich.console import Console
+
+from coread.clinic import Role
+from coread.gateways.cli.opening import SettingsFile, find_settings
+from coread.gateways.doors import Doors
+
+_console = Console(highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(serve)
+    app.command()(gateway)
+    app.command()(worker)
+
+
+def serve(settings: SettingsFile = None) -> None:
+    """Run the whole clinic in one process: receive, read, answer."""
+    _keep_open(settings, "all")
+
+
+def gateway(settings: SettingsFile = None) -> None:
+    """Run only the doors: receive and answer; workers elsewhere read."""
+    _keep_open(settings, "gateway")
+
+
+def worker(settings: SettingsFile = None) -> None:
+    """Run only a worker: read what gateways have received (PostgreSQL for more than one)."""
+    _keep_open(settings, "worker")
+
+
+def _keep_open(given: SettingsFile, role: Role) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    doors = Doors(find_settings(given), role)
+    wanted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: wanted.set())
+    with doors:
+        _say_where(doors, role)
+        wanted.wait()
+
+
+def _say_where(doors: Doors, role: Role) -> None:
+    _console.print(f"CoRead is open ({role}). Stop with Ctrl-C; nothing is lost.")
+    if doors.receiver and doors.web:
+        wanted = doors.clinic.settings.dimse
+        _console.print(f"  DICOM     {wanted.ae_title} at {wanted.host}:{doors.receiver.port}")
+        _console.print(f"  DICOMweb  {doors.web.url}/dicomweb")
+        _console.print(f"  FHIR      {doors.web.url}/fhir")
+        _console.print(f"  Studies   {doors.web.url}/")
