@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -22,13 +23,16 @@ Json = dict[str, Any]
 MAX_INLINE_BYTES = 256
 
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _FLOATS = frozenset({"FL", "FD", "DS"})
 _INTEGERS = frozenset({"IS", "SL", "SS", "SV", "UL", "US", "UV"})
 _CHARACTER_SET = 0x00080005
 
 
-def dataset_json(dataset: Dataset, bulk_data_url: str | None, path: str = "") -> Json:
+def dataset_json(
+    dataset: Dataset, bulk_data_url: str | None, path: str = "", *, big_endian: bool = False
+) -> Json:
     """Write `dataset` in the DICOM JSON model.
 
     Parameters
@@ -36,6 +40,8 @@ def dataset_json(dataset: Dataset, bulk_data_url: str | None, path: str = "") ->
     bulk_data_url
         Where large values lie; the element's path is appended, ``<tag>`` or, within sequences,
         ``<tag>/<item>/<tag>`` with items counted from 0. None leaves those values out.
+    big_endian
+        Whether the binary values of `dataset` are big endian; they are written little endian.
 
     Notes
     -----
@@ -48,7 +54,7 @@ def dataset_json(dataset: Dataset, bulk_data_url: str | None, path: str = "") ->
             continue
         name = f"{int(element.tag):08X}"
         try:
-            written = _element_json(element, bulk_data_url, f"{path}{name}")
+            written = _element_json(element, bulk_data_url, f"{path}{name}", big_endian)
         except LIBRARY_ERRORS:
             continue
         if written is not None:
@@ -76,8 +82,8 @@ def facts_json(facts: Mapping[str, str]) -> Json:
     return dict(sorted(model.items()))
 
 
-def bulk_data(dataset: Dataset, path: str) -> bytes:
-    """Return the value that `dataset_json` wrote as a BulkDataURI ending in `path`.
+def bulk_data(dataset: Dataset, path: str, *, big_endian: bool = False) -> bytes:
+    """Return the value that `dataset_json` wrote as a BulkDataURI ending in `path`, little endian.
 
     Raises
     ------
@@ -88,12 +94,12 @@ def bulk_data(dataset: Dataset, path: str) -> bytes:
     try:
         for tag, item in zip(parts[:-1:2], parts[1::2], strict=True):
             dataset = dataset[int(tag, 16)].value[int(item)]
-        value = dataset[int(parts[-1], 16)].value
+        element = dataset[int(parts[-1], 16)]
     except LIBRARY_ERRORS:
         raise NotFound(found="no element of this path", where="bulk data") from None
-    if not isinstance(value, bytes):
+    if not isinstance(element.value, bytes):
         raise NotFound(found="an element without binary value", where="bulk data")
-    return value
+    return _little(_vr(element), element.value, big_endian)
 
 
 def keyword_of(name: str) -> str:
@@ -133,24 +139,41 @@ def _elements(dataset: Dataset) -> Iterator[DataElement]:
             continue
 
 
-def _element_json(element: DataElement, bulk_data_url: str | None, path: str) -> Json | None:
-    vr, value = str(element.VR).split(" ")[0], element.value
+def _element_json(
+    element: DataElement, bulk_data_url: str | None, path: str, big_endian: bool
+) -> Json | None:
+    vr, value = _vr(element), element.value
     if vr == "SQ":
-        items = [dataset_json(item, bulk_data_url, f"{path}/{i}/") for i, item in enumerate(value or [])]
+        items = [
+            dataset_json(item, bulk_data_url, f"{path}/{number}/", big_endian=big_endian)
+            for number, item in enumerate(value or [])
+        ]
         return {"vr": vr, "Value": items} if items else {"vr": vr}
     if vr in _BINARY or isinstance(value, bytes):
-        return _binary_json(element, vr, bulk_data_url, path)
+        return _binary_json(element, bulk_data_url, path, big_endian)
     values = [_value_json(vr, part) for part in _parts(value)]
     return {"vr": vr, "Value": values} if values else {"vr": vr}
 
 
-def _binary_json(element: DataElement, vr: str, bulk_data_url: str | None, path: str) -> Json | None:
-    value = element.value or b""
+def _binary_json(element: DataElement, bulk_data_url: str | None, path: str, big_endian: bool) -> Json | None:
+    vr, value = _vr(element), element.value or b""
     if not value:
         return {"vr": vr}
     if len(value) <= MAX_INLINE_BYTES and int(element.tag) not in _PIXELS:
-        return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
+        return {"vr": vr, "InlineBinary": base64.b64encode(_little(vr, value, big_endian)).decode("ascii")}
     return None if bulk_data_url is None else {"vr": vr, "BulkDataURI": f"{bulk_data_url}/{path}"}
+
+
+def _vr(element: DataElement) -> str:
+    return str(element.VR).split(" ")[0]
+
+
+def _little(vr: str, value: bytes, big_endian: bool) -> bytes:
+    """Return the words of a binary value little endian, as PS3.18 section 8.7.1 sends bulk data."""
+    size = _WORD_BYTES.get(vr, 1)
+    if not big_endian or size == 1 or len(value) % size:
+        return value
+    return np.frombuffer(value, f">u{size}").astype(f"<u{size}").tobytes()
 
 
 def _parts(value: object) -> list[object]:

@@ -42,6 +42,10 @@ class DicomObject:
         return frames.pixel_facts(self.dataset)
 
     @property
+    def _is_big_endian(self) -> bool:
+        return self.header.transfer_syntax_uid == sop_classes.EXPLICIT_BIG
+
+    @property
     def has_pixels(self) -> bool:
         """Whether the object holds pixel data."""
         return any(word in self.dataset for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
@@ -155,13 +159,13 @@ class DicomObject:
 
     def json(self, bulk_data_url: str) -> json_model.Json:
         """Return the data set in the DICOM JSON model, large values as ``<bulk_data_url>/<path>``."""
-        model = json_model.dataset_json(self.dataset, bulk_data_url)
+        model = json_model.dataset_json(self.dataset, bulk_data_url, big_endian=self._is_big_endian)
         model["00083002"] = {"vr": "UI", "Value": [self.header.transfer_syntax_uid]}
         return dict(sorted(model.items()))
 
     def header_json(self) -> json_model.Json:
         """Return the data set in the DICOM JSON model without its large values."""
-        return json_model.dataset_json(self.dataset, None)
+        return json_model.dataset_json(self.dataset, None, big_endian=self._is_big_endian)
 
     def bulk_data(self, path: str) -> bytes:
         """Return the large value that `json` pointed to by ``<bulk_data_url>/<path>``.
@@ -171,7 +175,7 @@ class DicomObject:
         NotFound
             If the path names no binary element.
         """
-        return json_model.bulk_data(self.dataset, path)
+        return json_model.bulk_data(self.dataset, path, big_endian=self._is_big_endian)
 
 
 def open_object(source: Buffer | Path, *, max_depth: int = MAX_DEPTH) -> DicomObject:

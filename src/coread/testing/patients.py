@@ -88,8 +88,8 @@ def dicom_from_pixels(
     if unknown:
         raise TypeError(f"Expected {sorted(_IDENTITY)}, got {sorted(unknown)}.")
     written = general(modality) | MODULES.get(modality, dict)() | _window(pixels, modality)
-    written |= {_IDENTITY[name]: value for name, value in identity.items() if value}
-    written = _with_identity(written | dict(facts or {}), pixels)
+    chosen = {_IDENTITY[name]: value for name, value in identity.items() if value}
+    written = _with_identity(written | dict(facts or {}) | chosen, pixels)
     present = {keyword: value for keyword, value in written.items() if value is not None}
     return write_object(present, pixels, transfer_syntax_uid=transfer_syntax_uid)
 
