@@ -11,8 +11,7 @@ from coread.gateways.dicomweb import send_stow
 from coread.gateways.fhir import send_fhir
 from coread.gateways.outgoing import Access
 from coread.gateways.serving import WebServer
-from coread.gateways.web import web_app
-from coread.results import ResultObject
+from coread.gateways.web import WebOptions, web_app
 from coread.settings import DestinationSettings, Settings, Tls
 from coread.workflow import Destination, Sender
 
@@ -36,6 +35,11 @@ class Doors:
         self._role: Role = role
         self.receiver: dimse.Receiver | None = None
         self.web: WebServer | None = None
+
+    @property
+    def dicom_port(self) -> int:
+        """TCP port of the DICOM service; 0 while it is closed."""
+        return self.receiver.port if self.receiver else 0
 
     def open(self) -> None:
         """Start the rooms, then let callers in."""
@@ -80,14 +84,14 @@ def peer(settings: Settings, destination: Destination | DestinationSettings) -> 
 def senders(settings: Settings) -> dict[str, Sender]:
     """One way of sending for each kind of destination."""
 
-    def by_dimse(destination: Destination, result: ResultObject) -> None:
-        dimse.send_store(peer(settings, destination), [result.data])
+    def by_dimse(destination: Destination, data: bytes) -> None:
+        dimse.send_store(peer(settings, destination), [data])
 
-    def by_stow(destination: Destination, result: ResultObject) -> None:
-        send_stow(destination.url, [result.data], Access(timeout_s=destination.timeout_s))
+    def by_stow(destination: Destination, data: bytes) -> None:
+        send_stow(destination.url, [data], Access(timeout_s=destination.timeout_s))
 
-    def by_fhir(destination: Destination, result: ResultObject) -> None:
-        send_fhir(destination.url, result.data, Access(timeout_s=destination.timeout_s))
+    def by_fhir(destination: Destination, data: bytes) -> None:
+        send_fhir(destination.url, data, Access(timeout_s=destination.timeout_s))
 
     return {"dimse": by_dimse, "stow": by_stow, "fhir": by_fhir}
 
@@ -113,4 +117,8 @@ def _receiver(settings: Settings, clinic: Clinic) -> dimse.Receiver:
 
 
 def _web(settings: Settings, clinic: Clinic) -> WebServer:
-    return WebServer(web_app(clinic), settings.web.host, settings.web.port)
+    return WebServer(
+        web_app(clinic, WebOptions(max_body_bytes=settings.web.max_body_mb * _MB)),
+        settings.web.host,
+        settings.web.port,
+    )

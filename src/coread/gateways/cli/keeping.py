@@ -55,7 +55,7 @@ def _tell(summary: ImportSummary) -> None:
 
 @_archive.command()
 def verify(settings: SettingsFile = None) -> None:
-    """Check every kept object against its checksum, every row against its file, every file against its row."""
+    """Check each kept object against its checksum, each row against its file, and the other way round."""
     with open_clinic(settings) as clinic, Progress(console=_console) as progress:
         task = progress.add_task("verifying", total=None)
         faults = list(clinic.archive.verify(lambda done: progress.update(task, completed=done)))

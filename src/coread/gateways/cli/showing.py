@@ -110,7 +110,8 @@ def echo(destination: str, settings: SettingsFile = None) -> None:
 def check(rules: Path, settings: SettingsFile = None) -> None:
     """Check a rules file; every fault is told with its line, and nothing is changed."""
     with open_clinic(settings) as clinic:
-        loaded = load_rules(rules.read_text(encoding="utf-8"), clinic.registry.names, [*clinic.destinations])
+        destinations = [known.name for known in clinic.settings.destinations]
+        loaded = load_rules(rules.read_text(encoding="utf-8"), clinic.registry.names, destinations)
     _console.print(f"{len(loaded.rules)} rules, no fault")
 
 

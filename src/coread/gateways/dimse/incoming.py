@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from coread.errors import CoReadError, LowDisk, ObjectTooLarge, StoreFault
 
@@ -30,10 +30,11 @@ class Inbox(Protocol):
     def draft(self) -> Draft:
         """Begin a file; raises `LowDisk` where there is no room."""
 
-    def accept(self, draft: Draft, head: bytes, source: str) -> object:
+    def accept(self, draft: Any, head: bytes, source: str) -> object:
         """File the whole object, for good, before it returns; from here on the draft is the inbox's.
 
-        `head` holds the first 64 KiB of the file. Whatever is not filed is told by a `CoReadError`.
+        `draft` is one that this inbox began, of its own kind; `head` holds the first 64 KiB of the
+        file. Whatever is not filed is told by a `CoReadError`.
         """
 
 
