@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from coread.archive import Archive, Database, DiskStore, Quarantine, Readings, Resources, Studies
+from coread.gateways.serving import WebServer
+from coread.gateways.web import web_app
 from coread.intake import Intake, Limits
 from coread.ledger import Ledger
 
@@ -47,3 +50,10 @@ def rooms(tmp_path: Path) -> Iterator[ClinicRooms]:
         Ledger(database),
     )
     database.close()
+
+
+@pytest.fixture
+def site(rooms: ClinicRooms) -> Iterator[httpx.Client]:
+    """Give a client of the whole HTTP service, running over an empty clinic."""
+    with WebServer(web_app(rooms)) as server, httpx.Client(base_url=server.url, trust_env=False) as client:
+        yield client

@@ -40,7 +40,13 @@ def test_the_best_match_is_given(accept, expected):
 
 @pytest.mark.parametrize(
     "accept",
-    ["image/png", "text/html", f"image/jls; transfer-syntax={JPEG_LS}1", "*/*;q=0", "multipart/related; type=video/mpeg"],
+    [
+        "image/png",
+        "text/html",
+        f"image/jls; transfer-syntax={JPEG_LS}1",
+        "*/*;q=0",
+        "multipart/related; type=video/mpeg",
+    ],
 )
 def test_what_is_not_served_is_refused_with_what_is(accept):
     with pytest.raises(NotAcceptable, match="image/jls; transfer-syntax=1.2.840.10008.1.2.4.80"):

@@ -23,7 +23,18 @@ DELIMITER = b"\r\n--b0undary"
 
 # Pieces that come close to a delimiter without being one.
 near_misses = st.sampled_from(
-    [b"\r", b"\n", b"\r\n", b"-", b"--", DELIMITER[:-1], DELIMITER + b"x", DELIMITER + b"-x", b"\r\n\r\n", b"\0"]
+    [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"-",
+        b"--",
+        DELIMITER[:-1],
+        DELIMITER + b"x",
+        DELIMITER + b"-x",
+        b"\r\n\r\n",
+        b"\0",
+    ]
 )
 contents = st.lists(st.one_of(near_misses, st.binary(max_size=40)), max_size=6).map(b"".join)
 
@@ -53,15 +64,21 @@ def parse(pieces, boundary=BOUNDARY, limits=None):
 def has_delimiter(content: bytes) -> bool:
     """Whether the content holds what RFC 2046 forbids it to hold."""
     tail = (content + b"\r\n").split(DELIMITER)[1:]
-    return any(t.startswith(b"--") or t.lstrip(b" \t").startswith((b"\r\n", b"\r", b"-")) or t == b"" for t in tail)
+    return any(
+        t.startswith(b"--") or t.lstrip(b" \t").startswith((b"\r\n", b"\r", b"-")) or t == b"" for t in tail
+    )
 
 
-@given(st.lists(contents.filter(lambda c: not has_delimiter(c)), max_size=5), st.lists(st.integers(0, 10_000)))
+@given(
+    st.lists(contents.filter(lambda c: not has_delimiter(c)), max_size=5), st.lists(st.integers(0, 10_000))
+)
 def test_any_cut_gives_the_same_parts(parts, places):
     body = b"".join(encode_parts(BOUNDARY, "application/dicom", parts))
     found = parse(cut(body, places))
     assert [content for _, content, _ in found] == parts
-    assert all(complete and headers == {"content-type": "application/dicom"} for headers, _, complete in found)
+    assert all(
+        complete and headers == {"content-type": "application/dicom"} for headers, _, complete in found
+    )
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300)))

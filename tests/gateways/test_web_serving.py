@@ -17,7 +17,9 @@ from starlette.routing import Route
 from coread.errors import SettingsFault
 from coread.gateways.serving import PlainTracebacks, ServingLimits, WebServer
 
-HURRIED = ServingLimits(max_connections=4, max_head_bytes=2000, head_s=0.5, stall_s=0.5, keep_alive_s=1, shutdown_s=1)
+HURRIED = ServingLimits(
+    max_connections=4, max_head_bytes=2000, head_s=0.5, stall_s=0.5, keep_alive_s=1, shutdown_s=1
+)
 
 
 async def echo(request: Request) -> PlainTextResponse:

@@ -16,6 +16,18 @@ Handler = Callable[[Request, Exception], Response]
 _RETRY_AFTER_S = "30"
 
 
+def service_root(request: Request, public_url: str) -> str:
+    """Return the address of the service as the client knows it, without a trailing slash.
+
+    Some clients, dicomweb-client among them, leave the port out of their Host header.
+    """
+    url = request.base_url.replace(path=request.scope.get("root_path", ""))
+    host, port = request.scope.get("server") or ("", None)
+    if url.port is None and url.hostname in (host, "localhost") and port:
+        url = url.replace(port=port)
+    return (public_url or str(url)).rstrip("/")
+
+
 def fault_body(error: CoReadError) -> dict[str, object]:
     """Say `error` in JSON: number, sentence, found, expected, remedy."""
     return {

@@ -46,17 +46,17 @@ class FrameRetrieval:
 
     def frames(self, request: Request) -> Response:
         """Give frames, uncompressed or as they are kept, as the client asks."""
-        numbers = parse_frames(request.path_params["frames"])
         image = self._image(request)
+        numbers = _frames_of(image, request)
         offer = media.choose(accepted(request), _frame_offers(image, single=len(numbers) == 1))
         return self._answer((self._frame(image, number, offer) for number in numbers), offer)
 
     def rendered(self, request: Request) -> Response:
         """Give frames of an instance as a person sees them."""
-        numbers = parse_frames(request.path_params.get("frames", "1"))
-        offer = media.choose(accepted(request), _WRAPPED if len(numbers) > 1 else _BARE + _WRAPPED)
         look = parse_look(request.query_params)
         image = self._image(request)
+        numbers = _frames_of(image, request)
+        offer = media.choose(accepted(request), _WRAPPED if len(numbers) > 1 else _BARE + _WRAPPED)
         return self._answer((self._rendered(image, number, look, offer) for number in numbers), offer)
 
     def rendered_all(self, request: Request) -> Response:
@@ -70,8 +70,8 @@ class FrameRetrieval:
         """Give one small picture that stands for a study, series, instance or frame."""
         offer = media.choose(accepted(request), _BARE + _WRAPPED)
         look = parse_look(request.query_params, thumbnail=True)
-        frame = parse_frames(request.path_params.get("frames", "1"))[0]
         image = self._representative(addressed_instances(self._archive, request))
+        frame = _frames_of(image, request)[0]
         return bytes_response([self._rendered(image, frame, look, offer)], offer)
 
     def _image(self, request: Request) -> DicomObject:
@@ -129,6 +129,16 @@ def parse_frames(text: str) -> list[int]:
     ):
         raise BadQuery("a frame list that cannot be used", "numbers from 1, joined by commas", where="frames")
     return [int(number) for number in numbers]
+
+
+def _frames_of(image: DicomObject, request: Request) -> list[int]:
+    """Return the frames that the path names, the first where it names none."""
+    numbers = parse_frames(request.path_params.get("frames", "1"))
+    if max(numbers) > image.number_of_frames:
+        raise BadQuery(
+            "a frame that the object does not have", f"1 to {image.number_of_frames}", where="frames"
+        )
+    return numbers
 
 
 def _frame_offers(image: DicomObject, *, single: bool) -> list[media.Offer]:

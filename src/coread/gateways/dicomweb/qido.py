@@ -14,8 +14,8 @@ from coread.archive import SEARCHABLE, Archive, Query
 from coread.dicom import facts_json, keyword_of
 from coread.domain.identity import check_uid
 from coread.errors import BadQuery
+from coread.gateways.answers import service_root
 from coread.gateways.dicomweb.attributes import ATTRIBUTES, Level
-from coread.gateways.dicomweb.resources import service_root
 from coread.gateways.dicomweb.wado import json_offers
 
 _MAX_RESULTS = 5000

@@ -47,18 +47,6 @@ def addressed_instance(archive: Archive, request: Request) -> Instance:
     return addressed_instances(archive, request)[0]
 
 
-def service_root(request: Request, public_url: str) -> str:
-    """Return the address of the service as the client knows it, without a trailing slash.
-
-    Some clients, dicomweb-client among them, leave the port out of their Host header.
-    """
-    url = request.base_url
-    host, port = request.scope.get("server") or ("", None)
-    if url.port is None and url.hostname in (host, "localhost") and port:
-        url = url.replace(port=port)
-    return (public_url or str(url)).rstrip("/")
-
-
 def instance_url(root: str, instance: Instance) -> str:
     """Return the address of an instance."""
     ref = instance.ref

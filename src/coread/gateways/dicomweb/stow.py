@@ -12,9 +12,9 @@ from starlette.responses import Response
 from coread.archive import Draft
 from coread.domain.identity import check_uid
 from coread.errors import BadQuery, NotDicom, ObjectTooLarge, OutOfRoom
+from coread.gateways.answers import service_root
 from coread.gateways.dicomweb import media
 from coread.gateways.dicomweb.multipart import MultipartLimits, MultipartParser
-from coread.gateways.dicomweb.resources import service_root
 from coread.gateways.dicomweb.storing import Part, StoreLimits, Storing
 from coread.gateways.dicomweb.wado import json_offers
 from coread.gateways.statuses import status_of

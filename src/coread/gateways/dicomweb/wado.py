@@ -15,6 +15,7 @@ from coread.archive import Archive
 from coread.dicom import facts_json, open_object
 from coread.domain.study import Instance
 from coread.errors import InputFault
+from coread.gateways.answers import service_root
 from coread.gateways.dicomweb import media
 from coread.gateways.dicomweb.multipart import closing, part_head
 from coread.gateways.dicomweb.resources import (
@@ -23,7 +24,6 @@ from coread.gateways.dicomweb.resources import (
     addressed_instances,
     check_kept,
     instance_url,
-    service_root,
 )
 
 _CHUNK_BYTES = 1 << 20

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from coread.archive import Resources
 from coread.errors import BadQuery, CoReadError, NotAcceptable, NotFound
-from coread.gateways.answers import fault_handlers, retry_headers
+from coread.gateways.answers import fault_handlers, retry_headers, service_root
 from coread.gateways.fhir.capability import (
     BY_IMAGING_STUDY,
     RESOURCE_TYPES,
@@ -120,7 +120,7 @@ class _Service:
         return next((value.removeprefix("urn:oid:") for value in values), "")
 
     def _base(self, request: Request) -> str:
-        return (self._public_url or str(request.base_url)).rstrip("/")
+        return service_root(request, self._public_url)
 
 
 def _page(kind: str, request: Request) -> Page:
