@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres_cluster import Cluster
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,3 +56,23 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """Give a private PostgreSQL server, or skip with the reason."""
+    programs = (require_tool("initdb"), require_tool("pg_ctl"))
+    from postgres_cluster import Cluster  # noqa: PLC0415  psycopg is an extra
+
+    cluster = Cluster(*programs)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
+    """Give the URL of an empty database that is gone after the test."""
+    name = f"coread_{uuid.uuid4().hex[:12]}"
+    postgres_cluster.execute(f"CREATE DATABASE {name}")
+    yield postgres_cluster.url(name)
+    postgres_cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")

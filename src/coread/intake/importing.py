@@ -203,7 +203,7 @@ class _Import:
 
     def _take_directory(self, name: str, data: bytes, place: _Place) -> None:
         references = referenced_files(data) if place.folder else ()
-        items = list(medium_items(place.folder, references)) if place.folder else []
+        items = list(medium_items((place.folder / name).parent, references)) if place.folder else []
         self._tell(name, "opened")
         if not place.is_lone:  # the files themselves are met by the walk
             items = [item for item in items if item.outcome == "missing"]
