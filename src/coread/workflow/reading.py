@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from coread.dicom import DicomObject, open_object
 from coread.domain.reading import Reading
@@ -13,6 +15,7 @@ from coread.workflow.planning import Plan, planned_at, study_of
 from coread.workflow.rooms import Rooms
 
 _FHIR = "fhir"
+_FILING_THREADS = 4
 
 
 def read(rooms: Rooms, plan: Plan, name: str) -> str:
@@ -44,8 +47,8 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[
     wanted = {ref.sop_instance_uid for ref in reading.inputs}
     images = _opened(rooms, [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted])
     written = write(reading, images, card, planned_at(plan))
-    for result in written:
-        _file(rooms, plan, reading, result)
+    with ThreadPoolExecutor(_FILING_THREADS, "filing") as pool:  # each file waits for the disk by itself
+        list(pool.map(partial(_file, rooms, plan, reading), written))
     parcels = _plan_deliveries(rooms, plan, [result.id for result in written])
     facts = {"reading": reading_uid, "kinds": " ".join(sorted({result.kind for result in written}))}
     key, actor = f"results.filed:{reading_uid}", f"reader:{reading.reader}"
