@@ -65,11 +65,12 @@ class Outgoing:
         DestinationRefused
             If the address is no URL, or the answer is a redirection or larger than 8 MiB.
         """
+        where = _checked_address(url)
         with (
-            _as_delivery_faults(),
+            _as_delivery_faults(where),
             self._client.stream(method, url, headers=headers, content=content) as response,
         ):
-            answer = Answer(response.status_code, _bounded(response), _where(response.url))
+            answer = Answer(response.status_code, _bounded(response, where), where)
         return _checked(answer)
 
 
@@ -90,6 +91,20 @@ def unreachable(found: str, where: str = "") -> DestinationUnreachable:
     )
 
 
+def _checked_address(url: str) -> str:
+    """Return scheme and host; refuse credentials in an address, for addresses stand in logs."""
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].partition("?")[0]
+    if "@" in host or scheme not in ("http", "https") or not host:
+        raise DestinationRefused(
+            "an address that is no http or https URL, or one with credentials",
+            "http or https, a host, and credentials in a header",
+            "correct the destination in the settings",
+            where="destination",
+        )
+    return f"{scheme}://{host}"
+
+
 def _checked(answer: Answer) -> Answer:
     if answer.status in (_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS) or answer.status >= 500:
         raise unreachable(f"HTTP status {answer.status}", answer.where)
@@ -99,25 +114,21 @@ def _checked(answer: Answer) -> Answer:
 
 
 @contextmanager
-def _as_delivery_faults() -> Iterator[None]:
+def _as_delivery_faults(where: str) -> Iterator[None]:
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise DestinationRefused("an address that is no http or https URL", where="destination") from error
+        raise DestinationRefused("an address that is no URL", where="destination") from error
     except httpx.TransportError as error:
-        raise unreachable(type(error).__name__) from error
+        raise unreachable(type(error).__name__, where) from error
     except httpx.DecodingError as error:
-        raise DestinationRefused("an answer that cannot be decoded", where="destination") from error
+        raise DestinationRefused("an answer that cannot be decoded", where=where) from error
 
 
-def _bounded(response: httpx.Response) -> bytes:
+def _bounded(response: httpx.Response, where: str) -> bytes:
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
         if len(body) > _MAX_ANSWER_BYTES:
-            raise DestinationRefused("an answer larger than 8 MiB", where=_where(response.url))
+            raise DestinationRefused("an answer larger than 8 MiB", where=where)
     return bytes(body)
-
-
-def _where(url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode('ascii').rpartition('@')[2]}"

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
-from coread.gateways.cli.opening import SettingsFile, open_clinic
+from coread.gateways.cli.opening import SettingsFile, open_clinic, wide_console
 from coread.intake import ImportSummary, import_path
 
-_console = Console(highlight=False)
+_console = wide_console()
 _archive = typer.Typer(no_args_is_help=True, help="The kept images: verify, delete, expire, conflicts.")
 _quarantine = typer.Typer(
     no_args_is_help=True, help="Objects that could not be filed: list, show, retry, remove."
@@ -87,7 +86,7 @@ def expire(settings: SettingsFile = None) -> None:
 @_archive.command()
 def conflicts(settings: SettingsFile = None) -> None:
     """List objects that came with a UID that another object already has; neither was overwritten."""
-    table = Table("SOP Instance UID", "came from", "at", "bytes", "sha256")
+    table = Table(Column("SOP Instance UID", no_wrap=True), "came from", "at", "bytes", "sha256")
     with open_clinic(settings) as clinic:
         for kept in clinic.archive.conflicts():
             row = (kept.ref.sop_instance_uid, kept.source, f"{kept.received_at:%F %T}", str(kept.size_bytes))
@@ -98,7 +97,7 @@ def conflicts(settings: SettingsFile = None) -> None:
 @_quarantine.command("list")
 def list_quarantine(settings: SettingsFile = None) -> None:
     """List what could not be filed."""
-    table = Table("id", "came from", "last at", "times", "bytes", "error")
+    table = Table(Column("id", no_wrap=True), "came from", "last at", "times", "bytes", "error")
     with open_clinic(settings) as clinic:
         for held in clinic.quarantine.list():
             table.add_row(held.id, held.source, f"{held.received_at:%F %T}", str(held.times),
@@ -133,7 +132,9 @@ def remove(quarantine_id: str, settings: SettingsFile = None) -> None:
 @_study.command("list")
 def list_studies(settings: SettingsFile = None, limit: int = 100) -> None:
     """List studies by their latest arrival: state, version, readings. No names."""
-    table = Table("Study Instance UID", "state", "version", "objects", "readings", "last arrival")
+    table = Table(
+        Column("Study Instance UID", no_wrap=True), "state", "version", "objects", "readings", "last arrival"
+    )
     with open_clinic(settings) as clinic:
         for state in clinic.studies.list(limit=limit):
             uid = state.study_instance_uid

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from coread.clinic import Clinic
 from coread.gateways.doors import senders
@@ -33,3 +34,9 @@ def open_clinic(given: Path | None) -> Clinic:
     """Open the rooms without any door: nothing listens, nothing is read."""
     settings = find_settings(given)
     return Clinic(settings, senders(settings))
+
+
+def wide_console() -> Console:
+    """Give a console that cuts no identifier short where the output goes into a file or a pipe."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)

@@ -40,6 +40,8 @@ def worker(settings: SettingsFile = None) -> None:
 
 def _keep_open(given: SettingsFile, role: Role) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     doors = Doors(find_settings(given), role)
     wanted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from coread import settings as settings_room
 from coread.gateways import dimse
-from coread.gateways.cli.opening import SettingsFile, find_settings, open_clinic
+from coread.gateways.cli.opening import SettingsFile, find_settings, open_clinic, wide_console
 from coread.gateways.doors import peer
 from coread.routing import explain as explain_routing
 from coread.routing import load_rules
 from coread.routing import route as route_study
 
-_console = Console(highlight=False)
+_console = wide_console()
 _route = typer.Typer(no_args_is_help=True, help="Routing: check a rules file, explain a study's way.")
 _ledger = typer.Typer(no_args_is_help=True, help="The record of every step: list, verify.")
 _deliveries = typer.Typer(no_args_is_help=True, help="Results on their way to destinations: list, retry.")
@@ -41,7 +40,7 @@ def settings(
     if markdown:
         typer.echo(settings_room.markdown(), nl=False)
         return
-    table = Table("setting", "value", "default", "meaning")
+    table = Table(Column("setting", no_wrap=True), "value", "default", "meaning")
     for row in settings_room.describe(find_settings(settings)):
         table.add_row(row.key, row.value, "" if row.value == row.default else row.default, row.sentence)
     _console.print(table)
@@ -133,7 +132,7 @@ def list_events(
     settings: SettingsFile = None,
 ) -> None:
     """List events in their order."""
-    table = Table("#", "at", "what", "subject", "by", "facts")
+    table = Table("#", "at", "what", Column("subject", no_wrap=True), "by", "facts")
     with open_clinic(settings) as clinic:
         for kept in clinic.ledger.events(subject=study, kind=kind, after=after, limit=limit):
             event = kept.event
@@ -163,7 +162,7 @@ def list_deliveries(
     settings: SettingsFile = None,
 ) -> None:
     """List deliveries; `delivered` means that the destination said so."""
-    table = Table("id", "destination", "state", "attempts", "last change", "detail")
+    table = Table(Column("id", no_wrap=True), "destination", "state", "attempts", "last change", "detail")
     with open_clinic(settings) as clinic:
         found = clinic.deliveries.of_study(study) if study else clinic.deliveries.pending()
         for one in found:
