@@ -76,3 +76,11 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
     postgres_cluster.execute(f"CREATE DATABASE {name}")
     yield postgres_cluster.url(name)
     postgres_cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database, once for each database system that the house supports."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'index.sqlite'}"
+    return str(request.getfixturevalue("postgres_url"))
