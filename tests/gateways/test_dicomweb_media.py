@@ -49,7 +49,7 @@ def test_the_best_match_is_given(accept, expected):
     ],
 )
 def test_what_is_not_served_is_refused_with_what_is(accept):
-    with pytest.raises(NotAcceptable, match="image/jls; transfer-syntax=1.2.840.10008.1.2.4.80"):
+    with pytest.raises(NotAcceptable, match=r"image/jls; transfer-syntax=1\.2\.840\.10008\.1\.2\.4\.80"):
         choose(parse_accept(accept), OFFERS)
 
 

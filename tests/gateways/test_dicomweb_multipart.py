@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -41,7 +43,7 @@ contents = st.lists(st.one_of(near_misses, st.binary(max_size=40)), max_size=6).
 
 def cut(body: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(edges)]
 
 
 def parse(pieces, boundary=BOUNDARY, limits=None):
@@ -100,10 +102,8 @@ def test_mutated_messages_end_in_parts_or_in_our_errors(before, after, places):
     body = b"".join(encode_parts(BOUNDARY, "application/dicom", [before, after]))
     for place in places:
         body = body[: place % len(body)] + bytes([place % 256]) + body[place % len(body) + 1 :]
-    try:
+    with contextlib.suppress(CoReadError):
         parse(cut(body, places))
-    except CoReadError:
-        pass
 
 
 def test_preamble_padding_and_epilogue_are_passed_over():
@@ -136,9 +136,10 @@ def test_a_boundary_outside_the_rfc_is_refused(boundary):
 def test_huge_headers_are_refused_before_they_are_held():
     parser = MultipartParser(BOUNDARY)
     list(parser.feed(b"--b0undary\r\nX: "))
+    for _ in range(16):
+        assert list(parser.feed(b"a" * 1000)) == []
     with pytest.raises(BadQuery, match="16384"):
-        for _ in range(100):
-            list(parser.feed(b"a" * 1000))
+        list(parser.feed(b"a" * 1000))
 
 
 def test_headers_over_the_limit_in_one_piece_are_refused():

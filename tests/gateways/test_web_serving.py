@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import socket
-import threading
 import time
 
 import httpx
@@ -26,18 +27,8 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-ENDED = threading.Event()
-
-
 def endless(_request: Request) -> StreamingResponse:
-    def chunks():
-        try:
-            while True:
-                yield b"x" * 65536
-        finally:
-            ENDED.set()
-
-    return StreamingResponse(chunks())
+    return StreamingResponse(b"x" * 65536 for _ in itertools.count())
 
 
 def broken(_request: Request) -> PlainTextResponse:
@@ -89,11 +80,12 @@ def test_a_peer_that_says_nothing_is_given_up(server):
 
 def test_headers_that_drip_are_given_up(server):
     begin = time.monotonic()
-    with connect(server) as peer, pytest.raises(OSError):
+    with connect(server) as peer:
         peer.sendall(b"GET /echo HTTP/1.1\r\n")
-        while time.monotonic() - begin < 8:
-            peer.sendall(b"X: y\r\n")
-            time.sleep(0.1)
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - begin < 8:
+                peer.sendall(b"X: y\r\n")
+                time.sleep(0.1)
     assert time.monotonic() - begin < 5
 
 
@@ -123,7 +115,8 @@ def test_a_body_that_keeps_coming_is_not(server):
 def test_a_peer_that_does_not_read_is_given_up(server):
     with connect(server) as peer:
         peer.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert ENDED.wait(10)
+        time.sleep(2)
+        assert not server._server.server_state.connections
 
 
 def test_huge_headers_are_refused(server):
