@@ -190,6 +190,15 @@ def test_cut_pixel_data_is_found_out_when_the_size_is_told():
         scan_header(data, total_bytes=len(data))
 
 
+def test_cut_fragments_are_found_out_when_all_is_there_to_see():
+    whole = chest_radiograph(transfer_syntax_uid="1.2.840.10008.1.2.4.90")
+    scan_header(whole, total_bytes=len(whole))
+    for cut in (len(whole) - 4, len(whole) - 100):
+        scan_header(whole[:cut])
+        with pytest.raises(TruncatedObject):
+            scan_header(whole[:cut], total_bytes=cut)
+
+
 def test_an_object_without_pixels_ends_where_it_ends():
     data = text_report()
     assert scan_header(data, total_bytes=len(data)).facts["Modality"] == "SR"

@@ -245,8 +245,12 @@ class _Scan:
     def _beyond(self, tag: int, vr: bytes, offset: int, length: int) -> int:
         """Return where an element ends that has no length or outruns the bytes; 0 to stop the scan."""
         is_pixels = _FIRST_PIXEL_DATA <= tag <= _LAST_PIXEL_DATA
+        if length == UNDEFINED and is_pixels:
+            if 0 < self.whole <= self.end:
+                end_of_sequence(self.data, offset, self.encoding)  # all fragments are here: are they whole?
+            return 0
         if length == UNDEFINED:
-            return 0 if is_pixels else self._skip_undefined(tag, vr, offset)
+            return self._skip_undefined(tag, vr, offset)
         if self.whole and offset + length > self.whole:
             raise _cut_short(offset + length, self.whole, tag)
         if tag > _LAST_WANTED:
