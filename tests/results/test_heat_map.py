@@ -174,3 +174,48 @@ def test_a_slice_without_whole_geometry_gets_a_segmentation(facts):
     out = written(image)
     assert out.of(Kind.SEG)
     assert not out.of(Kind.PARAMETRIC_MAP)
+
+
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+
+
+def enhanced(frames=3):
+    """An enhanced CT whose frames lie 5 mm apart; spacing, orientation and window are shared."""
+    shared = {
+        "PixelMeasuresSequence": [{"PixelSpacing": [2, 1], "SliceThickness": 5}],
+        "PlaneOrientationSequence": [{"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}],
+        "FrameVOILUTSequence": [{"WindowCenter": 40, "WindowWidth": 400}],
+        "PixelValueTransformationSequence": [
+            {"RescaleSlope": 1, "RescaleIntercept": -1024, "RescaleType": "HU"}
+        ],
+    }
+    own = [{"PlanePositionSequence": [{"ImagePositionPatient": [-10, -20, 5 * n]}]} for n in range(frames)]
+    at_root = (
+        *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+        *("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "RescaleType"),
+    )
+    facts = dict.fromkeys(at_root) | {
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": own,
+        "NumberOfFrames": frames,
+    }
+    pixels = np.zeros((frames, 32, 32), np.int16)
+    return open_object(dicom_from_pixels(pixels, modality="CT", sop_class=ENHANCED_CT, facts=facts))
+
+
+@pytest.mark.peer
+def test_a_frame_of_an_enhanced_image_lies_in_its_own_plane(verdict):
+    image = enhanced()
+    out = written(image, [finding_on(image, hot_map(image, frame=3))])
+    result = out.dataset(Kind.PARAMETRIC_MAP)
+    frame = result.PerFrameFunctionalGroupsSequence[0]
+    shared = result.SharedFunctionalGroupsSequence[0]
+    position = _in(frame, shared, "PlanePositionSequence").ImagePositionPatient
+    # Cells of 4 x 4 pixels of 2 x 1 mm: the first centre lies 1.5 pixels inward.
+    assert np.allclose(position, [-10 + 1.5 * 1, -20 + 1.5 * 2, 10])
+    assert list(_in(frame, shared, "PixelMeasuresSequence").PixelSpacing) == [8, 4]
+    source = _in(frame, shared, "DerivationImageSequence").SourceImageSequence[0]
+    assert (source.ReferencedSOPClassUID, source.ReferencedFrameNumber) == (ENHANCED_CT, 3)
+    state = out.dataset(Kind.PRESENTATION_STATE)
+    assert (state.RescaleIntercept, state.SoftcopyVOILUTSequence[0].WindowCenter) == (-1024, 40)
+    assert [verdict(made.data)[0] for made in out.dicom()] == [[]] * len(out.dicom())

@@ -106,7 +106,7 @@ def test_dciodvfy_can_fail(verdict):
     "name", ["CT_small.dcm", "MR_small.dcm", "examples_overlay.dcm", "examples_rgb_color.dcm"]
 )
 def test_dciodvfy_on_results_of_files_from_the_field(name, verdict):
-    """No error either where the source itself is odd; a warning may stand where the source names no body part."""
+    """No error, even of an odd source; a warning only where the source names no body part."""
     image = open_object(Path(str(pydicom.data.get_testdata_file(name, download=False))))
     for made in all_objects(image):
         errors, warnings = verdict(made.data)

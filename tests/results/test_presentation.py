@@ -106,6 +106,57 @@ def test_dcmtk_shows_the_same_picture_with_the_state_as_without(photometric, win
     assert np.abs(shown - ours).max() <= 2
 
 
+CURVE = (np.linspace(0, 1, 4096) ** 2 * 65535).astype("<u2")
+LUT = {"LUTDescriptor": [4096, 0, 16], "LUTExplanation": "曲线", "LUTData": CURVE.tobytes()}
+NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+@pytest.mark.peer
+def test_a_voi_table_stays_one(syntax, tool, tmp_path):
+    facts = NO_WINDOW | {"VOILUTSequence": [LUT], "VOILUTFunction": None}
+    data = chest_radiograph(facts=facts, transfer_syntax_uid=syntax)
+    image = open_object(data)
+    (item,) = presented(image).SoftcopyVOILUTSequence
+    assert list(item.VOILUTSequence[0].LUTDescriptor) == [4096, 0, 16]
+    (tmp_path / "image.dcm").write_bytes(data)
+    (tmp_path / "state.dcm").write_bytes(written(image).of(Kind.PRESENTATION_STATE)[0].data)
+    arguments = ["--pstate", "state.dcm", "image.dcm", "picture.pgm"]
+    subprocess.run([tool("dcmp2pgm"), *arguments], cwd=tmp_path, check=True, capture_output=True)
+    shown, ours = pnm(tmp_path / "picture.pgm"), image.rendered().astype(int)
+    assert np.abs(shown - ours).max() <= 2
+
+
+def test_a_modality_table_stays_one():
+    table = LUT | {"ModalityLUTType": "US", "LUTExplanation": None}
+    facts = {
+        "ModalityLUTSequence": [table],
+        "RescaleSlope": None,
+        "RescaleIntercept": None,
+        "RescaleType": None,
+    }
+    state = presented(open_object(chest_radiograph(facts=facts)))
+    assert state.ModalityLUTSequence[0].ModalityLUTType == "US"
+    assert "RescaleSlope" not in state
+
+
+def test_a_table_of_numbers_stays_one():
+    """LUT Data (0028,3006) may be US instead of OW."""
+    image = open_object(chest_radiograph(facts=NO_WINDOW | {"VOILUTSequence": [LUT]}))
+    image.dataset.VOILUTSequence[0].add_new(0x00283006, "US", CURVE.tolist())
+    (item,) = presented(image).SoftcopyVOILUTSequence
+    assert item.VOILUTSequence[0].LUTData == CURVE.tolist()
+
+
+def test_a_signed_table_keeps_its_sign():
+    facts = NO_WINDOW | {
+        "PixelRepresentation": 1,
+        "VOILUTSequence": [LUT | {"LUTDescriptor": [4096, -9, 16]}],
+    }
+    (item,) = presented(open_object(chest_radiograph(facts=facts))).SoftcopyVOILUTSequence
+    assert item.VOILUTSequence[0].LUTDescriptor[1] in (-9, 65527)
+
+
 def test_a_sigmoid_window_stays_one():
     facts = {"WindowCenter": 2000, "WindowWidth": 1500, "VOILUTFunction": "SIGMOID"}
     (item,) = presented(open_object(chest_radiograph(facts=facts))).SoftcopyVOILUTSequence

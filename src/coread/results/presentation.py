@@ -81,7 +81,7 @@ def _annotation(
         graphic_objects=[item for finding in findings for item in _graphics(source, finding)],
         text_objects=[_line(text, index) for index, text in enumerate(texts)],
     )
-    if source.number_of_frames > 1:
+    if source.has_frames:
         result.ReferencedImageSequence[0].ReferencedFrameNumber = frame
     return result
 

@@ -68,7 +68,7 @@ def _describe(
     image = Dataset()
     image.ReferencedSOPClassUID = source.ref.sop_class_uid
     image.ReferencedSOPInstanceUID = source.ref.sop_instance_uid
-    if source.number_of_frames > 1:
+    if source.has_frames:
         image.ReferencedFrameNumber = frame
     image.PurposeOfReferenceCodeSequence = [
         hd.sr.CodedConcept("121322", "DCM", "Source image for image processing operation")

@@ -23,7 +23,17 @@ from coread.dicom import DicomObject
 from coread.domain.identity import is_uid
 from coread.domain.study import InstanceRef
 
-__all__ = ["DataElement", "Dataset", "Plane", "Source", "add_items", "items", "legal_date", "text_element"]
+__all__ = [
+    "STAND_IN_SOP_CLASS_UID",
+    "DataElement",
+    "Dataset",
+    "Plane",
+    "Source",
+    "add_items",
+    "items",
+    "legal_date",
+    "text_element",
+]
 
 #: Identity elements of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), Type 1 and 2
 #: first: these are always written, empty where the source is silent.
@@ -37,17 +47,37 @@ _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _AGE = re.compile(r"\d{3}[DWMY]")
 _OFFSET = re.compile(r"([+-])(\d{2})([0-5]\d)")
-#: Unpaired parts among the terms of PS3.16 annex L that images come with; others may have a side.
+#: Unpaired parts among the terms of PS3.16 annex L. dciodvfy knows the same (asked term by term); any
+#: other part may have a side.
 _UNPAIRED = frozenset(
-    {"ABDOMEN", "BRAIN", "CHEST", "CHESTABDOMEN", "CSPINE", "HEAD", "HEART", "LSPINE", "NECK", "PELVIS"}
-    | {"SKULL", "SPINE", "TSPINE", "WHOLEBODY", "LIVER", "BLADDER", "PROSTATE", "UTERUS", "HEADNECK"}
+    (
+        *("ABDOMEN", "ABDOMENPELVIS", "AORTA", "BACK", "BLADDER", "BRAIN", "CEREBELLUM", "CERVIX"),
+        *("CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CIRCLEOFWILLIS", "COCCYX", "COLON"),
+        *("CORONARYARTERY", "CSPINE", "CTSPINE", "DUODENUM", "ESOPHAGUS", "FACE", "GALLBLADDER"),
+        *("HEAD", "HEADNECK", "HEART", "ILEUM", "ILIUM", "JAW", "JEJUNUM", "LARYNX", "LIVER"),
+        *("LSPINE", "LSSPINE", "MAXILLA", "MEDIASTINUM", "MOUTH", "NECK", "NECKCHEST"),
+        *("NECKCHESTABDOMEN", "NECKCHESTABDPELV", "NOSE", "PANCREAS", "PELVIS", "PENIS", "PHARYNX"),
+        *("PROSTATE", "RECTUM", "SCALP", "SKULL", "SPINE", "SPLEEN", "SSPINE", "STERNUM", "STOMACH"),
+        *("THYMUS", "THYROID", "TLSPINE", "TONGUE", "TRACHEA", "TSPINE", "URETER", "URETHRA"),
+        *("UTERUS", "VAGINA", "VULVA", "WHOLEBODY"),
+    )
 )
 _SEXES = ("M", "F", "O", "")
 
-#: highdicom decides by SOP class which modules to expect. Every source is shown to it as one of these
-#: two plain classes; `Source.name_truly` then writes the true class and frame into the references.
+#: highdicom decides by SOP class which modules to expect, and does not know every class. Every source
+#: is shown to it as one of these two plain ones; `Source.name_truly` then writes the true class and frame.
+STAND_IN_SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _STAND_IN_PLANE = "1.2.840.10008.5.1.4.1.1.2"
-_STAND_IN_FLAT = "1.2.840.10008.5.1.4.1.1.7"
+
+#: Storage classes that have one frame (PS3.3 annex A): in a reference to one, a frame may not be named,
+#: not even where an odd object holds several.
+_ONE_FRAME = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{rest}"
+    for rest in (
+        *("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "4", "6", "6.1", "7", "128"),
+        *("77.1.1", "77.1.2", "77.1.3", "77.1.4"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +136,11 @@ class Source:
         text = self.facts.get("NumberOfFrames", "1")
         return max(int(text), 1) if text.isdecimal() else 1
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether a reference to the image names a frame."""
+        return self.number_of_frames > 1 and self.ref.sop_class_uid not in _ONE_FRAME
+
     def reference(self, frame: int = 1) -> Dataset:
         """Describe the image to highdicom, with no more than the constructors read.
 
@@ -118,7 +153,7 @@ class Source:
         described.StudyInstanceUID = self.ref.study_instance_uid
         described.SeriesInstanceUID = self.ref.series_instance_uid
         described.SOPInstanceUID = self.ref.sop_instance_uid
-        described.SOPClassUID = _STAND_IN_FLAT if plane is None else _STAND_IN_PLANE
+        described.SOPClassUID = STAND_IN_SOP_CLASS_UID if plane is None else _STAND_IN_PLANE
         described.Modality = self.facts.get("Modality", "") or "OT"
         described.Rows, described.Columns = self.rows, self.columns
         described.SamplesPerPixel = 1 if self.is_monochrome else 3
@@ -161,9 +196,9 @@ class Source:
         part, side = self.facts.get("BodyPartExamined", ""), self.facts.get("Laterality", "")
         part = part if re.fullmatch("[A-Z0-9 _]{1,16}", part) else ""
         named = (_element("BodyPartExamined", part),) if part else ()
-        if side in ("R", "L"):
-            return (*named, _element("Laterality", side))
-        return named if part in _UNPAIRED else (*named, _element("Laterality", ""))
+        if part in _UNPAIRED:
+            return named
+        return (*named, _element("Laterality", side if side in ("R", "L") else ""))
 
     def burned_in(self) -> str:
         """Burned In Annotation (0028,0301) of the image, empty where it does not say."""
@@ -192,7 +227,9 @@ class Source:
         orientation = _floats(read.value("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
         spacing = _floats(read.value("PixelMeasuresSequence", "PixelSpacing"), 2)
         thickness = _floats(read.value("PixelMeasuresSequence", "SliceThickness"), 1) or (1.0,)
-        if not (is_uid(uid) and position and _is_orthonormal(orientation) and spacing and min(spacing) > 0):
+        # A frame of reference that bears another thing's UID is none, and no result may repeat it.
+        is_frame = is_uid(uid) and uid not in (self.ref.study_instance_uid, self.ref.series_instance_uid)
+        if not (is_frame and position and _is_orthonormal(orientation) and spacing and min(spacing) > 0):
             return None
         return Plane(uid, position, orientation, spacing, max(thickness[0], 1e-3))
 
@@ -224,7 +261,7 @@ class Source:
         for _, item in _all_items(result):
             if item.get("ReferencedSOPInstanceUID") == self.ref.sop_instance_uid:
                 item.ReferencedSOPClassUID = self.ref.sop_class_uid
-        if self.number_of_frames == 1:
+        if not self.has_frames:
             return
         for derivation in items(result, "DerivationImageSequence"):
             for item in derivation.SourceImageSequence:

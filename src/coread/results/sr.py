@@ -20,7 +20,7 @@ from coread.domain.reading import Outcome, Reading
 from coread.results.edition import MANUFACTURER, Edition, Kind, ResultObject, coded, is_shown
 from coread.results.heat_map import MAP_SOP_CLASS_UIDS, SEGMENTATION_SOP_CLASS_UID, HeatMapObject
 from coread.results.regions import outline_of_box
-from coread.results.source import Dataset, Source
+from coread.results.source import STAND_IN_SOP_CLASS_UID, Dataset, Source
 from coread.results.wording import PRESENCE_CODES, clip, conclusion, conclusion_zh, statement_zh
 
 COMPREHENSIVE_3D_SR_SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -104,7 +104,7 @@ def _image_library(sources: Sequence[Source]) -> sr.ContainerContentItem:
 def _library_entry(source: Source) -> sr.ImageContentItem:
     item = sr.ImageContentItem(
         name=_SOURCE,
-        referenced_sop_class_uid=source.ref.sop_class_uid,
+        referenced_sop_class_uid=STAND_IN_SOP_CLASS_UID,
         referenced_sop_instance_uid=source.ref.sop_instance_uid,
         relationship_type=_CONTAINS,
     )
@@ -272,10 +272,10 @@ def _segmentations(edition: Edition, maps: Sequence[HeatMapObject]) -> Iterator[
 
 
 def _frame_of(finding: Finding, source: Source) -> tuple[str, str, list[int] | None]:
-    """Return SOP class, SOP instance, and the frame's number where the image has several."""
+    """Return stand-in SOP class, SOP instance, and the frame's number where the image has several."""
     frame = finding.heat_map.frame if finding.heat_map else 1
-    frames = [frame] if source.number_of_frames > 1 else None
-    return source.ref.sop_class_uid, source.ref.sop_instance_uid, frames
+    frames = [frame] if source.has_frames else None
+    return STAND_IN_SOP_CLASS_UID, source.ref.sop_instance_uid, frames
 
 
 def _container(name: Code, content: Sequence[Dataset]) -> sr.ContainerContentItem:
