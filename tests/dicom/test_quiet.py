@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from coread.dicom.frames import isolated
+
 PROGRAM = """
 import logging, sys, traceback
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
@@ -14,13 +16,15 @@ from coread.errors import CoReadError
 from coread.testing import BROKEN, broken, chest_radiograph
 
 canary = "Zzyzx^Canary"
-wrong = chest_radiograph(facts={"PatientWeight": 70, "PatientAge": "007Y"})
+facts = {"PatientWeight": 70, "PatientAge": "007Y", "InstanceCreatorUID": "1.2.840.77777"}
+wrong = chest_radiograph(facts=facts)
 bad_vr = wrong.replace(b"\\x10\\x00\\x10\\x00PN", b"\\x10\\x00\\x10\\x00FD")
 bad_charset = wrong.replace(b"CS\\x0a\\x00ISO_IR 192", b"CS\\x0a\\x00ZZZZZZZZZZ")
 bad_date = wrong.replace(b"19700101", b"Zzyzx001")
 bad_date = bad_date.replace(b"20240102", b"Zzyzx002").replace(b"007Y", b"Zzyz")
 bad_uid = wrong.replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"Zzyzx.10008.5.1.4.1.1.1.1.1")
-for data in [bad_vr, bad_charset, bad_date, bad_uid, wrong[:500], *map(broken, BROKEN)]:
+bad_creator = wrong.replace(b"1.2.840.77777", b"Zzyzx.0.77777")
+for data in [bad_creator, bad_vr, bad_charset, bad_date, bad_uid, wrong[:500], *map(broken, BROKEN)]:
     try:
         scan_header(data)
         found = open_object(data)
@@ -40,5 +44,5 @@ def test_no_log_warning_or_traceback_holds_a_name():
 
 
 def test_the_child_that_decodes_speaks_to_nobody():
-    source = (Path(sys.modules["coread.dicom"].__file__).parent / "frames" / "isolated.py").read_text()
+    source = Path(isolated.__file__).read_text()
     assert "stderr=subprocess.DEVNULL" in source
