@@ -302,3 +302,11 @@ def test_a_window_that_is_no_number(value):
             found.display()
     else:
         np.testing.assert_array_equal(found.display(), shown())
+
+
+def test_values_beyond_all_bounds_are_black_or_white():
+    values = np.array([[-1e300, np.nan, 0.0, np.inf, 1e300]])
+    np.testing.assert_array_equal(shown(values, WindowCenter=0, WindowWidth=2), [[0, 0, 1, 1, 1]])
+    picture = shown(np.array([[np.nan, 1.0, 3.0, np.inf, -np.inf]]))
+    np.testing.assert_array_equal(picture, [[0, 0, 1, 1, 0]])
+    assert np.isfinite(shown(RescaleSlope="1e300", RescaleIntercept="-1e300")).all()

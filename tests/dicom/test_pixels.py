@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pydicom
@@ -12,7 +14,7 @@ import pytest
 from real_files import real_file, with_identifiers
 
 from coread.dicom import data_set_offset, open_object, part10_prefix, write_object
-from coread.dicom.frames import isolated
+from coread.dicom.frames import gdcm_child, isolated
 from coread.dicom.frames.pixels import MAX_FRAME_PIXELS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 from coread.testing import broken, chest_pixels, chest_radiograph, dicom_from_pixels, text_report
@@ -355,3 +357,26 @@ def test_jpeg_pixels_are_near_what_was_compressed():
     grey = (chest_pixels(size_px=128) >> 4).astype(np.uint8)
     found = open_object(dicom_from_pixels(grey, transfer_syntax_uid=JPEG)).stored().astype(int)
     assert np.abs(found - grey).mean() < 2
+
+
+def test_the_child_answers_each_task_until_there_are_no_more():
+    """The child's own loop, run here on sound frames, which GDCM survives."""
+    found = open_object(with_identifiers(real_file("JPEG-LL.dcm")))
+    encoded, syntax = found.frame_bytes()
+    sound = gdcm_child.TASK.pack(syntax.encode(), 1024, 256, 1, 16, 16, len(encoded)) + encoded
+    wrong = gdcm_child.TASK.pack(syntax.encode(), 512, 256, 1, 16, 16, len(encoded)) + encoded
+    answers = io.BytesIO()
+    gdcm_child.serve(io.BytesIO(sound + wrong), answers)
+    size = 1024 * 256 * 2
+    answered = answers.getvalue()
+    assert answered[:4] == gdcm_child.ANSWER.pack(size)
+    assert answered[4 : 4 + size] == found.frame_uncompressed()
+    assert answered[4 + size :] == gdcm_child.ANSWER.pack(0)
+
+
+def test_many_threads_share_the_decoder():
+    found = open_object(with_identifiers(real_file("JPGExtended.dcm")))
+    expected = found.stored()
+    with ThreadPoolExecutor(4) as pool:
+        for values in pool.map(lambda _: found.stored(), range(12)):
+            np.testing.assert_array_equal(values, expected)

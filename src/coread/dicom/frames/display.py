@@ -48,8 +48,10 @@ def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, win
         luminance: Grey = _rgb(dataset, facts, stored, big).astype(np.float32) @ _LUMINANCE / np.float32(255)
         return luminance
     padding = _padding(dataset, facts, stored)
-    units = _modality(dataset, stored, frame, big)
-    shown = _voi(dataset, facts, frame, window, big)(units, padding)
+    # Values beyond float32 come out as infinite, and are clipped to white or black below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        units = _modality(dataset, stored, frame, big)
+        shown = _voi(dataset, facts, frame, window, big)(units, padding)
     if facts.photometric_interpretation == "MONOCHROME1":
         shown = 1 - shown
     if padding is not None:

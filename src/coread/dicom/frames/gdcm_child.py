@@ -46,10 +46,8 @@ def _decode(uid: str, shape: list[int], encoded: bytes) -> bytes:
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(uid)))
     image.SetPixelFormat(gdcm.PixelFormat(samples, allocated, stored, stored - 1, 0))
-    try:
-        frame: bytes = image.GetBuffer().encode("utf-8", "surrogateescape")
-    except ValueError:
-        return b""
+    # GDCM gives bytes as text with surrogates, and None where it finds no frame.
+    frame: bytes = (image.GetBuffer() or "").encode("utf-8", "surrogateescape")
     return frame if len(frame) == rows * columns * samples * allocated // 8 else b""
 
 
