@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from coread.dicom import open_object, scan_header, write_object
 from coread.errors import MalformedObject, UnknownTransferSyntax
@@ -95,3 +96,18 @@ def test_the_file_says_who_wrote_it(tmp_path):
     path = tmp_path / "a.dcm"
     path.write_bytes(chest_radiograph())
     assert pydicom.dcmread(path).file_meta.ImplementationVersionName.startswith("COREAD")
+
+
+@pytest.mark.peer
+@pytest.mark.shared_data
+@pytest.mark.parametrize("folder", ["cxr_nih", "cxr_paediatric", "cxr_covid_ccby"])
+@pytest.mark.parametrize("modality", ["DX", "CR"])
+def test_real_radiographs_become_valid_objects(folder, modality, shared_data, tool, tmp_path):
+    picture = sorted((shared_data / folder / "images").iterdir())[0]
+    grey = np.asarray(Image.open(picture).convert("L"))
+    data = dicom_from_pixels(grey, modality=modality, patient_id="P1", facts={"ViewPosition": "AP"})
+    path = tmp_path / "a.dcm"
+    path.write_bytes(data)
+    said = subprocess.run([tool("dciodvfy"), path], check=False, capture_output=True, text=True)
+    assert "Error" not in said.stdout + said.stderr
+    np.testing.assert_array_equal(open_object(data).rendered(), grey)
