@@ -51,7 +51,9 @@ def main() -> None:
     arguments = parser.parse_args()
     result = {"benchmark": "install", **provenance(), "cold_cache": arguments.cold, **measure(arguments.cold)}
     path = keep("install", result)
-    print(f"{result['install_s']} s, {result['size_mb']} MB, {result['packages']} packages -> {path.relative_to(ROOT)}")
+    print(
+        f"{result['install_s']} s, {result['size_mb']} MB, {result['packages']} packages -> {path.relative_to(ROOT)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""Write ``docs/benchmarks.md`` from the JSON of the last runs: tables first, then how they were made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provenance import RESULTS, ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+_HEAD = """# Benchmarks
+
+`make bench` runs everything on this page and writes it; `make bench-quick` does so with fewer repeats. A comparison is made
+in the same run on the same machine, in turn, and told as a ratio of medians. Peers are Debian's packages; Orthanc 1.10.1 is
+of 2022. Numbers of one small machine: read the ratios, not the absolute values.
+"""
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """Read one benchmark's result, if it was ever run."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def table(headings: list[str], rows: list[list[object]]) -> list[str]:
+    """Make a Markdown table."""
+    head = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return [*head, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
+
+
+def made(result: dict[str, Any]) -> list[str]:
+    """Say how a result was made."""
+    machine = result["machine"]
+    return [
+        f"*`{result['command']}` at commit `{result['commit']}`, {result['at']}; {machine['cores']} cores "
+        f"({machine['cpu']}), {machine['memory_gib']} GiB, Python {machine['python']}.*",
+        "",
+    ]
+
+
+def intake(result: dict[str, Any]) -> list[str]:
+    """Instances per second, beside the peers."""
+    names = list(result["rows"][0]["instances_per_s"])
+    headings = ["instances", "associations", "sender", *names, "CoRead ÷ Orthanc", "CoRead ÷ storescp"]
+    rows = []
+    for row in result["rows"]:
+        speeds = [row["instances_per_s"][name]["median"] for name in names]
+        ratios = [row["ratio"].get("orthanc", ""), row["ratio"].get("storescp", "")]
+        rows.append([row["size"], row["associations"], row["sender"], *speeds, *ratios])
+    memory = result["memory"]
+    remarks = "; ".join(f"{name}: {remark}" for name, remark in result["remarks"].items())
+    targets = [
+        f"- {target['target']}: {'met' if target['met'] else 'NOT met'} ({', '.join(map(str, target['ratios']))})"
+        for target in result["targets"]
+    ]
+    return [
+        "## Intake: C-STORE instances per second",
+        "",
+        *table(headings, rows),
+        f"{remarks}. A tuned sender sets TCP_NODELAY. Memory of our gateway: {memory['at_rest_mb']} MB at rest, "
+        f"{memory['peak_mb']} MB peak under {memory['associations']} associations.",
+        "",
+        *targets,
+        "",
+        *made(result),
+    ]
+
+
+def latency(result: dict[str, Any]) -> list[str]:
+    """From the last image to the results, beside the bare model."""
+    found = result["latency"]
+    rows = [
+        [name, *(f"{1000 * found[key][p]:.0f}" for p in ("p50", "p95", "max"))]
+        for name, key in (
+            ("last image → SR, presentation state, FHIR", "clinic_s"),
+            ("bare model in a loop", "bare_model_s"),
+            ("added by the clinic", "added_s"),
+        )
+    ]
+    memory = ", ".join(
+        f"{value} MB {name.removesuffix('_mb').replace('_', ' ')}" for name, value in result["memory"].items()
+    )
+    return [
+        "## From last image to result",
+        "",
+        *table(["ms", "p50", "p95", "max"], rows),
+        f"{result['studies']} studies by C-STORE, one after the other; the quiet period of {result['quiet_period_s']} s "
+        f"is not counted. All at once: {result['burst']['studies_per_s']} studies a second. "
+        f"Memory of the whole clinic with its reader: {memory}.",
+        "",
+        *made(result),
+    ]
+
+
+def dicomweb(result: dict[str, Any]) -> list[str]:
+    """QIDO and WADO beside Orthanc."""
+    rows = [
+        [row["measure"], row["unit"], row["coread"], row.get("orthanc", ""), row.get("times better", "")]
+        for row in result["rows"]
+    ]
+    return [
+        "## DICOMweb",
+        "",
+        *table(["what", "unit", "CoRead", "Orthanc", "times better"], rows),
+        *made(result),
+    ]
+
+
+def kills(result: dict[str, Any]) -> list[str]:
+    """Lost and doubled after random kills."""
+    rows = [[name.replace("_", " "), count] for name, count in result["found"].items()]
+    return [
+        "## Killed at random",
+        "",
+        f"{result['kills']} times `kill -9` while {result['studies']} studies arrived and were read "
+        f"({result['database']}); the sender sent {result['sent_again']} again that had not been acknowledged.",
+        "",
+        *table(["found afterwards", "count"], rows),
+        *made(result),
+    ]
+
+
+def install(result: dict[str, Any]) -> list[str]:
+    """Time and size of the clinic's install."""
+    cold = "without" if result["cold_cache"] else "with"
+    return [
+        "## Install",
+        "",
+        f"{result['install_s']} s {cold} pip's cache, {result['size_mb']} MB in {result['packages']} packages with the demo's "
+        f"images, torch among them: {'yes' if result['holds_torch'] else 'no'}.",
+        "",
+        *made(result),
+    ]
+
+
+SECTIONS = {"intake": intake, "latency": latency, "dicomweb": dicomweb, "kills": kills, "install": install}
+
+
+def main() -> None:
+    """Write the page."""
+    lines = [_HEAD]
+    for name, write in SECTIONS.items():
+        if result := load(name):
+            lines += write(result)
+    lines.append("The chest radiograph reader's figures: [its own page](chest_radiograph.md).\n")
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
