@@ -179,7 +179,15 @@ def test_the_imaging_study_lists_its_series(radiograph):
     assert series["instance"][0]["sopClass"]["code"] == f"urn:oid:{ref.sop_class_uid}"
 
 
-def test_two_readers_of_a_study_share_the_study_and_nothing_else(radiograph):
+def test_readers_of_other_images_of_a_study_do_not_overwrite_its_resource(radiograph):
+    other = open_object(chest_radiograph(seed=1, facts={"PatientID": "SYN-0000"}))
+    assert other.header.ref.study_instance_uid == radiograph.header.ref.study_instance_uid
+    (one,), (two,) = (written(image).fhir("ImagingStudy") for image in (radiograph, other))
+    assert one["identifier"] == two["identifier"]
+    assert one["id"] != two["id"]
+
+
+def test_two_readers_of_an_image_share_the_study_and_nothing_else(radiograph):
     other = replace(IDENTITY, version="2.0.0")
     ours = reading_of(radiograph, [finding_on(radiograph)])
     theirs = replace(ours, reader=other)

@@ -7,15 +7,15 @@ from dataclasses import replace
 import highdicom as hd
 import numpy as np
 import pytest
-from written_results import CARD, finding_on, hot_map, reading_of, written
+from written_results import CARD, WRITTEN_AT, Written, finding_on, hot_map, reading_of, written
 
 from coread.dicom import open_object
 from coread.domain import codes
 from coread.domain.finding import Box, Measurement, Presence
 from coread.domain.identity import derive_uid
 from coread.domain.reading import Outcome
-from coread.results import Kind
-from coread.testing.patients import ct_slice, dicom_from_pixels
+from coread.results import Kind, write
+from coread.testing.patients import chest_radiograph, ct_slice, dicom_from_pixels
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -144,6 +144,29 @@ def test_evidence_lists_images_and_maps(radiograph):
         (ref.series_instance_uid, ref.sop_class_uid, ref.sop_instance_uid),
         (seg.SeriesInstanceUID, seg.SOPClassUID, seg.SOPInstanceUID),
     }
+
+
+def test_every_reference_is_in_evidence(radiograph):
+    """PS3.3 section C.17.2.3; mammography viewers refuse a report that breaks it."""
+    other = open_object(chest_radiograph(seed=1, facts={"PatientID": "SYN-0000"}))
+    reading = reading_of(radiograph, [finding_on(radiograph), finding_on(other, boxes=[Box(1, 1, 9, 9)])])
+    out = Written(write(reading, (radiograph, other), CARD, WRITTEN_AT))
+    report = out.dataset(Kind.SR)
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    tree = next(element for element in report if element.keyword == "ContentSequence")
+    named = {
+        element.value
+        for item in tree.value
+        for element in item.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
+    }
+    assert named == evidence
+    assert len(evidence) == 4
 
 
 def test_evidence_lists_a_parametric_map():

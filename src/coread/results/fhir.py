@@ -93,7 +93,11 @@ class _Writer:
         self.reading = edition.reading
         self.dicom = dicom
         self.issued = edition.written_at.isoformat(timespec="milliseconds")
-        self.study_id = resource_id(derive_uid("fhir", "ImagingStudy", self.reading.study_instance_uid))
+        # A function of the images that it lists, so that readers of other images do not overwrite it.
+        images = sorted(source.ref.sop_instance_uid for source in edition.sources)
+        self.study_id = resource_id(
+            derive_uid("fhir", "ImagingStudy", self.reading.study_instance_uid, *images)
+        )
         reader = self.reading.reader
         self.device_id = resource_id(
             derive_uid("fhir", "Device", reader.name, reader.version, reader.weights_sha256)
@@ -221,7 +225,7 @@ class _Writer:
             Media(
                 id=self._own_id("Media", made.id),
                 identifier=[_uid_identifier(made.id)],
-                status="preparation" if self.reading.outcome is Outcome.FAILED else "completed",
+                status="completed",
                 subject=_subject(self.edition.first),
                 device=_reference("Device", self.device_id),
                 issued=self.issued,

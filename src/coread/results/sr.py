@@ -51,7 +51,7 @@ def write(edition: Edition, maps: Sequence[HeatMapObject]) -> ResultObject:
     """
     result = sr.Comprehensive3DSR(
         evidence=[*(s.reference() for s in edition.inputs), *_segmentations(edition, maps)],
-        content=_content(edition, maps),
+        content=_root(),
         sop_instance_uid=edition.reading.derive_uid(Kind.SR),
         is_complete=True,
         is_final=False,
@@ -59,6 +59,8 @@ def write(edition: Edition, maps: Sequence[HeatMapObject]) -> ResultObject:
         **edition.series(Kind.SR),
         **edition.equipment(),
     )
+    # Set afterwards: the constructor would copy and search the whole tree, which costs more than all else.
+    result.ContentSequence = _content(edition, maps)
     # No reader is cleared anywhere yet; the attribute is an extension of this IOD, as AIR uses it.
     result.ContentQualification = "RESEARCH"
     if edition.reading.predecessor_uid:
@@ -66,10 +68,16 @@ def write(edition: Edition, maps: Sequence[HeatMapObject]) -> ResultObject:
     return edition.finish(result, Kind.SR, edition.first)
 
 
-def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContainerContentItem:
+def _root() -> sr.ContainerContentItem:
     root = sr.ContainerContentItem(name=coded(codes.IMAGING_MEASUREMENT_REPORT), template_id="1500")
+    root.ContentSequence = sr.ContentSequence(sr.LanguageOfContentItemAndDescendants(_ENGLISH))
+    return root
+
+
+def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContentSequence:
+    """Return the rows of TID 1500 below its root."""
     groups = [item for finding in edition.reading.findings for item in _groups(edition, finding, maps)]
-    root.ContentSequence = sr.ContentSequence(
+    return sr.ContentSequence(
         [
             *sr.LanguageOfContentItemAndDescendants(_ENGLISH),
             *_observer(edition),
@@ -78,7 +86,6 @@ def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContainerCon
             _container(codes.IMAGING_MEASUREMENTS, groups) if groups else _evaluations(edition.reading),
         ]
     )
-    return root
 
 
 def _observer(edition: Edition) -> sr.ObserverContext:
