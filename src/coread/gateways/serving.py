@@ -124,6 +124,8 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        # asyncio does so only for sockets whose protocol number was named when they were made.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.access_log = False  # uvicorn's own switch is overruled by a handler of the root logger
         self._timer: asyncio.TimerHandle | None = None
         self._waiting_for = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -97,13 +97,13 @@ class FrameRetrieval:
 
     def _answer(self, contents: Iterator[bytes], offer: media.Offer) -> Response:
         # The first one is made before the answer begins, so that its faults still have a status.
-        first = next(contents, None)
-        if first is None:
+        made = list(islice(contents, 2))
+        if not made:
             raise _no_pixels()
-        if not offer.part_type:
-            return bytes_response([first], offer)
+        if len(made) == 1:
+            return bytes_response(made, offer)
         boundary = secrets.token_hex(16)
-        pieces = _pieces(boundary, content_type_of(offer), chain([first], contents))
+        pieces = _pieces(boundary, content_type_of(offer), chain(made, contents))
         return StreamingResponse(gathered(pieces), media_type=related_type(offer.part_type, boundary))
 
 

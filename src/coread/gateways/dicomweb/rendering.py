@@ -69,7 +69,8 @@ def render(image: DicomObject, frame: int, look: Look, media_type: str) -> bytes
     if look.viewport is not None:
         picture = _fitted(picture, look.viewport)
     file = io.BytesIO()
-    picture.save(file, _PILLOW_FORMATS[media_type], quality=look.quality)
+    # A quick PNG: level 6 takes four times as long for a tenth fewer bytes. JPEG has no such level.
+    picture.save(file, _PILLOW_FORMATS[media_type], quality=look.quality, compress_level=1)
     return file.getvalue()
 
 

@@ -67,7 +67,7 @@ class OpenObjects:
         Files kept open at most, in bytes; one larger object is opened but not kept.
     """
 
-    def __init__(self, archive: Archive, max_bytes: int = 256 << 20) -> None:
+    def __init__(self, archive: Archive, max_bytes: int = 64 << 20) -> None:
         self._archive = archive
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -87,7 +87,8 @@ class OpenObjects:
             if instance.object_key in self._kept:
                 self._kept.move_to_end(instance.object_key)
                 return self._kept[instance.object_key][1]
-        found = open_object(self._archive.read_object(instance))
+        check_kept(self._archive, instance)
+        found = open_object(self._archive.read_object(instance, check=False))
         self._keep(instance, found)
         return found
 

@@ -106,18 +106,14 @@ class Retrieval:
             return facts_json({**instance.header.facts, **_identity(instance)})
 
     def _single(self, instance: Instance) -> Response:
-        headers = {"Content-Length": str(instance.size_bytes)}
-        return StreamingResponse(self._file(instance), headers=headers, media_type=_content_type(instance))
+        return _sized(self._file(instance), instance.size_bytes, _content_type(instance))
 
     def _multipart(self, instances: Sequence[Instance]) -> Response:
         boundary = secrets.token_hex(16)
         heads = sum(len(part_head(boundary, _content_type(item))) for item in instances)
         length = heads + sum(item.size_bytes for item in instances) + len(closing(boundary))
-        return StreamingResponse(
-            gathered(self._pieces(boundary, instances)),
-            headers={"Content-Length": str(length)},
-            media_type=related_type(media.DICOM, boundary),
-        )
+        pieces = gathered(self._pieces(boundary, instances))
+        return _sized(pieces, length, related_type(media.DICOM, boundary))
 
     def _pieces(self, boundary: str, instances: Iterable[Instance]) -> Iterator[bytes]:
         for instance in instances:
@@ -205,6 +201,13 @@ def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(held)
             held, size = [], 0
     yield b"".join(held)
+
+
+def _sized(pieces: Iterator[bytes], length: int, content_type: str) -> Response:
+    """Answer with a body of known length: a small one at once, a large one as a stream."""
+    if length <= _CHUNK_BYTES:
+        return Response(b"".join(pieces), media_type=content_type)
+    return StreamingResponse(pieces, headers={"Content-Length": str(length)}, media_type=content_type)
 
 
 def _instance_offer(request: Request, instances: Sequence[Instance]) -> media.Offer:
