@@ -48,7 +48,9 @@ class Database:
             self._engine = _sqlite_engine(self.url, "FULL")
             self._filing_engine = _sqlite_engine(self.url, "NORMAL")
         else:
-            self._engine = self._filing_engine = create_engine(self.url, pool_pre_ping=True, pool_size=10)
+            self._engine = self._filing_engine = create_engine(
+                self.url, hide_parameters=True, pool_pre_ping=True, pool_size=10
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -106,7 +108,9 @@ def _alembic(connection: Connection) -> Config:
 
 
 def _sqlite_engine(url: str, synchronous: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False})
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import to_us
 from coread.archive.database import Database
@@ -33,6 +32,11 @@ _INSTANCE = Prepared(select(INSTANCES).where(INSTANCES.c.sop_instance_uid == _UI
 _INSERT_INSTANCE = Prepared(
     insert(INSTANCES).values(
         {column.name: bindparam(column.name) for column in INSTANCES.c if column.name != "data_sha256"}
+    )
+)
+_CONFLICT = Prepared(
+    select(CONFLICTS).where(
+        CONFLICTS.c.sop_instance_uid == _UID, CONFLICTS.c.data_sha256 == bindparam("digest")
     )
 )
 _COUNT_SERIES = Prepared(
@@ -141,8 +145,8 @@ class Filing:
             return
         _INSERT_INSTANCE.run(self._connection, *[_instance_row(arrival) for arrival in arrivals])
         self._count_series(arrivals)
-        self._arrive(arrivals)
         self._events += [_event("instance.filed", arrival) for arrival in arrivals]
+        self._arrive(arrivals)
 
     def _count_series(self, arrivals: Sequence[Arrival]) -> None:
         groups: dict[tuple[str, str], list[Arrival]] = {}
@@ -205,31 +209,32 @@ class Filing:
         return Filed(FilingOutcome.DUPLICATE, instance_of(row))
 
     def _conflict(self, arrival: Arrival, digest: str) -> Filed:
-        row = _kept_row(arrival) | {"data_sha256": digest}
-        statement = self._upsert(CONFLICTS).on_conflict_do_nothing()
-        if self._connection.execute(statement, row).rowcount:
-            self._events.append(_event("instance.conflict", arrival))
-            return Filed(FilingOutcome.CONFLICT, arrival.instance)
-        self.unwanted.append(arrival.key)
-        uid = arrival.header.ref.sop_instance_uid
-        query = select(CONFLICTS).where(
-            CONFLICTS.c.sop_instance_uid == uid, CONFLICTS.c.data_sha256 == digest
+        known = _CONFLICT.run(
+            self._connection, {"uid": arrival.header.ref.sop_instance_uid, "digest": digest}
         )
-        return Filed(FilingOutcome.CONFLICT, instance_of(self._connection.execute(query).mappings().one()))
+        row = known.mappings().first()
+        if row is not None:
+            self.unwanted.append(arrival.key)
+            return Filed(FilingOutcome.CONFLICT, instance_of(row))
+        self._connection.execute(insert(CONFLICTS), _kept_row(arrival) | {"data_sha256": digest})
+        self._events.append(_event("instance.conflict", arrival))
+        return Filed(FilingOutcome.CONFLICT, arrival.instance)
 
-    def _upsert(self, table: Any) -> Any:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table)
 
+def file_arrivals(
+    database: Database, store: ObjectStore, arrivals: Sequence[Arrival], synced: Callable[[], object] = tuple
+) -> list[Filed]:
+    """File a batch in one transaction, then let go of the bytes that are kept already.
 
-def file_arrivals(database: Database, store: ObjectStore, arrivals: Sequence[Arrival]) -> list[Filed]:
-    """File a batch in one transaction, then let go of the bytes that are kept already."""
+    `synced` is called before the commit; it returns when the bytes of all arrivals are synced, or raises.
+    """
     # What a reader of ours wrote would not be made again from its file as what it is.
     is_refilable = all(arrival.is_original for arrival in arrivals)
     begin = database.write_filing if is_refilable else database.write
     with begin() as connection:
         filing = Filing(connection, store, Ledger(database))
         filed = filing.file(arrivals)
+        synced()
     for key in filing.unwanted:
         with contextlib.suppress(OSError):  # what stays behind is found by `Archive.reconcile`
             store.delete(key)

@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
@@ -23,6 +24,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DRAFT_MODE = 0o600
 _KEPT_MODE = 0o400
 _SUFFIX = ".dcm"
+#: Threads that wait for the disk; they compute nothing.
+_SYNCERS = ThreadPoolExecutor(32, thread_name_prefix="sync")
 #: Younger drafts are left alone: one may be made, but not locked yet.
 _SETTLING_S = 5
 
@@ -41,6 +44,10 @@ class Draft(Protocol):
 
     def sha256(self) -> str:
         """Hex digest of the bytes written so far."""
+        ...
+
+    def begin_sync(self) -> None:
+        """Start to make the bytes durable, beside the caller's next work. Nothing may be written after."""
         ...
 
     def sync_and_keep(self) -> str:
@@ -104,25 +111,26 @@ class DiskDraft:
     left behind. No rename is needed, and one sync makes bytes, size and mode durable together.
     """
 
-    __slots__ = ("_fd", "_path", "_sha", "_watch", "key", "size_bytes")
+    __slots__ = ("_digest", "_fd", "_path", "_syncing", "_watch", "key", "size_bytes")
 
     def __init__(self, key: str, path: Path, watch: Callable[[], None]) -> None:
         self.key = key
         self.size_bytes = 0
         self._path = path
         self._watch = watch
-        self._sha = hashlib.sha256()
+        self._digest = ""
+        self._syncing: Future[None] | None = None
         self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _DRAFT_MODE)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def fd(self) -> int:
-        """The file descriptor, for a caller that splices; such bytes are not in `sha256`."""
+        """The file descriptor, for a caller that splices."""
         return self._fd
 
     def write(self, data: Buffer) -> None:
         """Add bytes; see `Draft`."""
-        self._sha.update(data)
+        self._digest = ""
         try:
             written = os.write(self._fd, data)
             self.size_bytes += written
@@ -134,24 +142,44 @@ class DiskDraft:
             self._give_up(error)
 
     def sha256(self) -> str:
-        """Return the hex digest of the bytes written so far."""
-        return self._sha.hexdigest()
+        """Return the hex digest of the bytes written so far.
+
+        They are read back from the page cache: to digest each piece as it comes would keep the
+        sender waiting, while this can be done beside the sync.
+        """
+        if not self._digest:
+            with self._path.open("rb", buffering=0) as file:
+                self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._digest
+
+    def begin_sync(self) -> None:
+        """Start to sync; see `Draft`."""
+        self._sync_begun()
 
     def sync_and_keep(self) -> str:
-        """Make the bytes durable and return their key; see `Draft`. The second time, do nothing."""
-        if self._fd < 0:
-            return self.key
+        """Make the bytes durable and return their key; see `Draft`."""
         try:
-            os.fchmod(self._fd, _KEPT_MODE)
-            os.fsync(self._fd)
+            self._sync_begun().result()
         except OSError as error:
             self._give_up(error)
-        self._close()
-        self._watch()
+        if self._fd >= 0:
+            self._close()
+            self._watch()
         return self.key
+
+    def _sync_begun(self) -> Future[None]:
+        if self._syncing is None:
+            self._syncing = _SYNCERS.submit(self._sync)
+        return self._syncing
+
+    def _sync(self) -> None:
+        os.fchmod(self._fd, _KEPT_MODE)
+        os.fsync(self._fd)
 
     def discard(self) -> None:
         """Forget the bytes; see `Draft`."""
+        if self._syncing is not None:
+            wait([self._syncing])
         self._close()
         self._path.unlink(missing_ok=True)
 

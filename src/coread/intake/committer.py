@@ -9,14 +9,19 @@ from coread.archive import Arrival, Filed
 
 _MAX_BATCH = 256
 
-FileMany = Callable[[Sequence[Arrival]], list[Filed]]
+FileMany = Callable[[Sequence[Arrival], Callable[[], object]], list[Filed]]
+
+
+def _already() -> None:
+    """Wait for nothing: the bytes are synced."""
 
 
 class _Ticket:
-    __slots__ = ("arrival", "fault", "filed")
+    __slots__ = ("arrival", "fault", "filed", "synced")
 
-    def __init__(self, arrival: Arrival) -> None:
+    def __init__(self, arrival: Arrival, synced: Callable[[], object]) -> None:
         self.arrival = arrival
+        self.synced = synced
         self.filed: Filed | None = None
         self.fault: BaseException | None = None
 
@@ -40,7 +45,7 @@ class Committer:
     Parameters
     ----------
     file_many
-        Files a batch in one transaction.
+        Files a batch in one transaction, and calls its second argument before the commit.
     """
 
     def __init__(self, file_many: FileMany) -> None:
@@ -49,9 +54,18 @@ class Committer:
         self._guard = threading.Lock()
         self._turn = threading.Lock()
 
-    def file(self, arrival: Arrival) -> Filed:
-        """File one arrival; returns when its transaction is committed."""
-        ticket = _Ticket(arrival)
+    def file(self, arrival: Arrival, synced: Callable[[], object] = _already) -> Filed:
+        """File one arrival; returns when its transaction is committed.
+
+        Parameters
+        ----------
+        arrival
+            What to file.
+        synced
+            Waits until the arrival's bytes are synced. Called after the rows are written and before
+            they are committed, so that the disk and the processor work beside each other.
+        """
+        ticket = _Ticket(arrival, synced)
         with self._guard:
             self._pending.append(ticket)
         with self._turn:
@@ -66,7 +80,8 @@ class Committer:
 
     def _commit(self, batch: list[_Ticket]) -> None:
         try:
-            filed = self._file_many([ticket.arrival for ticket in batch])
+            arrivals = [ticket.arrival for ticket in batch]
+            filed = self._file_many(arrivals, lambda: [ticket.synced() for ticket in batch])
         except BaseException as fault:
             self._fall_back(batch, fault)
             if not isinstance(fault, Exception):

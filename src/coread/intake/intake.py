@@ -97,15 +97,15 @@ class Intake:
         """
         at = at or self._clock()
         self._check_size(draft)
+        draft.begin_sync()  # the disk works while we look at the header and write the index
         try:
             header = self._scan(draft, head)
         except InputFault as fault:
             self._keep_aside(draft, source, fault, at)
             raise
-        key = draft.sync_and_keep()
-        arrival = Arrival(key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
+        arrival = Arrival(draft.key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
         # Where filing fails it may yet have been committed: the bytes stay, and `Archive.reconcile` decides.
-        return _told(self._committer.file(arrival))
+        return _told(self._committer.file(arrival, draft.sync_and_keep))
 
     def accept_bytes(self, data: bytes | memoryview, source: str, at: datetime | None = None) -> Filed:
         """Take a whole object from memory; as `accept`."""
