@@ -59,6 +59,8 @@ class Incoming:
             self._draft = begin()
         except CoReadError as error:
             self._fault = error
+        except OSError as error:
+            self._fault = _write_fault(error)
 
     @property
     def is_endless(self) -> bool:
@@ -88,7 +90,10 @@ class Incoming:
             raise self._fault
         draft, self._draft = self._draft, None
         assert draft is not None  # noqa: S101  a draft or a fault, see the constructor
-        return inbox.accept(draft, bytes(self._head), source)
+        try:
+            return inbox.accept(draft, bytes(self._head), source)
+        except OSError as error:
+            raise _write_fault(error) from error
 
     def discard(self) -> None:
         """Leave no trace of what was not handed over."""
