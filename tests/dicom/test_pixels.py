@@ -8,13 +8,14 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import jpeg_ls
 import numpy as np
 import pydicom
 import pytest
 from real_files import real_file, with_identifiers
 
 from coread.dicom import data_set_offset, open_object, part10_prefix, write_object
-from coread.dicom.frames import gdcm_child, isolated
+from coread.dicom.frames import decoder_child, isolated
 from coread.dicom.frames.pixels import MAX_FRAME_PIXELS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 from coread.testing import broken, chest_pixels, chest_radiograph, dicom_from_pixels, text_report
@@ -324,22 +325,27 @@ def test_the_decoder_that_may_fall_falls_alone(tmp_path):
 def test_a_decoder_that_has_gone_is_started_again():
     found = open_object(with_identifiers(real_file("JPGExtended.dcm")))
     expected = found.stored()
-    child = isolated._CHILD_PROCESS.process
-    child.kill()
-    child.wait()
+    for child in isolated._POOL.children:
+        if child.process is not None:
+            child.process.kill()
+            child.process.wait()
     np.testing.assert_array_equal(found.stored(), expected)
 
 
 def test_a_decoder_that_never_answers_is_given_up(monkeypatch):
-    sleeper = shutil.which("sleep")
     monkeypatch.setattr(isolated, "TIMEOUT_S", 0.2)
-    isolated._CHILD_PROCESS.stop()
-    isolated._CHILD_PROCESS.process = _popen([sleeper, "30"])
+    child = isolated.Child()
+    child.process = _popen([shutil.which("sleep"), "30"])
     started = time.monotonic()
-    with pytest.raises(BrokenPixelData):
-        isolated.decode(isolated.Task("1.2.840.10008.1.2.4.70", 8, 8, 1, 8, 8), b"x" * 10)
+    assert child.ask(isolated.Task("1.2.840.10008.1.2.4.70", 8, 8, 1, 8, 8), b"x" * 10) == b""
     assert time.monotonic() - started < 10
-    assert isolated._CHILD_PROCESS.process is None
+    assert child.process is None
+
+
+def test_a_frame_of_another_size_than_asked_for_is_broken():
+    encoded, syntax = open_object(with_identifiers(real_file("JPEG-LL.dcm"))).frame_bytes()
+    with pytest.raises(BrokenPixelData):
+        isolated.decode(isolated.Task(syntax, 8, 8, 1, 8, 8), encoded)
 
 
 def _popen(command):
@@ -363,15 +369,16 @@ def test_the_child_answers_each_task_until_there_are_no_more():
     """The child's own loop, run here on sound frames, which GDCM survives."""
     found = open_object(with_identifiers(real_file("JPEG-LL.dcm")))
     encoded, syntax = found.frame_bytes()
-    sound = gdcm_child.TASK.pack(syntax.encode(), 1024, 256, 1, 16, 16, len(encoded)) + encoded
-    wrong = gdcm_child.TASK.pack(syntax.encode(), 512, 256, 1, 16, 16, len(encoded)) + encoded
+    sound = decoder_child.TASK.pack(syntax.encode(), 1024, 256, 1, 16, 16, len(encoded)) + encoded
+    wrong = decoder_child.TASK.pack(syntax.encode(), 512, 256, 1, 16, 16, len(encoded)) + encoded
+    noise = decoder_child.TASK.pack(b"1.2.840.10008.1.2.4.80", 8, 8, 1, 8, 8, 5) + b"noise"
     answers = io.BytesIO()
-    gdcm_child.serve(io.BytesIO(sound + wrong), answers)
+    decoder_child.serve(io.BytesIO(sound + wrong + noise), answers)
     size = 1024 * 256 * 2
     answered = answers.getvalue()
-    assert answered[:4] == gdcm_child.ANSWER.pack(size)
+    assert answered[:4] == decoder_child.ANSWER.pack(size)
     assert answered[4 : 4 + size] == found.frame_uncompressed()
-    assert answered[4 + size :] == gdcm_child.ANSWER.pack(0)
+    assert answered[4 + size :] == decoder_child.ANSWER.pack(0) * 2
 
 
 def test_many_threads_share_the_decoder():
@@ -380,3 +387,28 @@ def test_many_threads_share_the_decoder():
     with ThreadPoolExecutor(4) as pool:
         for values in pool.map(lambda _: found.stored(), range(12)):
             np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_jls_lossy_line.dcm", "SC_rgb_jls_lossy_sample.dcm", "MR_small_jpeg_ls_lossless.dcm"]
+)
+def test_the_childs_jpeg_ls_in_each_interleaving(name):
+    found = open_object(with_identifiers(real_file(name)))
+    encoded, syntax = found.frame_bytes()
+    facts = found._facts
+    task = isolated.Task(
+        syntax, facts.rows, facts.columns, facts.samples_per_pixel, facts.bits_allocated, facts.bits_stored
+    )
+    head = (task.rows, task.columns, task.samples_per_pixel, task.bits_allocated, task.bits_stored)
+    answers = io.BytesIO()
+    tasks = decoder_child.TASK.pack(syntax.encode(), *head, len(encoded)) + encoded
+    decoder_child.serve(io.BytesIO(tasks), answers)
+    assert answers.getvalue()[4:] == found.frame_uncompressed()
+
+
+def test_jpeg_ls_plane_after_plane_comes_out_as_pixels():
+    y, x = np.mgrid[:64, :48]
+    colours = np.stack([y, x, y + x], axis=-1).astype(np.uint8)
+    encoded = bytes(jpeg_ls.encode_array(np.ascontiguousarray(colours), interleave_mode=0))
+    task = isolated.Task("1.2.840.10008.1.2.4.80", 64, 48, 3, 8, 8)
+    assert isolated.decode(task, encoded) == colours.tobytes()

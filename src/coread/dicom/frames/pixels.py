@@ -27,11 +27,9 @@ _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _FLOATS = {"FloatPixelData": (32, "f4"), "DoubleFloatPixelData": (64, "f8")}
 
-# One decoder for each, the sturdiest in fuzzing; GDCM, which can end its process, works in one of its own.
+# One decoder for each, the sturdiest in fuzzing.
 _PLUGINS = {
     sop_classes.JPEG_BASELINE: "pillow",
-    sop_classes.JPEG_LS: "pyjpegls",
-    sop_classes.JPEG_LS_NEAR: "pyjpegls",
     sop_classes.JPEG_2000_LOSSLESS: "pylibjpeg",
     sop_classes.JPEG_2000: "pylibjpeg",
     sop_classes.HTJ2K_LOSSLESS: "pylibjpeg",
@@ -39,7 +37,13 @@ _PLUGINS = {
     sop_classes.HTJ2K: "pylibjpeg",
     sop_classes.RLE_LOSSLESS: "pydicom",
 }
-_BY_GDCM = frozenset({sop_classes.JPEG_EXTENDED, sop_classes.JPEG_LOSSLESS, sop_classes.JPEG_LOSSLESS_SV1})
+# Decoded in a process of its own: GDCM may end its process, CharLS may take very long to give up.
+_JPEG_LS = frozenset({sop_classes.JPEG_LS, sop_classes.JPEG_LS_NEAR})
+_ISOLATED = _JPEG_LS | {
+    sop_classes.JPEG_EXTENDED,
+    sop_classes.JPEG_LOSSLESS,
+    sop_classes.JPEG_LOSSLESS_SV1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ def _extended_offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
 
 def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int) -> Array:
     plugin = _PLUGINS.get(transfer_syntax_uid)
-    if plugin is None and transfer_syntax_uid not in _BY_GDCM:
+    if plugin is None and transfer_syntax_uid not in _ISOLATED:
         raise UnsupportedPixels(
             found=f"pixel data in transfer syntax {transfer_syntax_uid}",
             expected="one of those that are decoded here",
@@ -191,7 +195,7 @@ def _decoded(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, fram
     if claimed is not None and claimed != (facts.rows, facts.columns):
         raise _broken("a compressed frame of another size than Rows and Columns")
     if plugin is None:
-        return _by_gdcm(encoded, transfer_syntax_uid, facts)
+        return _isolated(encoded, transfer_syntax_uid, facts)
     options = _decoder_options(facts, _number(dataset, "PlanarConfiguration", 0))
     return _by_pydicom(
         encapsulate([encoded]), transfer_syntax_uid, facts, 1, options | {"decoding_plugin": plugin}
@@ -214,8 +218,8 @@ def _decoder_options(facts: PixelFacts, planar_configuration: int) -> dict[str, 
     }
 
 
-def _by_gdcm(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Array:
-    """Decode JPEG lossless and JPEG of 12 bits in the process that is kept for it."""
+def _isolated(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Array:
+    """Decode JPEG lossless, JPEG of 12 bits and JPEG-LS in a process of their own."""
     precision = codestream.jpeg_precision(encoded)
     if not 2 <= precision <= 16:
         raise _broken(f"a JPEG of {precision} bits")
@@ -225,8 +229,9 @@ def _by_gdcm(encoded: bytes, transfer_syntax_uid: str, facts: PixelFacts) -> Arr
     )
     values = np.frombuffer(isolated.decode(task, encoded), f"<u{width // 8}")
     if facts.samples_per_pixel == 1:
-        held = replace(facts, bits_allocated=width, bits_stored=min(facts.bits_stored, width))
-        held = replace(held, high_bit=held.bits_stored - 1)
+        # JPEG-LS knows no sign: its values are as wide as its precision says.
+        bits = precision if transfer_syntax_uid in _JPEG_LS else min(facts.bits_stored, width)
+        held = replace(facts, bits_allocated=width, bits_stored=bits, high_bit=bits - 1)
         return _within_stored_bits(values.reshape(facts.rows, facts.columns), held)
     colours = values.reshape(facts.rows, facts.columns, 3)
     is_ybr = facts.photometric_interpretation.startswith("YBR_FULL")
