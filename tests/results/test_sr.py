@@ -15,7 +15,7 @@ from coread.domain.finding import Box, Measurement, Presence
 from coread.domain.identity import derive_uid
 from coread.domain.reading import Outcome
 from coread.results import Kind, write
-from coread.testing.patients import chest_radiograph, ct_slice, dicom_from_pixels
+from coread.testing.patients import chest_radiograph, ct_slice, dicom_from_pixels, text_report
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -190,6 +190,15 @@ def test_image_library_describes_the_image(radiograph):
     assert below(entry, "121139")[0].ConceptCodeSequence[0].CodeValue == "DX"
     spacing = below(entry, "111026")[0].MeasuredValueSequence[0]
     assert float(spacing.NumericValue) == pytest.approx(0.2)
+
+
+def test_an_object_without_pixels_is_evidence_but_no_image():
+    image = open_object(text_report())
+    report = written(image, outcome=Outcome.REFUSED).dataset(Kind.SR)
+    assert not below(report, "111028")
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    (item,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert item.ReferencedSOPInstanceUID == image.header.ref.sop_instance_uid
 
 
 def test_a_frame_is_named_where_there_are_several():

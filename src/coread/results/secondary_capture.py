@@ -102,7 +102,7 @@ def _scaled(source: Source, frame: int) -> tuple[Image.Image, tuple[float, float
     tall, wide = pixels.shape[0] * height, pixels.shape[1] * width
     unit = max(tall, wide) / min(MAX_SIDE_PX, max(MIN_SIDE_PX, *pixels.shape[:2]))
     size = (max(round(wide / unit), 1), max(round(tall / unit), 1))
-    image = Image.fromarray(pixels).resize(size, Image.Resampling.BOX).convert("RGB")
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).convert("RGB")
     return image, (size[0] / pixels.shape[1], size[1] / pixels.shape[0])
 
 

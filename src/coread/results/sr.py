@@ -82,7 +82,7 @@ def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContentSeque
             *sr.LanguageOfContentItemAndDescendants(_ENGLISH),
             *_observer(edition),
             _code_item(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, _HAS_CONCEPT_MOD),
-            _image_library(edition.inputs),
+            *_image_library([source for source in edition.inputs if source.rows]),
             _container(codes.IMAGING_MEASUREMENTS, groups) if groups else _evaluations(edition.reading),
         ]
     )
@@ -102,10 +102,11 @@ def _observer(edition: Edition) -> sr.ObserverContext:
     )
 
 
-def _image_library(sources: Sequence[Source]) -> sr.ContainerContentItem:
-    """List the images by TID 1600; each bears its own descriptors of TID 1602."""
-    group = _container(codes.IMAGE_LIBRARY_GROUP, [_library_entry(source) for source in sources])
-    return _container(codes.IMAGE_LIBRARY, [group])
+def _image_library(sources: Sequence[Source]) -> Iterator[sr.ContainerContentItem]:
+    """List the images by TID 1600, each with its own descriptors of TID 1602; no list without images."""
+    if sources:
+        group = _container(codes.IMAGE_LIBRARY_GROUP, [_library_entry(source) for source in sources])
+        yield _container(codes.IMAGE_LIBRARY, [group])
 
 
 def _library_entry(source: Source) -> sr.ImageContentItem:
