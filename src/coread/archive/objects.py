@@ -148,9 +148,14 @@ class DiskDraft:
         sender waiting, while this can be done beside the sync.
         """
         if not self._digest:
-            with self._path.open("rb", buffering=0) as file:
-                self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._digest = self._digest_of_file()
         return self._digest
+
+    def _digest_of_file(self) -> str:
+        fd = os.dup(self._fd) if self._fd >= 0 else os.open(self._path, os.O_RDONLY)
+        with open(fd, "rb", buffering=0) as file:  # noqa: PTH123  of a descriptor
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def begin_sync(self) -> None:
         """Start to sync; see `Draft`."""
