@@ -410,7 +410,6 @@ def test_jpeg_ls_plane_after_plane_comes_out_as_pixels():
     y, x = np.mgrid[:64, :48]
     colours = np.stack([y, x, y + x], axis=-1).astype(np.uint8)
     planes = np.ascontiguousarray(np.moveaxis(colours, 2, 0)).tobytes()
-    shape = {"rows": 64, "columns": 48, "samples_per_pixel": 3, "bits_stored": 8}
-    encoded = bytes(jpeg_ls.encode_pixel_data(planes, **shape, interleave_mode=0))
+    encoded = bytes(jpeg_ls.encode_buffer(planes, 64, 48, 3, 8, interleave_mode=0))
     task = isolated.Task("1.2.840.10008.1.2.4.80", 64, 48, 3, 8, 8)
     assert isolated.decode(task, encoded) == colours.tobytes()
