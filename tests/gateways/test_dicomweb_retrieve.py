@@ -45,17 +45,20 @@ def keep(rooms, data: bytes) -> str:
     )
 
 
-@pytest.fixture
-def chest(rooms):
-    return keep(rooms, patients.chest_radiograph(study_uid="1.2", series_uid="1.2.1", sop_uid="1.2.1.1"))
+CHEST = patients.chest_radiograph(study_uid="1.2", series_uid="1.2.1", sop_uid="1.2.1.1")
+COMPRESSED = patients.chest_radiograph(
+    3, study_uid="1.3", series_uid="1.3.1", sop_uid="1.3.1.1", transfer_syntax_uid=JPEG_2000
+)
 
 
-@pytest.fixture
-def compressed(rooms):
-    data = patients.chest_radiograph(
-        3, study_uid="1.3", series_uid="1.3.1", sop_uid="1.3.1.1", transfer_syntax_uid=JPEG_2000
-    )
-    return keep(rooms, data)
+@pytest.fixture(scope="module")
+def chest(library):
+    return keep(library, CHEST)
+
+
+@pytest.fixture(scope="module")
+def compressed(library):
+    return keep(library, COMPRESSED)
 
 
 def multi_frame(frames: int = 3) -> tuple[bytes, np.ndarray]:
@@ -83,18 +86,21 @@ def test_a_study_comes_part_by_part_as_it_was_sent(site, rooms):
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_every_level_can_be_had(site, chest, level):
+def test_every_level_can_be_had(library_site, chest, level):
     path = "/".join(chest.split("/")[: 2 + 2 * level])
-    assert len(parts_of(site.get(path))) == 1
-    assert len(site.get(path + "/metadata").json()) == 1
-    assert site.get(path + "/thumbnail").headers["content-type"] == "image/jpeg"
+    assert len(parts_of(library_site.get(path))) == 1
+    assert len(library_site.get(path + "/metadata").json()) == 1
+    assert library_site.get(path + "/thumbnail").headers["content-type"] == "image/jpeg"
 
 
-def test_one_instance_comes_bare_where_asked(site, chest):
-    response = site.get(chest, headers={"Accept": "application/dicom"})
+def test_one_instance_comes_bare_where_asked(library_site, chest):
+    response = library_site.get(chest, headers={"Accept": "application/dicom"})
     assert response.headers["content-type"] == f"application/dicom; transfer-syntax={EXPLICIT}"
     assert dcmread(io.BytesIO(response.content)).Rows == 64
-    assert site.get(chest.split("/series")[0], headers={"Accept": "application/dicom"}).status_code == 406
+    assert (
+        library_site.get(chest.split("/series")[0], headers={"Accept": "application/dicom"}).status_code
+        == 406
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,8 +116,8 @@ def test_one_instance_comes_bare_where_asked(site, chest):
         ("rubbish", 406),
     ],
 )
-def test_only_the_stored_form_is_given(site, compressed, accept, status):
-    response = site.get(compressed, headers={"Accept": accept})
+def test_only_the_stored_form_is_given(library_site, compressed, accept, status):
+    response = library_site.get(compressed, headers={"Accept": accept})
     assert response.status_code == status
     if status == 406:
         assert "transfer-syntax=1.2.840.10008.1.2.4.90" in response.json()["expected"]
@@ -140,33 +146,33 @@ def test_only_the_stored_form_is_given(site, compressed, accept, status):
         ("/studies/1.2/series/1.2.1/instances/1.2.1.1/bulkdata/..%2f..%2fx", 404),
     ],
 )
-def test_what_is_not_there_is_told(site, chest, compressed, path, status):
-    response = site.get("/dicomweb" + path)
+def test_what_is_not_there_is_told(library_site, chest, compressed, path, status):
+    response = library_site.get("/dicomweb" + path)
     assert response.status_code == status
     assert {"number", "sentence", "found", "expected", "remedy"} == set(response.json())
     assert "Traceback" not in response.text
 
 
-def test_methods_that_are_not_served_are_told(site, chest):
-    response = site.delete(chest)
+def test_methods_that_are_not_served_are_told(library_site, chest):
+    response = library_site.delete(chest)
     assert response.status_code == 405
     assert "GET" in response.headers["allow"]
     assert response.json()["number"] == 1112
 
 
-def test_metadata_is_a_data_set_with_the_address_of_its_pixels(site, chest):
-    (model,) = site.get(chest + "/metadata").json()
+def test_metadata_is_a_data_set_with_the_address_of_its_pixels(library_site, chest):
+    (model,) = library_site.get(chest + "/metadata").json()
     address = model["7FE00010"]["BulkDataURI"]
-    assert address == f"{str(site.base_url).rstrip('/')}{chest}/bulkdata/7FE00010"
+    assert address == f"{str(library_site.base_url).rstrip('/')}{chest}/bulkdata/7FE00010"
     model.pop("7FE00010")
     kept = Dataset.from_json(json.dumps(model))
     assert (kept.Rows, kept.Modality) == (64, "DX")
-    again = site.get(chest + "/metadata", headers={"Host": "localhost:77"}).json()[0]
+    again = library_site.get(chest + "/metadata", headers={"Host": "localhost:77"}).json()[0]
     assert again["7FE00010"]["BulkDataURI"].startswith("http://localhost:77/dicomweb/")
-    pixels = site.get(address, headers={"Accept": "application/octet-stream"})
-    original = dcmread(io.BytesIO(site.get(chest, headers={"Accept": "application/dicom"}).content))
+    pixels = library_site.get(address, headers={"Accept": "application/octet-stream"})
+    original = dcmread(io.BytesIO(library_site.get(chest, headers={"Accept": "application/dicom"}).content))
     assert pixels.content == original.PixelData
-    assert parts_of(site.get(address)) == [("application/octet-stream", original.PixelData)]
+    assert parts_of(library_site.get(address)) == [("application/octet-stream", original.PixelData)]
 
 
 def test_a_string_cannot_pass_for_an_address(site, rooms):
@@ -176,11 +182,14 @@ def test_a_string_cannot_pass_for_an_address(site, rooms):
     assert model["00081030"]["Value"] == [evil]
 
 
-def test_metadata_in_xml_is_not_given(site, chest):
-    assert site.get(chest + "/metadata", headers={"Accept": "application/dicom+xml"}).status_code == 406
+def test_metadata_in_xml_is_not_given(library_site, chest):
+    assert (
+        library_site.get(chest + "/metadata", headers={"Accept": "application/dicom+xml"}).status_code == 406
+    )
 
 
-def test_an_object_that_cannot_be_parsed_does_not_spoil_its_study(site, rooms, chest):
+def test_an_object_that_cannot_be_parsed_does_not_spoil_its_study(site, rooms):
+    keep(rooms, CHEST)
     fine = patients.ct_slice(5, study_uid="1.2")
     opened = b"\xe1\x7f\x01\x10SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     path = keep(rooms, fine + opened * 60)
@@ -190,7 +199,8 @@ def test_an_object_that_cannot_be_parsed_does_not_spoil_its_study(site, rooms, c
     assert site.get(path + "/frames/1").status_code in (400, 406, 422)
 
 
-def test_a_lost_file_is_told_before_anything_is_promised(site, rooms, chest):
+def test_a_lost_file_is_told_before_anything_is_promised(site, rooms):
+    chest = keep(rooms, CHEST)
     instance = rooms.archive.get("1.2.1.1")
     rooms.archive.store.delete(instance.object_key)
     for path in (chest, chest + "/metadata", chest + "/frames/1", chest + "/rendered"):
@@ -199,7 +209,8 @@ def test_a_lost_file_is_told_before_anything_is_promised(site, rooms, chest):
         assert response.json()["number"] == 1402
 
 
-def test_a_file_of_another_length_is_told(site, rooms, chest):
+def test_a_file_of_another_length_is_told(site, rooms):
+    chest = keep(rooms, CHEST)
     path = rooms.archive.store.path(rooms.archive.get("1.2.1.1").object_key)
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-10])
@@ -222,8 +233,8 @@ def test_a_file_of_another_length_is_told(site, rooms, chest):
         ("multipart/related; type=image/*", f"image/jp2; transfer-syntax={JPEG_2000}"),
     ],
 )
-def test_frames_come_as_asked(site, compressed, accept, content_type):
-    response = site.get(compressed + "/frames/1", headers={"Accept": accept})
+def test_frames_come_as_asked(library_site, compressed, accept, content_type):
+    response = library_site.get(compressed + "/frames/1", headers={"Accept": accept})
     ((kind, content),) = parts_of(response)
     assert kind == content_type
     if "octet" in content_type and EXPLICIT in content_type.split("=")[1:]:
@@ -235,12 +246,12 @@ def test_frames_come_as_asked(site, compressed, accept, content_type):
 @pytest.mark.parametrize(
     "accept", ['multipart/related; type="image/jls"', "image/png", f"{FRAMES}; transfer-syntax={JPEG_LS}"]
 )
-def test_frames_are_not_transcoded(site, compressed, accept):
-    assert site.get(compressed + "/frames/1", headers={"Accept": accept}).status_code == 406
+def test_frames_are_not_transcoded(library_site, compressed, accept):
+    assert library_site.get(compressed + "/frames/1", headers={"Accept": accept}).status_code == 406
 
 
-def test_one_frame_may_come_bare(site, chest):
-    response = site.get(chest + "/frames/1", headers={"Accept": "application/octet-stream"})
+def test_one_frame_may_come_bare(library_site, chest):
+    response = library_site.get(chest + "/frames/1", headers={"Accept": "application/octet-stream"})
     assert response.headers["content-type"] == f"application/octet-stream; transfer-syntax={EXPLICIT}"
     assert len(response.content) == 64 * 64 * 2
 
@@ -259,7 +270,8 @@ def picture(response) -> Image.Image:
     return Image.open(io.BytesIO(response.content))
 
 
-def test_rendered_is_what_the_grammar_shows(site, rooms, chest):
+def test_rendered_is_what_the_grammar_shows(site, rooms):
+    chest = keep(rooms, CHEST)
     shown = picture(site.get(chest + "/rendered", headers={"Accept": "image/png"}))
     image = open_object(rooms.archive.read("1.2.1.1"))
     assert np.array_equal(np.asarray(shown), image.rendered())
@@ -271,8 +283,8 @@ def test_rendered_is_what_the_grammar_shows(site, rooms, chest):
     ("accept", "kind"),
     [("", "JPEG"), ("image/*", "JPEG"), ("image/png", "PNG"), ("text/html, image/png;q=0.2", "PNG")],
 )
-def test_rendered_kind_is_as_asked(site, chest, accept, kind):
-    assert picture(site.get(chest + "/rendered", headers={"Accept": accept})).format == kind
+def test_rendered_kind_is_as_asked(library_site, chest, accept, kind):
+    assert picture(library_site.get(chest + "/rendered", headers={"Accept": accept})).format == kind
 
 
 @pytest.mark.parametrize(
@@ -287,14 +299,18 @@ def test_rendered_kind_is_as_asked(site, chest, accept, kind):
         ("window=40,400,linear-exact", (64, 64)),
     ],
 )
-def test_viewport_quality_window(site, chest, query, size):
-    assert picture(site.get(f"{chest}/rendered?{query}")).size == size
+def test_viewport_quality_window(library_site, chest, query, size):
+    assert picture(library_site.get(f"{chest}/rendered?{query}")).size == size
 
 
-def test_a_negative_source_mirrors(site, chest):
+def test_a_negative_source_mirrors(library_site, chest):
     plain, mirrored = (
         np.asarray(
-            picture(site.get(f"{chest}/rendered?viewport=64,64,0,0,{w},64", headers={"Accept": "image/png"}))
+            picture(
+                library_site.get(
+                    f"{chest}/rendered?viewport=64,64,0,0,{w},64", headers={"Accept": "image/png"}
+                )
+            )
         )
         for w in (64, -64)
     )
@@ -319,8 +335,8 @@ def test_a_negative_source_mirrors(site, chest):
         "quality=good",
     ],
 )
-def test_a_look_that_cannot_be_had_is_refused(site, chest, query):
-    assert site.get(f"{chest}/rendered?{query}").status_code == 400
+def test_a_look_that_cannot_be_had_is_refused(library_site, chest, query):
+    assert library_site.get(f"{chest}/rendered?{query}").status_code == 400
 
 
 def test_several_pictures_come_in_parts(site, rooms):
@@ -332,7 +348,8 @@ def test_several_pictures_come_in_parts(site, rooms):
     assert picture(site.get(path + "/frames/2/rendered")).size == (6, 8)
 
 
-def test_a_study_is_rendered_image_by_image(site, rooms, chest):
+def test_a_study_is_rendered_image_by_image(site, rooms):
+    keep(rooms, CHEST)
     keep(rooms, patients.text_report(study_uid="1.2"))
     parts = parts_of(
         site.get("/dicomweb/studies/1.2/rendered", headers={"Accept": "multipart/related; type=image/png"})
@@ -341,7 +358,8 @@ def test_a_study_is_rendered_image_by_image(site, rooms, chest):
     assert len(parts_of(site.get("/dicomweb/studies/1.2/series/1.2.1/rendered"))) == 1
 
 
-def test_thumbnails_are_small(site, rooms, chest):
+def test_thumbnails_are_small(site, rooms):
+    chest = keep(rooms, CHEST)
     assert picture(site.get(chest + "/thumbnail")).size == (200, 200)
     assert picture(site.get(chest + "/frames/1/thumbnail?viewport=20,20")).size == (20, 20)
     keep(rooms, patients.text_report(study_uid="1.2"))
@@ -376,7 +394,7 @@ def test_a_big_object_streams_unchanged(site, rooms):
     assert digest.digest() == hashlib.sha256(data).digest()
 
 
-def test_head_gives_the_length(site, chest):
-    response = site.head(chest, headers={"Accept": "application/dicom"})
+def test_head_gives_the_length(library_site, chest):
+    response = library_site.head(chest, headers={"Accept": "application/dicom"})
     assert int(response.headers["content-length"]) > 8000
     assert response.content == b""

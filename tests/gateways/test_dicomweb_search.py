@@ -14,20 +14,20 @@ from coread.testing import patients
 TAGS = {"StudyInstanceUID": "0020000D", "SeriesInstanceUID": "0020000E", "SOPInstanceUID": "00080018"}
 
 
-@pytest.fixture
-def filled(rooms, site):
+@pytest.fixture(scope="module")
+def filled(library, library_site):
     for i in range(3):
-        rooms.intake.accept_bytes(
+        library.intake.accept_bytes(
             patients.ct_slice(1, position=i, study_uid="1.1", series_uid="1.1.1"), "stow"
         )
     name = {"PatientName": "Wang^XiaoDong=王^小东", "StudyDate": "20240501", "StudyDescription": "Thorax pa"}
-    rooms.intake.accept_bytes(
+    library.intake.accept_bytes(
         patients.chest_radiograph(
             study_uid="1.2", series_uid="1.2.1", facts=name | {"SpecificCharacterSet": "ISO_IR 192"}
         ),
         "stow",
     )
-    return site
+    return library_site
 
 
 def found(site, path, **params):
@@ -141,9 +141,9 @@ def test_an_attribute_that_cannot_be_matched_is_named(filled):
     assert "RequestAttributesSequence" in response.headers["warning"]
 
 
-def test_more_than_the_maximum_is_said(rooms, filled):
+def test_more_than_the_maximum_is_said(library, filled):
     scope = {"type": "http", "headers": [], "query_string": b"", "path": "/", "server": ("h", 80)}
-    response = Search(rooms.archive, max_results=1).studies(
+    response = Search(library.archive, max_results=1).studies(
         Request(scope | {"scheme": "http", "path_params": {}})
     )
     assert "Additional results can be requested" in response.headers["warning"]

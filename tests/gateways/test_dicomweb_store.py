@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from random import Random
 
 import pytest
 from pydicom import dcmread
@@ -196,6 +197,26 @@ def test_a_sender_that_vanishes_leaves_what_was_whole(site, rooms):
     assert len(rooms.archive.find_instances(Query())) <= 1
     assert list(rooms.archive.store.abandoned()) == []
     assert rooms.quarantine.list() == []
+
+
+def test_damaged_requests_never_break_the_service_nor_store_what_was_not_sent(site, rooms):
+    objects = [patients.ct_slice(1), patients.text_report(2)]
+    body, random = message(objects), Random(7)
+    for _ in range(60):
+        damaged = bytearray(body)
+        for _ in range(random.randrange(1, 6)):
+            place = random.randrange(len(damaged))
+            damaged[place : place + random.randrange(4)] = random.randbytes(random.randrange(4))
+        response = site.post(
+            "/dicomweb/studies",
+            content=bytes(damaged[: random.choice([None, -random.randrange(1, 2000)])]),
+            headers={"Content-Type": "multipart/related; boundary=b"},
+        )
+        assert response.status_code in (200, 202, 400, 409), response.text
+    assert site.get("/health").status_code == 200
+    for facts_of_one in rooms.archive.find_instances(Query()):
+        assert rooms.archive.read(facts_of_one["SOPInstanceUID"])
+    assert list(rooms.archive.store.abandoned()) == []
 
 
 def test_many_senders_at_one_time_all_succeed(site, rooms):

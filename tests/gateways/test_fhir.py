@@ -52,14 +52,14 @@ def observation(number: int) -> dict:
     }
 
 
-@pytest.fixture
-def filled(rooms, site):
+@pytest.fixture(scope="module")
+def filled(library, library_site):
     for study, numbers in (("1.2", (1, 2, 3)), ("1.3", (4,))):
         kept = [imaging_study(study)]
         kept += [made for n in numbers for made in (report(n, study), observation(n))]
         for resource in kept:
-            rooms.resources.put(resource["resourceType"], resource["id"], study, json.dumps(resource), AT)
-    return site
+            library.resources.put(resource["resourceType"], resource["id"], study, json.dumps(resource), AT)
+    return library_site
 
 
 def search(site, query):

@@ -13,6 +13,8 @@ from coread.domain.identity import check_uid
 from coread.domain.study import Instance
 from coread.errors import ChecksumMismatch, NotFound
 
+_LARGEST_KEPT_BYTES = 256 << 20
+
 
 def addressed_instances(archive: Archive, request: Request) -> tuple[Instance, ...]:
     """Return the instances of the study, series or instance that the path names.
@@ -64,10 +66,11 @@ class OpenObjects:
     archive
         Where the objects lie.
     max_bytes
-        Files kept open at most, in bytes; one larger object is opened but not kept.
+        Files kept at most, in bytes; parsed, they take about twice as much memory. The last one is
+        kept even if it alone is larger, up to 256 MB, for viewers read large objects frame by frame.
     """
 
-    def __init__(self, archive: Archive, max_bytes: int = 64 << 20) -> None:
+    def __init__(self, archive: Archive, max_bytes: int = 32 << 20) -> None:
         self._archive = archive
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -95,8 +98,11 @@ class OpenObjects:
     def _keep(self, instance: Instance, found: DicomObject) -> None:
         with self._lock:
             self._kept[instance.object_key] = (instance.size_bytes, found)
-            while self._kept and sum(size for size, _ in self._kept.values()) > self._max_bytes:
+            while sum(size for size, _ in self._kept.values()) > self._allowed_bytes():
                 self._kept.popitem(last=False)
+
+    def _allowed_bytes(self) -> int:
+        return self._max_bytes if len(self._kept) > 1 else max(self._max_bytes, _LARGEST_KEPT_BYTES)
 
 
 def check_kept(archive: Archive, instance: Instance) -> None:

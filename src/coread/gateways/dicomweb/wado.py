@@ -26,7 +26,8 @@ from coread.gateways.dicomweb.resources import (
     instance_url,
 )
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 256 << 10
+_AT_ONCE_BYTES = 1 << 20
 _METADATA_CACHE_BYTES = 32 << 20
 
 #: Stands for the service's address in kept metadata. A value of an object cannot spell the quotes.
@@ -205,7 +206,7 @@ def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _sized(pieces: Iterator[bytes], length: int, content_type: str) -> Response:
     """Answer with a body of known length: a small one at once, a large one as a stream."""
-    if length <= _CHUNK_BYTES:
+    if length <= _AT_ONCE_BYTES:
         return Response(b"".join(pieces), media_type=content_type)
     return StreamingResponse(pieces, headers={"Content-Length": str(length)}, media_type=content_type)
 
