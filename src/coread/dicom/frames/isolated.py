@@ -18,7 +18,7 @@ from coread.dicom.frames.decoder_child import ANSWER, TASK
 from coread.errors import BrokenPixelData
 
 #: Longest time that one frame may take, in seconds. The largest films take about two.
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
 #: Most children at one time; they start when needed.
 MAX_CHILDREN = min(4, os.cpu_count() or 1)
 
