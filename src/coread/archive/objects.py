@@ -24,6 +24,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DRAFT_MODE = 0o600
 _KEPT_MODE = 0o400
 _SUFFIX = ".dcm"
+_CHUNK_BYTES = 256 << 10
 #: Threads that wait for the disk; they compute nothing.
 _SYNCERS = ThreadPoolExecutor(32, thread_name_prefix="sync")
 #: Younger drafts are left alone: one may be made, but not locked yet.
@@ -120,7 +121,7 @@ class DiskDraft:
         self._watch = watch
         self._digest = ""
         self._syncing: Future[None] | None = None
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _DRAFT_MODE)
+        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _DRAFT_MODE)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
@@ -152,10 +153,14 @@ class DiskDraft:
         return self._digest
 
     def _digest_of_file(self) -> str:
-        fd = os.dup(self._fd) if self._fd >= 0 else os.open(self._path, os.O_RDONLY)
-        with open(fd, "rb", buffering=0) as file:  # noqa: PTH123  of a descriptor
-            file.seek(0)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if self._fd < 0:
+            with self._path.open("rb", buffering=0) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest, at, view = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK_BYTES))
+        while count := os.preadv(self._fd, [view], at):
+            digest.update(view[:count])
+            at += count
+        return digest.hexdigest()
 
     def begin_sync(self) -> None:
         """Start to sync; see `Draft`."""
