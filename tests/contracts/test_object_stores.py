@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,8 +65,6 @@ class TestFullQuota(FullStoreTests):
 
     @pytest.fixture(autouse=True)
     def _limited(self, tmp_path: Path) -> Iterator[None]:
-        import resource
-
         self.folder = tmp_path / "objects"
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,17 @@ from coread.errors import (
 from coread.intake import Intake, Limits
 from coread.testing import broken
 from coread.testing.stores import MemoryStore
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_what_comes_in_is_filed(house: House) -> None:
@@ -132,10 +145,13 @@ def test_nothing_is_begun_below_the_watermark(small_house: House) -> None:
 
 def test_a_database_that_fails_is_not_success(small_house: House) -> None:
     """The bytes may stay, since nobody knows what was committed; the sender is told to try again."""
+    small_house.intake.accept_bytes(image(9), "stow")  # opens what stays open
     with small_house.database.write() as connection:
         connection.execute(text("ALTER TABLE instances RENAME TO gone"))
+    files = open_files()
     with pytest.raises(Busy):
         small_house.intake.accept_bytes(image(), "stow")
+    assert open_files() <= files
     with small_house.database.write() as connection:
         connection.execute(text("ALTER TABLE gone RENAME TO instances"))
     assert small_house.archive.reconcile(small_house.clock()).filed == 1
@@ -194,9 +210,9 @@ def test_many_threads_share_few_transactions(house: House) -> None:
     batches = []
     file_many = house.archive.file_many
 
-    def counted(arrivals):
+    def counted(arrivals, synced):
         batches.append(len(arrivals))
-        return file_many(arrivals)
+        return file_many(arrivals, synced)
 
     house.intake._committer._file_many = counted
     barrier = threading.Barrier(8)
@@ -231,9 +247,9 @@ def test_one_that_cannot_be_filed_does_not_spoil_the_others(small_house: House, 
     held = threading.Event()
     file_many = small_house.archive.file_many
 
-    def slow(arrivals):
-        held.wait(10)
-        return file_many(arrivals)
+    def slow(arrivals, synced):
+        held.wait(30)
+        return file_many(arrivals, synced)
 
     committer._file_many = slow
     results: dict[str, object] = {}
@@ -248,10 +264,11 @@ def test_one_that_cannot_be_filed_does_not_spoil_the_others(small_house: House, 
     threads = [
         threading.Thread(target=file, args=item) for item in (("first", first), ("good", good), ("bad", bad))
     ]
-    for thread in threads:
+    threads[0].start()
+    wait_until(lambda: committer._turn.locked() and not committer._pending)
+    for thread in threads[1:]:
         thread.start()
-    while len(committer._pending) < 2:
-        pass
+    wait_until(lambda: len(committer._pending) == 2)
     held.set()
     for thread in threads:
         thread.join()

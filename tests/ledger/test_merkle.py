@@ -1,4 +1,4 @@
-"""Hashes and proofs against published vectors (the test data of Certificate Transparency), then by property."""
+"""Hashes and proofs against published vectors of Certificate Transparency, then by property."""
 
 from __future__ import annotations
 

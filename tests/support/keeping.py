@@ -17,7 +17,7 @@ from coread.archive import (
     Quarantine,
     Studies,
 )
-from coread.dicom import scan_header
+from coread.dicom import part10_prefix, read_meta, scan_header
 from coread.intake import Intake, Limits
 from coread.ledger import Ledger
 from coread.testing import chest_radiograph
@@ -95,8 +95,6 @@ def image(study: int = 1, series: int = 1, instance: int = 1, seed: int = 0, **f
 
 def sent_by(data: bytes, source_ae: str) -> bytes:
     """Return the same data set in a file that another sender's AE title is written into."""
-    from coread.dicom import part10_prefix, read_meta
-
     meta = read_meta(data)
     prefix = part10_prefix(meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid, source_ae)
     return prefix + data[meta.data_set_offset :]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 from coread.archive import Archive, Arrival, Draft, Filed, FilingOutcome, Quarantine
 from coread.dicom import scan_header
 from coread.domain.study import Header
-from coread.errors import InputFault, ObjectTooLarge, SameUidOtherBytes, TruncatedObject
+from coread.errors import CoReadError, InputFault, ObjectTooLarge, SameUidOtherBytes, TruncatedObject
 from coread.intake.committer import Committer
 from coread.intake.limits import Limits
 
@@ -104,8 +105,7 @@ class Intake:
             self._keep_aside(draft, source, fault, at)
             raise
         arrival = Arrival(draft.key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
-        # Where filing fails it may yet have been committed: the bytes stay, and `Archive.reconcile` decides.
-        return _told(self._committer.file(arrival, draft.sync_and_keep))
+        return _told(self._file(arrival, draft))
 
     def accept_bytes(self, data: bytes | memoryview, source: str, at: datetime | None = None) -> Filed:
         """Take a whole object from memory; as `accept`."""
@@ -153,6 +153,18 @@ class Intake:
         # The header is longer than the head: keep the object, then look at more of it.
         key = draft.sync_and_keep()
         return scan_header(self._first_bytes(key), total_bytes=draft.size_bytes)
+
+    def _file(self, arrival: Arrival, draft: Draft) -> Filed:
+        """File an arrival; where that fails it may yet have been committed, so that the bytes must stay.
+
+        `Archive.reconcile` finds them and decides.
+        """
+        try:
+            return self._committer.file(arrival, draft.sync_and_keep)
+        except BaseException:
+            with contextlib.suppress(CoReadError, OSError):  # the first fault is the one to tell
+                draft.sync_and_keep()
+            raise
 
     def _first_bytes(self, key: str) -> bytes:
         with self._archive.store.open(key) as file:
