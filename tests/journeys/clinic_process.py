@@ -1,4 +1,6 @@
-"""A clinic in a process of its own, to be killed: ``clinic_process.py FOLDER ROLE DATABASE_URL [CRASH_POINT]``.
+"""A clinic in a process of its own, to be killed.
+
+    python clinic_process.py FOLDER ROLE DATABASE_URL [CRASH_POINT]
 
 It prints ``ready`` when it works and ends when its input is closed. At the crash point, a
 place between two instructions of the workflow, it kills itself as the power company would.

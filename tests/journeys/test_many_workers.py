@@ -40,3 +40,19 @@ def test_a_second_worker_on_one_sqlite_database_is_told_so(ward) -> None:
     second = ward.start_worker()
     assert second.wait(30) == 1
     assert "another worker already runs on this SQLite database" in second.stderr.read()
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_a_worker_that_slept_and_wakes_again_makes_nothing_double(ward_on_postgres) -> None:
+    ward = ward_on_postgres
+    sleeper = ward.start_worker()
+    for number in range(1, 7):
+        ward.send(number)
+    ward.wait(lambda: len(ward.finished()) >= 1)
+    sleeper.send_signal(signal.SIGSTOP)
+    ward.start_worker()
+    ward.wait(lambda: bool(ward.clinic.ledger.events(kind="worker.replaced")))
+    sleeper.send_signal(signal.SIGCONT)
+    ward.wait_for_all()
+    ward.check()

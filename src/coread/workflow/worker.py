@@ -91,15 +91,17 @@ class Worker:
 
     def stop(self, wait_s: int = 0) -> None:
         """Stop; what is under way is taken up at the next start or by another worker."""
+        if not self._threads:
+            return
         self._stopped.set()
         self._studies.wake()
         for thread in self._threads:
             thread.join()
         self._engine.stop(wait_s)
-        if self._threads and not self._lock:
-            self._workers.leave()
         if self._lock:
             self._lock.close()
+        else:
+            self._workers.leave()
 
     def _kept(self, run: Callable[[threading.Event], None]) -> None:
         """Run a watch; if it breaks, stop the other too: this worker then counts as dead."""
