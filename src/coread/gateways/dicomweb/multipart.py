@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from coread.errors import BadQuery, TruncatedObject
 
-_MAX_BOUNDARY_LENGTH = 70  # RFC 2046 section 5.1.1
+#: RFC 2046 section 5.1.1 allows 70 characters; Orthanc sends 73.
+_MAX_BOUNDARY_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class MultipartParser:
 
     def __init__(self, boundary: str, limits: MultipartLimits | None = None) -> None:
         if not 0 < len(boundary) <= _MAX_BOUNDARY_LENGTH or not boundary.isascii():
-            raise _malformed("a boundary that RFC 2046 does not allow")
+            raise _malformed("a boundary that is missing, too long or not ASCII")
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._limits = limits or MultipartLimits()
         self._state = _State.PREAMBLE
