@@ -38,11 +38,13 @@ def _cohort(folder, per_cell=4):
         adult, sick, val = index % 2, index // 2 % 2, index // 4 % 2
         path = folder / f"{index}.png"
         Image.fromarray(rng.integers(0, 256, (64, 64), dtype=np.uint8)).save(path)
-        items.append(Radiograph(
-            path=path, site="nih" if adult else "paediatric", patient=str(index), split="val" if val else "train",
+        item = Radiograph(
+            path=path, site="nih" if adult else "paediatric", patient=str(index),
+            split="val" if val else "train",
             opacity=sick, kind="x", view=("AP", "PA")[index // 8 % 2] if adult else None,
             findings=(0,) * len(NIH_FINDINGS) if adult else None,
-        ))  # fmt: skip
+        )  # fmt: skip
+        items.append(item)
     return items
 
 

@@ -11,8 +11,8 @@ from coread.readers.chest_radiograph.gate import (
     refusal_by_header,
 )
 
-GOOD = {"Modality": "DX", "ViewPosition": "PA", "BodyPartExamined": "CHEST", "Rows": "2000", "Columns": "1800",
-        "PhotometricInterpretation": "MONOCHROME2"}  # fmt: skip
+GOOD = {"Modality": "DX", "ViewPosition": "PA", "BodyPartExamined": "CHEST", "Rows": "2000",
+        "Columns": "1800", "PhotometricInterpretation": "MONOCHROME2"}  # fmt: skip
 
 
 def _texture(rows=300, columns=300):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-
 from coread.readers.chest_radiograph.preprocess import SIDE, prepare, resample, window
 
 

@@ -97,8 +97,8 @@ def card_facts(report: Mapping[str, Any]) -> dict[str, Any]:
         "title": TITLE,
         "intended_use": INTENDED_USE,
         "not_for": NOT_FOR,
-        "limits": [*LIMITS, explanation_sentence(report)],
-        "limits_zh": list(LIMITS_ZH),
+        "limits": [*LIMITS, *measured_limits(report)],
+        "limits_zh": [*LIMITS_ZH, *measured_limits_zh(report)],
         "modalities": ["CR", "DX"],
         "finding": asdict(LUNG_OPACITY),
         "threshold": report["threshold"],
@@ -107,6 +107,45 @@ def card_facts(report: Mapping[str, Any]) -> dict[str, Any]:
         "evidence_grade": report["evidence_grade"],
         "claims": {pointer: _at(report, pointer) for pointer in CLAIMED},
     }
+
+
+def measured_limits(report: Mapping[str, Any]) -> list[str]:
+    """Shortcomings that the evaluation itself shows, in English."""
+    said = [
+        f"On {site} test patients the area ({own:.3f}) is not better than that of a plain logistic regression on the frozen ImageNet backbone ({plain:.3f})."
+        for site, own, plain in _unbeaten(report)
+    ]
+    for site in sorted(report["sites"]):
+        held = report["sites"][site]["calibration"]
+        said.append(
+            f"Calibration on {site} test patients: error {held['ece_10_equal_mass']:.3f}, slope {held['slope']:.2f}; one curve serves both sources and fits neither fully."
+        )
+    return [*said, explanation_sentence(report)]
+
+
+def measured_limits_zh(report: Mapping[str, Any]) -> list[str]:
+    """The same in Chinese."""
+    said = [
+        f"在 {site} 测试患者中，AUC（{own:.3f}）不优于冻结 ImageNet 骨干网络加逻辑回归（{plain:.3f}）。"
+        for site, own, plain in _unbeaten(report)
+    ]
+    for site in sorted(report["sites"]):
+        held = report["sites"][site]["calibration"]
+        said.append(
+            f"{site} 测试患者的校准误差 {held['ece_10_equal_mass']:.3f}，斜率 {held['slope']:.2f}；两来源共用一条校准曲线，均不完全吻合。"
+        )
+    shown = "热图平均通过忠实性检验，但在单幅图像上仍可能误导。"
+    hidden = "热图未全部通过忠实性检验，故不显示。"
+    return [*said, shown if report["explanation_passed"] else hidden]
+
+
+def _unbeaten(report: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """Sources where the frozen backbone does as well: name, area of the reader, area of the backbone."""
+    pairs = [
+        (site, held["auc"]["value"], report["baselines"][site]["frozen_imagenet_logistic"]["value"])
+        for site, held in report["sites"].items()
+    ]
+    return [pair for pair in pairs if pair[1] <= pair[2]]
 
 
 def explanation_sentence(report: Mapping[str, Any]) -> str:

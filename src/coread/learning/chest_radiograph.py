@@ -55,6 +55,7 @@ class Plan:
     settling_epochs, settling_share, settling_average
         After the cycle, passes at a small constant step size (a share of the peak) whose weights are averaged
         with a longer memory: stochastic weight averaging, Izmailov et al., UAI 2018, arXiv:1803.05407.
+        None in the shipped run: not yet shown to help.
     seed, threads
         Seed of every random draw; processor threads.
     """
@@ -67,7 +68,7 @@ class Plan:
     smoothing: float = 0.05
     extra_weight: float = 0.3
     average: float = 0.99
-    settling_epochs: int = 5
+    settling_epochs: int = 0
     settling_share: float = 0.3
     settling_average: float = 0.997
     seed: int = 20
