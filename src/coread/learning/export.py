@@ -36,7 +36,7 @@ def export_onnx(net: ChestNet, path: Path) -> str:
     Parameters
     ----------
     net
-        Trained network.
+        Trained network; left in reading mode.
     path
         File to write. Input `image` float32 [n, 1, 224, 224]; outputs `logit` [n], `features` [n, d] and
         `activation` [n, 7, 7], whose mean is the logit.
@@ -58,7 +58,7 @@ def export_onnx(net: ChestNet, path: Path) -> str:
         # The older exporter is seven times as fast here; it warns of its age, of tracing, of unfolded slices.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Reading(net.eval()), (example,), str(path), input_names=[INPUT], output_names=list(OUTPUTS),
+            _Reading(net).eval(), (example,), str(path), input_names=[INPUT], output_names=list(OUTPUTS),
             dynamic_axes=dynamic, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
     content = path.read_bytes()

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from coread.evaluation import wilson_interval
-from coread.learning import appraisal, baselines, looking
+from coread.learning import appraisal, looking
 from coread.learning.calibrating import fit_calibration
 from coread.learning.chest_card import card_facts
 from coread.learning.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared, read_all
@@ -264,9 +264,9 @@ def baseline_report(cohort: Sequence[Radiograph]) -> dict[str, Any]:
         old, new = ([i for i in of_split(cohort, split) if i.site == site] for split in ("train", "test"))
         features = [read_all(frozen, prepared(items))[1][:, :1280] for items in (old, new)]
         report[site] = {
-            "mean_grey": baselines.mean_grey(old, new),
-            "frozen_imagenet_logistic": baselines.frozen_features(features[0], old, features[1], new),
-            **(baselines.without_image(old, new) if site == "nih" else {}),
+            "mean_grey": appraisal.mean_grey(old, new),
+            "frozen_imagenet_logistic": appraisal.frozen_features(features[0], old, features[1], new),
+            **(appraisal.without_image(old, new) if site == "nih" else {}),
         }
     report["paediatric"]["age_sex_view"] = None  # the source publishes neither age nor sex nor view per image
     return report
