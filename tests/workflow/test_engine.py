@@ -112,7 +112,7 @@ def test_a_stopped_engine_takes_up_its_walks_at_the_next_launch(opened) -> None:
     engine.start("walk", "w:1")
     _wait(lambda: "second" in calls)
     assert engine.running() == {"w:1"}
-    engine.stop()
+    engine.stop(wait_s=0)
     again = opened(walk=walk)
     hold.set()
     _wait(lambda: calls.count("second") == 2)

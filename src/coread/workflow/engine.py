@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,7 @@ _LATER = "later"
 _WALK_VERSION = "1"
 _ATTEMPTS = 14
 _FIRST_WAIT_S = 0.1
+_LOOK_S = 0.02
 _FOREIGN_ATTEMPTS = 3
 #: Failures of the machine that pass: a database that restarts, a disk that hesitates.
 PASSING = (OSError, sa.exc.OperationalError, sa.exc.TimeoutError)
@@ -129,6 +131,7 @@ class Engine:
         self._walks = walks
         self._started: dict[str, Callable[..., None]] = {}
         self._database: sa.Engine | None = None
+        self._dbos: DBOS | None = None
         self._lock = threading.Lock()
         self._running: set[str] = set()
 
@@ -136,7 +139,7 @@ class Engine:
         """Open the checkpoints and take up what this worker left undone."""
         self._database = _database(self._place.url)
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        DBOS(config=_config(self._place, self._database))
+        self._dbos = DBOS(config=_config(self._place, self._database))
         self._started = {name: self._registered(name, walk) for name, walk in self._walks.items()}
         DBOS.launch()
         DBOS.register_queue(
@@ -164,11 +167,18 @@ class Engine:
         """
         return len(DBOS._recover_pending_workflows([executor_id]))
 
-    def stop(self, wait_s: int = 0) -> None:
-        """Stop; walks under way stay undone and are taken up at the next launch."""
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=wait_s)
+    def stop(self, wait_s: float = 5) -> None:
+        """Stop; walks that do not end within `wait_s` seconds are taken up at the next launch."""
+        limit = time.monotonic() + wait_s
+        while self._under_way() and time.monotonic() < limit:
+            time.sleep(_LOOK_S)
+        DBOS.destroy(destroy_registry=True)
         if self._database is not None:
             self._database.dispose()
+
+    def _under_way(self) -> bool:
+        # Counts a walk until its end is written down, which `running` does not.
+        return bool(self._dbos and self._dbos._active_workflows_set.activeList())
 
     def _registered(self, name: str, walk: Walk) -> Callable[..., None]:
         durable = Durable(self)

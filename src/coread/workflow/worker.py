@@ -89,8 +89,8 @@ class Worker:
         """Whether the worker looks for studies; false once stopped or broken."""
         return bool(self._threads) and not self._stopped.is_set()
 
-    def stop(self, wait_s: int = 0) -> None:
-        """Stop; what is under way is taken up at the next start or by another worker."""
+    def stop(self, wait_s: float = 5) -> None:
+        """Stop; what does not end within `wait_s` seconds is taken up later, here or elsewhere."""
         if not self._threads:
             return
         self._stopped.set()
