@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import chest_page
 from provenance import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -145,6 +146,7 @@ def main() -> None:
             lines += write(result)
     lines.append("The chest radiograph reader's figures: [its own page](chest_radiograph.md).\n")
     PAGE.write_text("\n".join(lines), encoding="utf-8")
+    chest_page.main()
 
 
 if __name__ == "__main__":

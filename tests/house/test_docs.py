@@ -60,8 +60,14 @@ def test_both_readmes_name_the_two_commands():
 
 
 def test_no_path_of_a_builder_s_machine_in_the_tree():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
-    texts = [p for p in listed if p.endswith((".py", ".md", ".toml", ".json", ".yml")) or p in {"Makefile", ".ci/run"}]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split("\n")
+    texts = [
+        p
+        for p in listed
+        if p.endswith((".py", ".md", ".toml", ".json", ".yml")) or p in {"Makefile", ".ci/run"}
+    ]
     home = re.compile(r"(?<![\w.])/(?:root|home/\w+|work)/")
     found = [p for p in texts if (ROOT / p).is_file() and home.search((ROOT / p).read_text(encoding="utf-8"))]
     assert [p for p in found if p != "tests/house/test_docs.py"] == []

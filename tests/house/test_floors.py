@@ -37,7 +37,9 @@ ONE_ROOM = {
 
 def run_lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("lint-imports")
-    return subprocess.run([str(program), "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(program), "--no-cache"], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def imported_names(path: Path) -> set[str]:
@@ -66,7 +68,9 @@ def test_imports_run_down_only():
 
 
 def test_the_gate_can_fail(tmp_path):
-    shutil.copytree(SOURCE, tmp_path / "src" / "coread", ignore=shutil.ignore_patterns("*.onnx", "__pycache__"))
+    shutil.copytree(
+        SOURCE, tmp_path / "src" / "coread", ignore=shutil.ignore_patterns("*.onnx", "__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "src/coread/domain/codes.py").write_text("import coread.gateways.statuses\n")
     program = Path(sys.executable).with_name("lint-imports")
@@ -94,6 +98,8 @@ def test_a_stray_library_is_seen(tmp_path):
 
 @pytest.mark.parametrize("module", ["coread.gateways.cli", "coread.clinic"])
 def test_the_clinic_never_loads_the_lab(module):
-    program = f"import {module}, sys; print([m for m in ('torch', 'flwr', 'coread.learning') if m in sys.modules])"
+    program = (
+        f"import {module}, sys; print([m for m in ('torch', 'flwr', 'coread.learning') if m in sys.modules])"
+    )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "[]"

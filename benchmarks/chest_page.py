@@ -1,0 +1,167 @@
+"""Write ``docs/chest_radiograph.md`` from the shipped bundle: card and evaluation, nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provenance import ROOT
+
+BUNDLE = ROOT / "src" / "coread" / "readers" / "chest_radiograph" / "bundle"
+PAGE = ROOT / "docs" / "chest_radiograph.md"
+
+SITES = {"nih": "adults (NIH)", "paediatric": "children (Guangzhou)"}
+
+
+def interval(held: dict[str, Any] | None, digits: int = 3) -> str:
+    """Say a figure with its 95 % interval."""
+    if not held or held["value"] is None:
+        return "–"
+    if held.get("lower") is None:
+        return f"{held['value']:.{digits}f}"
+    return f"{held['value']:.{digits}f} ({held['lower']:.{digits}f}–{held['upper']:.{digits}f})"
+
+
+def table(headings: list[str], rows: list[list[str]]) -> list[str]:
+    """Make a Markdown table."""
+    head = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return [*head, *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def performance(held: dict[str, Any]) -> list[str]:
+    """Figures per source."""
+    rows = []
+    for site, name in SITES.items():
+        found = held["sites"][site]
+        rows.append(
+            [
+                name,
+                f"{found['images']} / {found['patients']}",
+                interval(found["auc"]),
+                interval(found["sensitivity"]),
+                interval(found["specificity"]),
+                f"{100 * found['abstention']['share']['value']:.0f} %",
+                f"{found['calibration']['ece_10_equal_mass']:.3f}",
+                f"{found['calibration']['brier']:.3f}",
+                f"{found['calibration']['slope']:.2f}",
+            ]
+        )
+    headings = ["test patients", "images / patients", "AUC", "sensitivity", "specificity", "abstains"]
+    return table([*headings, "ECE", "Brier", "slope"], rows)
+
+
+def baselines(held: dict[str, Any]) -> list[str]:
+    """The naive baselines beside the reader."""
+    rows = [
+        ["**reader**", *(f"**{interval(held['sites'][site]['auc'])}**" for site in SITES)],
+        *(
+            [name.replace("_", " "), *(interval(held["baselines"][site].get(name)) for site in SITES)]
+            for name in held["baselines"]["nih"]
+        ),
+    ]
+    return table(["AUC", *SITES.values()], rows)
+
+
+def subgroups(held: dict[str, Any]) -> list[str]:
+    """Figures by view, sex, age and kind."""
+    rows = [
+        [SITES[site], f"{by}: {part}", str(found["images"]), interval(found["auc"]),
+         "" if found["enough_cases"] else "too few cases to judge"]
+        for site in SITES
+        for by, parts in held["subgroups"][site].items()
+        for part, found in parts.items()
+    ]  # fmt: skip
+    return table(["source", "subgroup", "images", "AUC", ""], rows)
+
+
+def gate(held: dict[str, Any]) -> list[str]:
+    """Refusal rates by pixels alone, header hidden."""
+    rows = [
+        [name.replace("_", " "), str(found["images"]), interval(found["refused"])]
+        for name, found in held["gate"].items()
+    ]
+    return table(["test images", "n", "share refused"], rows)
+
+
+def explanation(held: dict[str, Any]) -> list[str]:
+    """How the heat map did."""
+    verdicts = held["explanation"]["verdicts"]
+    shown = "it is shown" if held["explanation_passed"] else "it is **not shown** to anyone"
+    rows = [[name.replace("_", " "), "passed" if ok else "**failed**"] for name, ok in verdicts.items()]
+    pointing = held["explanation"]["pointing"]["test"]
+    return [
+        f"Method: {held['explanation']['method']}. A heat map is shown only if it passes every test; {shown}.",
+        "",
+        *table(["test on test patients", ""], rows),
+        f"Pointing game on {pointing['images']} boxes: hits {interval(pointing['hits'], 2)}; a pointer that never sees the "
+        f"image hits {pointing['blind_hits']:.2f}, the centre {pointing['centre_hits']:.2f}, "
+        f"area-matched chance {pointing['box_share']:.2f}.",
+        "",
+    ]
+
+
+def main() -> None:
+    """Write the page."""
+    card = json.loads((BUNDLE / "card.json").read_text(encoding="utf-8"))
+    held = json.loads((BUNDLE / "evaluation.json").read_text(encoding="utf-8"))
+    origin, band = held["origin"], held["abstention_band"]
+    lines = [
+        f"# {card['title']['en']} · {card['title']['zh']}",
+        "",
+        f"Reader `{card['identity']['name']}` {card['identity']['version']}. Grade of evidence of every number here: "
+        f"**{held['evidence_grade']}**. Written from the shipped bundle by `benchmarks/chest_page.py`.",
+        "",
+        f"*For.* {card['intended_use']['en']}",
+        "",
+        f"*Not for.* {card['not_for']['en']}",
+        "",
+        f"*用途。* {card['intended_use']['zh']}",
+        "",
+        f"*不用于。* {card['not_for']['zh']}",
+        "",
+        "## On test patients",
+        "",
+        f"95 % intervals by patient bootstrap (AUC) and Wilson (shares). Threshold {held['threshold']} on the calibrated "
+        f"probability; between {band['lower']} and {band['upper']} the reader abstains. Both were chosen on validation "
+        "patients. Sensitivity and specificity count every image, abstained or not.",
+        "",
+        *performance(held),
+        "![Areas, calibration and gate](pictures/chest_reader_evaluation.png)",
+        "",
+        "## Beside naive baselines",
+        "",
+        *baselines(held),
+        "## Subgroups",
+        "",
+        *subgroups(held),
+        "## The gate, by pixels alone",
+        "",
+        "What the gate refuses when the header is hidden. Chests should pass; all else should not.",
+        "",
+        *gate(held),
+        "## Where it looked",
+        "",
+        *explanation(held),
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card["limits"]),
+        "",
+        "## 局限",
+        "",
+        *(f"- {limit}" for limit in card["limits_zh"]),
+        "",
+        "## Data and credits",
+        "",
+        *(f"- {credit}" for credit in card["attribution"]),
+        "",
+        "## How it was made",
+        "",
+        f"`{origin['command']}` at commit `{origin['commit'][:12]}`, seeds {origin['seeds']}, data SHA-256 "
+        f"`{origin['data_sha256'][:16]}…`, weights SHA-256 `{held['weights_sha256'][:16]}…`.",
+        "",
+    ]
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
