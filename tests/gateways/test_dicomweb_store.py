@@ -244,3 +244,19 @@ def test_no_name_reaches_log_or_error(site, caplog):
         site.get("/dicomweb/studies", params={"PatientName": CANARY})
     assert "CANARYNAME" not in caplog.text
     assert all("CANARYNAME" not in response.text for response in told)
+
+
+def test_an_object_with_a_header_longer_than_the_first_look_is_told_by_its_uids(site, rooms):
+    chest = patients.chest_radiograph(study_uid="1.2.3")
+    # A private element of 300 kB before the study's identifiers.
+    at = chest.index(b"\x10\x00\x10\x00PN")
+    private = (
+        b"\x09\x00\x10\x00LO\x04\x00TEST" + b"\x09\x00\x01\x10OB\x00\x00" + (300_000).to_bytes(4, "little")
+    )
+    data = chest[:at] + private + bytes(300_000) + chest[at:]
+    response = post(site, [data])
+    assert response.status_code == 200, response.text
+    (item,) = outcome(response).ReferencedSOPSequence
+    assert rooms.archive.read(item.ReferencedSOPInstanceUID) == data
+    # Whose study it is cannot be seen before it would be filed, so a named study does not take it.
+    assert post(site, [data], "/dicomweb/studies/1.2.3").status_code == 409

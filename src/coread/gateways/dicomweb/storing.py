@@ -15,7 +15,8 @@ from coread.errors import CoReadError, InvalidUid, NotDicom, ObjectTooLarge
 from coread.gateways.dicomweb import media
 from coread.gateways.dicomweb.multipart import MultipartParser, PartBegun, PartData, PartEvent
 
-_HEAD_BYTES = 64 << 10
+# Nearly all headers fit; the intake itself looks further where one does not.
+_HEAD_BYTES = 256 << 10
 _PARALLEL_FILINGS = 4
 _PENDING_FILINGS = 32
 
@@ -23,8 +24,8 @@ _PENDING_FILINGS = 32
 class Filer(Protocol):
     """What takes a finished draft: scans it, files it or keeps it in quarantine."""
 
-    def __call__(self, draft: Draft, head: bytes) -> None:
-        """File the draft; return only when it is durable, raise what is wrong with it."""
+    def __call__(self, draft: Draft, head: bytes) -> InstanceRef:
+        """File the draft; return who it is only when it is durable, raise what is wrong with it."""
         ...
 
 
@@ -194,14 +195,19 @@ class _Arriving:
         ref = self._ref()
         if self._draft is None or self._error is not None:
             return Part(ref, self._error)
-        if ref and study_instance_uid not in ("", ref.study_instance_uid):
+        if study_instance_uid and not self._belongs(ref, study_instance_uid):
             self._fail(_other_study())
             return Part(ref, self._error)
         try:
-            file(self._draft, self._head)
+            return Part(file(self._draft, self._head), None)
         except CoReadError as error:
-            self._error = error
-        return Part(ref, self._error)
+            return Part(ref, error)
+
+    def _belongs(self, ref: InstanceRef | None, study_instance_uid: str) -> bool:
+        """Tell whether the object is of the study; one that cannot be read is left to the intake."""
+        if ref is None:
+            return len(self._head) == self._size
+        return ref.study_instance_uid == study_instance_uid
 
     def discard(self) -> None:
         if self._draft is not None:

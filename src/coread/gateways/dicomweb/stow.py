@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from coread.archive import Draft
 from coread.domain.identity import check_uid
+from coread.domain.study import InstanceRef
 from coread.errors import BadQuery, NotDicom, ObjectTooLarge, OutOfRoom
 from coread.gateways.answers import service_root
 from coread.gateways.dicomweb import media
@@ -78,8 +79,8 @@ class Store:
             )
         return MultipartParser(parameters.get("boundary", ""), MultipartLimits(self._limits.max_parts))
 
-    def _file(self, draft: Draft, head: bytes) -> None:
-        self._intake.accept(draft, head, _SOURCE)
+    def _file(self, draft: Draft, head: bytes) -> InstanceRef:
+        return self._intake.accept(draft, head, _SOURCE).instance.ref
 
     def _check_length(self, request: Request) -> None:
         text = request.headers.get("content-length", "0")
