@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import sqlite3
@@ -18,6 +19,15 @@ from coread.gateways.cli import app
 REAL = Path(str(importlib.util.find_spec("data_store").submodule_search_locations[0])) / "data"
 CT = "693_UNCI.dcm"
 CHEST_STUDY = "1.3.6.1.4.1.5962.1.2.9.20040826185059.5457"
+
+
+LISTS = (("deliveries", "list"), ("quarantine", "list"), ("study", "list"), ("archive", "conflicts"))
+
+
+def rows(statement: str) -> list[tuple[object, ...]]:
+    """Ask the clinic's database behind its back."""
+    with contextlib.closing(sqlite3.connect("coread-data/coread.sqlite", isolation_level=None)) as database:
+        return database.execute(statement).fetchall()
 
 
 @pytest.fixture
@@ -65,7 +75,7 @@ def test_a_zip_with_a_cut_object_files_the_good_part_and_tells_the_rest(run, tmp
 def test_quarantine_is_explained_retried_and_removed(run, tmp_path):
     (tmp_path / "cut.dcm").write_bytes((REAL / "RG3_J2KR.dcm").read_bytes()[:900])
     run("import", "cut.dcm", code=1)
-    (held,) = sqlite3.connect("coread-data/coread.sqlite").execute("SELECT id FROM quarantine").fetchone()
+    ((held,),) = rows("SELECT id FROM quarantine")
     assert "cut short" in run("quarantine", "show", held)
     with pytest.raises(Exception, match="1102"):
         run("quarantine", "retry", held)
@@ -84,7 +94,11 @@ def test_a_study_is_listed_and_its_way_explained(run, chest):
 def test_a_study_is_told_complete_and_expected(run, chest):
     run("study", "expect", chest, "3")
     run("study", "complete", chest)
-    row = sqlite3.connect("coread-data/coread.sqlite").execute("SELECT expected, is_told_complete FROM studies").fetchone()
+    row = (
+        sqlite3.connect("coread-data/coread.sqlite")
+        .execute("SELECT expected, is_told_complete FROM studies")
+        .fetchone()
+    )
     assert row == (3, 1)
 
 
@@ -117,7 +131,9 @@ def test_a_conflict_is_listed_and_nothing_overwritten(run, tmp_path):
 def test_the_ledger_is_listed_and_verified(run, chest):
     assert "instance.filed" in run("ledger", "list", "--study", chest)
     assert "1 events" in run("ledger", "verify")
-    sqlite3.connect("coread-data/coread.sqlite", isolation_level=None).execute("UPDATE events SET kind = 'other'")
+    sqlite3.connect("coread-data/coread.sqlite", isolation_level=None).execute(
+        "UPDATE events SET kind = 'other'"
+    )
     assert "event 1: changed" in run("ledger", "verify", code=1)
 
 
@@ -137,9 +153,9 @@ def test_settings_are_printed_with_their_meaning(run):
     assert "TCP port to listen on" in said
 
 
-def test_lists_are_empty_in_an_empty_clinic(run):
-    for words in (("deliveries", "list"), ("quarantine", "list"), ("study", "list"), ("archive", "conflicts")):
-        assert "│" not in run(*words)
+@pytest.mark.parametrize("words", LISTS, ids=" ".join)
+def test_lists_are_empty_in_an_empty_clinic(run, words):
+    assert "│" not in run(*words)
 
 
 def test_echo_wants_a_destination_of_the_settings(run):

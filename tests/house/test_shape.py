@@ -20,8 +20,9 @@ MAX_FILES_IN_A_ROOM = 12
 # Rooms that have outgrown the guidance, and the size that they may not pass until they are divided.
 OUTGROWN = {"archive": 17, "learning": 14}
 BANNED_NAMES = {"utils", "common", "helpers", "core", "base", "manager"}
-# The two places where anything may be caught: around a plug-in, and around a workflow step.
-BROAD_EXCEPT_PLACES = {"readers/guard.py", "workflow/engine.py"}
+# Where anything may be caught: around a plug-in, around a workflow step, and where one thread commits for
+# others and hands each of them the fault to raise.
+BROAD_EXCEPT_PLACES = {"readers/guard.py", "workflow/engine.py", "intake/committer.py"}
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -63,6 +64,10 @@ def test_no_homeless_names():
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Tell whether a handler may swallow anything; one that tidies up and raises again swallows nothing."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return False
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]

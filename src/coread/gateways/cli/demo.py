@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -23,10 +22,11 @@ from coread.dicom import open_object, scan_header
 from coread.domain.reading import Outcome, Reading
 from coread.errors import NotFound
 from coread.gateways import dimse
+from coread.gateways.cli.opening import wide_console
 from coread.gateways.doors import Doors
 from coread.settings import Settings
 
-_console = Console(highlight=False)
+_console = wide_console()
 
 _QUIET_PERIOD_S = 0.5
 _PATIENCE_S = 120.0
