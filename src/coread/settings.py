@@ -136,11 +136,20 @@ class Web(_Section):
     open_to_network: bool = Field(
         False, description="Whether to serve without login on an address that is not loopback."
     )
+    allowed_origins: tuple[str, ...] = Field((), description="Origins of web viewers on other hosts (CORS).")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names, beside loopback, by which a loopback address may be called."
+    )
+    public_url: HttpUrl = Field("", description="Address as clients know it, where a proxy stands before us.")
+    certificate: Path | None = Field(None, description="PEM file of our certificate; none: http.")
+    key: Path | None = Field(None, description="PEM file of the certificate's private key.")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         if not is_loopback(self.host) and not self.open_to_network:
             raise ValueError("open_to_network = true, since host is not loopback and there is no login")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together, or neither")
         return self
 
 
@@ -433,7 +442,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     tls = settings.dimse.tls
     files = {n: folder / p for n in ("certificate", "key", "authorities") if (p := getattr(tls, n))}
     dimse = settings.dimse.model_copy(update={"tls": tls.model_copy(update=files)})
-    return settings.model_copy(update={"data": data, "routing": routing, "dimse": dimse})
+    web_files = {n: folder / p for n in ("certificate", "key") if (p := getattr(settings.web, n))}
+    web = settings.web.model_copy(update=web_files)
+    return settings.model_copy(update={"data": data, "routing": routing, "dimse": dimse, "web": web})
 
 
 def _fault(problems: list[str], path: Path | None) -> SettingsFault:

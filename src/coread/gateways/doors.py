@@ -10,6 +10,7 @@ from coread.gateways import dimse
 from coread.gateways.dicomweb import send_stow
 from coread.gateways.fhir import send_fhir
 from coread.gateways.outgoing import Access
+from coread.gateways.serving import TlsFiles as WebTlsFiles
 from coread.gateways.serving import WebServer
 from coread.gateways.web import WebOptions, web_app
 from coread.settings import DestinationSettings, Settings, Tls
