@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from keeping import START, House, house_on, image, sent_by
 
 from coread.archive import Database, FilingOutcome, Query
@@ -192,6 +195,25 @@ def test_retention_lets_old_closed_studies_go(house: House) -> None:
     assert list(house.archive.expire(house.clock() - (before - START) / 2, house.clock())) == ["1.2.1"]
     assert [facts["StudyInstanceUID"] for facts in house.archive.find_studies(Query())] == ["1.2.2", "1.2.3"]
     assert "retention" in house.ledger.events("1.2.1", "study.deleted")[0].event.facts["reason"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["PatientName", "PatientID", "StudyDescription", "SeriesNumber", "Modality", "StudyTime"]
+        ),
+        st.text(max_size=30) | st.text(st.characters(categories=["Cs", "Cc"])) | st.just("\u738b" * 5000),
+    ),
+    st.integers(1, 10**9),
+)
+def test_any_text_in_a_header_can_be_filed(house: House, facts: dict[str, str], number: int) -> None:
+    """However odd it is, it must not keep an image out of the index, on either database system."""
+    arrival = house.arrival(image(number))
+    odd = replace(arrival.header, facts=dict(arrival.header.facts) | facts)
+    house.archive.file(replace(arrival, header=odd))
+    found = house.archive.find_studies(Query({"StudyInstanceUID": f"1.2.{number}"}))
+    assert len(found) == 1
 
 
 def test_two_processes_share_one_archive(database_url: str, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from sqlalchemy import RowMapping
 
 from coread.archive.clock import from_us
 from coread.domain.study import Header, Instance, InstanceRef
@@ -52,30 +50,35 @@ _SERIES_FACTS = (
 _LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,15})")
 _DIGITS = re.compile(r"[0-9]")
 
+#: Longest text that is searched: an index entry of PostgreSQL holds 2,700 bytes.
+_MAX_SEARCHED = 256
+#: Longest fact that is kept in the index. The file itself is kept as it came.
+_MAX_FACT = 1024
+
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def study_row(header: Header) -> dict[str, Any]:
     """Return the searched columns and facts of a study, as its first instance states them."""
     facts = header.facts
-    alphabetic, ideographic, phonetic = name_groups(facts.get("PatientName", ""))
+    alphabetic, ideographic, phonetic = name_groups(_searched(facts, "PatientName"))
     date, time = _date(facts.get("StudyDate", "")), _time(facts.get("StudyTime", ""))
     return {
         "study_instance_uid": header.ref.study_instance_uid,
-        "patient_id": facts.get("PatientID", ""),
+        "patient_id": _searched(facts, "PatientID"),
         "patient_name": alphabetic,
         "patient_name_ideographic": ideographic,
         "patient_name_phonetic": phonetic,
         "patient_birth_date": _date(facts.get("PatientBirthDate", "")),
-        "patient_sex": facts.get("PatientSex", ""),
+        "patient_sex": _searched(facts, "PatientSex"),
         "study_date": date,
         "study_time": time,
         "study_moment": moment(date, time),
-        "accession_number": facts.get("AccessionNumber", ""),
-        "study_id": facts.get("StudyID", ""),
-        "study_description": facts.get("StudyDescription", ""),
-        "referring_physician_name": name_groups(facts.get("ReferringPhysicianName", ""))[0],
-        "facts": encode({word: facts[word] for word in _STUDY_FACTS if word in facts}),
+        "accession_number": _searched(facts, "AccessionNumber"),
+        "study_id": _searched(facts, "StudyID"),
+        "study_description": _searched(facts, "StudyDescription"),
+        "referring_physician_name": name_groups(_searched(facts, "ReferringPhysicianName"))[0],
+        "facts": _kept(facts, _STUDY_FACTS),
     }
 
 
@@ -85,13 +88,13 @@ def series_row(header: Header) -> dict[str, Any]:
     return {
         "study_instance_uid": header.ref.study_instance_uid,
         "series_instance_uid": header.ref.series_instance_uid,
-        "modality": facts.get("Modality", ""),
-        "series_number": integer_text(facts.get("SeriesNumber", "")),
-        "series_description": facts.get("SeriesDescription", ""),
+        "modality": _searched(facts, "Modality"),
+        "series_number": integer_text(_searched(facts, "SeriesNumber")),
+        "series_description": _searched(facts, "SeriesDescription"),
         "series_date": _date(facts.get("SeriesDate", "")),
-        "body_part_examined": facts.get("BodyPartExamined", ""),
+        "body_part_examined": _searched(facts, "BodyPartExamined"),
         "pps_start_date": _date(facts.get("PerformedProcedureStepStartDate", "")),
-        "facts": encode({word: facts[word] for word in _SERIES_FACTS if word in facts}),
+        "facts": _kept(facts, _SERIES_FACTS),
     }
 
 
@@ -104,11 +107,11 @@ def header_row(header: Header) -> dict[str, Any]:
         "series_instance_uid": ref.series_instance_uid,
         "sop_class_uid": ref.sop_class_uid,
         "transfer_syntax_uid": header.transfer_syntax_uid,
-        "facts": encode(dict(header.facts)),
+        "facts": _kept(header.facts, header.facts),
     }
 
 
-def instance_of(row: RowMapping) -> Instance:
+def instance_of(row: Mapping[Any, Any]) -> Instance:
     """Return the instance that a row of `instances` or `conflicts` holds."""
     ref = InstanceRef(
         row["study_instance_uid"],
@@ -124,6 +127,20 @@ def instance_of(row: RowMapping) -> Instance:
         received_at=from_us(row["received_us"]),
         source=row["source"],
     )
+
+
+def _searched(facts: Facts, keyword: str) -> str:
+    """Return a fact as both database systems can keep and index it: PostgreSQL's text holds no NUL."""
+    return _plain(facts.get(keyword, ""))[:_MAX_SEARCHED].replace("\0", "")
+
+
+def _kept(facts: Facts, keywords: Iterable[str]) -> str:
+    return encode({word: _plain(facts[word])[:_MAX_FACT] for word in keywords if word in facts})
+
+
+def _plain(text: str) -> str:
+    """Return `text` without what is no character in UTF-8 (lone surrogates of a wrong charset)."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def name_groups(name: str) -> tuple[str, str, str]:
