@@ -16,6 +16,8 @@ from coread.errors import Busy, LowDisk, OutOfRoom
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_S = 30
+#: A host that freezes in the middle of a transaction must not keep its locks from all others.
+_FROZEN_TIMEOUT_MS = 10_000
 _MIGRATION_LOCK = 0x4D494752
 
 
@@ -49,7 +51,11 @@ class Database:
             self._filing_engine = _sqlite_engine(self.url, "NORMAL")
         else:
             self._engine = self._filing_engine = create_engine(
-                self.url, hide_parameters=True, pool_pre_ping=True, pool_size=10
+                self.url,
+                hide_parameters=True,
+                pool_pre_ping=True,
+                pool_size=10,
+                connect_args={"options": f"-c idle_in_transaction_session_timeout={_FROZEN_TIMEOUT_MS}"},
             )
 
     @contextmanager

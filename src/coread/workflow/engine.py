@@ -42,6 +42,7 @@ _WALK_VERSION = "1"
 _ATTEMPTS = 14
 _FIRST_WAIT_S = 0.1
 _LOOK_S = 0.02
+_FROZEN_TIMEOUT_MS = 10_000
 _FOREIGN_ATTEMPTS = 3
 #: Failures of the machine that pass: a database that restarts, a disk that hesitates.
 PASSING = (OSError, sa.exc.OperationalError, sa.exc.TimeoutError)
@@ -269,8 +270,12 @@ def _database(url: str) -> sa.Engine:
     write-ahead log takes 1 to 4 ms and, with FULL, holds through a loss of power too.
     """
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=20, max_overflow=0, pool_pre_ping=True)
-    database = sa.create_engine(url, pool_size=10)
+        # A host that freezes in the middle of a transaction must not keep its locks from all others.
+        options = {"options": f"-c idle_in_transaction_session_timeout={_FROZEN_TIMEOUT_MS}"}
+        return sa.create_engine(
+            url, pool_size=20, max_overflow=0, pool_pre_ping=True, hide_parameters=True, connect_args=options
+        )
+    database = sa.create_engine(url, pool_size=10, hide_parameters=True)
 
     @sa.event.listens_for(database, "connect")
     def _prepare(connection: Any, _: Any) -> None:
