@@ -118,8 +118,7 @@ def _receiver(settings: Settings, clinic: Clinic) -> dimse.Receiver:
 
 
 def _web(settings: Settings, clinic: Clinic) -> WebServer:
-    return WebServer(
-        web_app(clinic, WebOptions(max_body_bytes=settings.web.max_body_mb * _MB)),
-        settings.web.host,
-        settings.web.port,
-    )
+    web = settings.web
+    options = WebOptions(web.allowed_origins, web.allowed_hosts, web.public_url, web.max_body_mb * _MB)
+    tls = WebTlsFiles(web.certificate, web.key) if web.certificate and web.key else None
+    return WebServer(web_app(clinic, options), web.host, web.port, tls=tls)
