@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from coread.archive.clock import to_us
 from coread.archive.database import Database
@@ -22,6 +22,8 @@ from coread.domain.event import Event
 from coread.domain.study import Header, Instance, InstanceRef
 from coread.errors import ObjectLost
 from coread.ledger import Ledger, Prepared
+
+Row = Mapping[Any, Any]
 
 _READER = "reader:"
 _CHUNK_BYTES = 1 << 20
@@ -137,8 +139,8 @@ class Filing:
         self._ledger.append_in(self._connection, self._events)
         return filed
 
-    def _known(self, uid: str) -> RowMapping | None:
-        return _INSTANCE.run(self._connection, {"uid": uid}).mappings().first()
+    def _known(self, uid: str) -> Row | None:
+        return _INSTANCE.run(self._connection, {"uid": uid}).first()
 
     def _insert_instances(self, arrivals: Sequence[Arrival]) -> None:
         if not arrivals:
@@ -164,9 +166,9 @@ class Filing:
         for arrival in arrivals:
             groups.setdefault(arrival.header.ref.study_instance_uid, []).append(arrival)
         for uid, group in groups.items():
-            self._arrive_at(_STUDY.run(self._connection, {"uid": uid}).mappings().first(), group)
+            self._arrive_at(_STUDY.run(self._connection, {"uid": uid}).first(), group)
 
-    def _arrive_at(self, row: RowMapping | None, group: list[Arrival]) -> None:
+    def _arrive_at(self, row: Row | None, group: list[Arrival]) -> None:
         """Insert or update one study for the arrivals of one batch."""
         if row is None:
             _INSERT_STUDY.run(self._connection, study_row(group[0].header) | _first_state(group))
@@ -180,7 +182,7 @@ class Filing:
             if not row["is_open"] and row["version"]:
                 self._events.append(_reopened(row, group))
 
-    def _meet(self, row: RowMapping, arrival: Arrival) -> Filed:
+    def _meet(self, row: Row, arrival: Arrival) -> Filed:
         """File an arrival whose SOP Instance UID is kept already."""
         if row["object_key"] == arrival.key:
             return Filed(FilingOutcome.STORED, instance_of(row))
@@ -191,7 +193,7 @@ class Filing:
             return self._duplicate(row, arrival)
         return self._conflict(arrival, digest)
 
-    def _kept_data_sha256(self, row: RowMapping) -> str:
+    def _kept_data_sha256(self, row: Row) -> str:
         """Return the data set's digest, made when it is first needed: most objects come once."""
         if row["data_sha256"]:
             return str(row["data_sha256"])
@@ -203,7 +205,7 @@ class Filing:
         self._connection.execute(update(INSTANCES).where(is_row).values(data_sha256=digest))
         return digest
 
-    def _duplicate(self, row: RowMapping, arrival: Arrival) -> Filed:
+    def _duplicate(self, row: Row, arrival: Arrival) -> Filed:
         self.unwanted.append(arrival.key)
         self._events.append(_event("instance.duplicate", arrival))
         return Filed(FilingOutcome.DUPLICATE, instance_of(row))
@@ -212,7 +214,7 @@ class Filing:
         known = _CONFLICT.run(
             self._connection, {"uid": arrival.header.ref.sop_instance_uid, "digest": digest}
         )
-        row = known.mappings().first()
+        row = known.first()
         if row is not None:
             self.unwanted.append(arrival.key)
             return Filed(FilingOutcome.CONFLICT, instance_of(row))
@@ -287,7 +289,7 @@ def _first_state(group: list[Arrival]) -> dict[str, Any]:
     }
 
 
-def _next_state(row: RowMapping, group: list[Arrival]) -> dict[str, Any]:
+def _next_state(row: Row, group: list[Arrival]) -> dict[str, Any]:
     originals = [arrival for arrival in group if arrival.is_original]
     if not originals:
         return {}
@@ -325,7 +327,7 @@ def _event(kind: str, arrival: Arrival) -> Event:
     )
 
 
-def _reopened(row: RowMapping, group: list[Arrival]) -> Event:
+def _reopened(row: Row, group: list[Arrival]) -> Event:
     return Event(
         kind="study.reopened",
         subject=row["study_instance_uid"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol
 
 from coread.errors import LowDisk, ObjectLost
 
@@ -24,7 +25,6 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DRAFT_MODE = 0o600
 _KEPT_MODE = 0o400
 _SUFFIX = ".dcm"
-_CHUNK_BYTES = 256 << 10
 #: Threads that wait for the disk; they compute nothing.
 _SYNCERS = ThreadPoolExecutor(32, thread_name_prefix="sync")
 #: Younger drafts are left alone: one may be made, but not locked yet.
@@ -112,26 +112,26 @@ class DiskDraft:
     left behind. No rename is needed, and one sync makes bytes, size and mode durable together.
     """
 
-    __slots__ = ("_digest", "_fd", "_path", "_syncing", "_watch", "key", "size_bytes")
+    __slots__ = ("_fd", "_path", "_sha", "_syncing", "_watch", "key", "size_bytes")
 
     def __init__(self, key: str, path: Path, watch: Callable[[], None]) -> None:
         self.key = key
         self.size_bytes = 0
         self._path = path
         self._watch = watch
-        self._digest = ""
+        self._sha = hashlib.sha256()
         self._syncing: Future[None] | None = None
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _DRAFT_MODE)
+        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _DRAFT_MODE)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def fd(self) -> int:
-        """The file descriptor, for a caller that splices."""
+        """The file descriptor, for a caller that splices; such bytes are not in `sha256`."""
         return self._fd
 
     def write(self, data: Buffer) -> None:
         """Add bytes; see `Draft`."""
-        self._digest = ""
+        self._sha.update(data)
         try:
             written = os.write(self._fd, data)
             self.size_bytes += written
@@ -143,44 +143,27 @@ class DiskDraft:
             self._give_up(error)
 
     def sha256(self) -> str:
-        """Return the hex digest of the bytes written so far.
-
-        They are read back from the page cache: to digest each piece as it comes would keep the
-        sender waiting, while this can be done beside the sync.
-        """
-        if not self._digest:
-            self._digest = self._digest_of_file()
-        return self._digest
-
-    def _digest_of_file(self) -> str:
-        if self._fd < 0:
-            with self._path.open("rb", buffering=0) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        digest, at, view = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK_BYTES))
-        while count := os.preadv(self._fd, [view], at):
-            digest.update(view[:count])
-            at += count
-        return digest.hexdigest()
+        """Return the hex digest of the bytes written so far."""
+        return self._sha.hexdigest()
 
     def begin_sync(self) -> None:
         """Start to sync; see `Draft`."""
-        self._sync_begun()
+        if self._syncing is None:
+            with contextlib.suppress(RuntimeError):  # no thread starts while the process ends
+                self._syncing = _SYNCERS.submit(self._sync)
 
     def sync_and_keep(self) -> str:
         """Make the bytes durable and return their key; see `Draft`."""
+        if self._syncing is None:
+            self._syncing = _outcome_of(self._sync)
         try:
-            self._sync_begun().result()
+            self._syncing.result()
         except OSError as error:
             self._give_up(error)
         if self._fd >= 0:
             self._close()
             self._watch()
         return self.key
-
-    def _sync_begun(self) -> Future[None]:
-        if self._syncing is None:
-            self._syncing = _SYNCERS.submit(self._sync)
-        return self._syncing
 
     def _sync(self) -> None:
         os.fchmod(self._fd, _KEPT_MODE)
@@ -192,13 +175,6 @@ class DiskDraft:
             wait([self._syncing])
         self._close()
         self._path.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None or self._fd >= 0:
-            self.discard()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -348,6 +324,17 @@ class DiskStore:
         if not self._sync_folders:
             return _nothing
         return lambda: _sync_folder(self._root / folder)
+
+
+def _outcome_of(work: Callable[[], None]) -> Future[None]:
+    """Do `work` at once; its outcome, a fault too, is told as often as it is asked for."""
+    outcome: Future[None] = Future()
+    try:
+        work()
+        outcome.set_result(None)
+    except OSError as error:
+        outcome.set_exception(error)
+    return outcome
 
 
 def _nothing() -> None:
