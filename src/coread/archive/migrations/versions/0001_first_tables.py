@@ -239,8 +239,27 @@ def _studies() -> None:
         sa.Column("closed_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("study_instance_uid"),
     )
-    op.create_index("ix_studies_accession_number", "studies", ["accession_number"], unique=False)
-    op.create_index("ix_studies_last_arrival_us", "studies", ["last_arrival_us"], unique=False)
+    _indexes_of_studies()
+
+
+def _indexes_of_studies() -> None:
+    for name in (
+        "accession_number",
+        "last_arrival_us",
+        "patient_birth_date",
+        "patient_id",
+        "patient_name",
+        "patient_name_ideographic",
+        "patient_name_phonetic",
+        "patient_sex",
+        "referring_physician_name",
+        "study_date",
+        "study_description",
+        "study_id",
+        "study_moment",
+        "study_time",
+    ):
+        op.create_index(f"ix_studies_{name}", "studies", [name])
     op.create_index(
         "ix_studies_open",
         "studies",
@@ -249,22 +268,6 @@ def _studies() -> None:
         postgresql_where=sa.text("is_open"),
         sqlite_where=sa.text("is_open"),
     )
-    op.create_index("ix_studies_patient_birth_date", "studies", ["patient_birth_date"], unique=False)
-    op.create_index("ix_studies_patient_id", "studies", ["patient_id"], unique=False)
-    op.create_index("ix_studies_patient_name", "studies", ["patient_name"], unique=False)
-    op.create_index(
-        "ix_studies_patient_name_ideographic", "studies", ["patient_name_ideographic"], unique=False
-    )
-    op.create_index("ix_studies_patient_name_phonetic", "studies", ["patient_name_phonetic"], unique=False)
-    op.create_index("ix_studies_patient_sex", "studies", ["patient_sex"], unique=False)
-    op.create_index(
-        "ix_studies_referring_physician_name", "studies", ["referring_physician_name"], unique=False
-    )
-    op.create_index("ix_studies_study_date", "studies", ["study_date"], unique=False)
-    op.create_index("ix_studies_study_description", "studies", ["study_description"], unique=False)
-    op.create_index("ix_studies_study_id", "studies", ["study_id"], unique=False)
-    op.create_index("ix_studies_study_moment", "studies", ["study_moment"], unique=False)
-    op.create_index("ix_studies_study_time", "studies", ["study_time"], unique=False)
     op.create_index(
         "ix_studies_unhanded",
         "studies",
