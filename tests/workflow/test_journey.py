@@ -176,3 +176,19 @@ def test_nothing_is_called_delivered_before_the_peer_has_said_so(any_house) -> N
     made.clinic.start()
     made.wait(lambda: len(seen) > 3)
     assert all("delivered" not in states and "sending" in states for states in seen)
+
+
+def test_a_failed_delivery_is_tried_anew_when_a_person_asks(any_house) -> None:
+    refusing = _Peer(*[DestinationRefused("0xA900")] * 99)
+    made = any_house({"dimse": refusing, "fhir": _Peer()})
+    made.clinic.start()
+    uid = made.file(1)
+    made.wait_for("study.read", uid)
+    made.wait(lambda: not made.clinic.deliveries.pending())
+    failed = next(d for d in made.clinic.deliveries.of_study(uid) if str(d.state) == "failed")
+    refusing.faults.clear()
+    made.clinic.deliveries.ask_again(failed.id, failed.changed_at)
+    made.wait(lambda: str(made.clinic.deliveries.get(failed.id).state) == "delivered")
+    assert made.clinic.deliveries.get(failed.id).attempts == 2
+    with pytest.raises(NotFound, match="no failed delivery"):
+        made.clinic.deliveries.ask_again(failed.id, failed.changed_at)

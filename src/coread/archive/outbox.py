@@ -27,6 +27,8 @@ class DeliveryState(StrEnum):
     """An attempt failed; another will be made."""
     FAILED = "failed"
     """No further attempt will be made by itself."""
+    ASKED = "asked"
+    """Failed, and a person asked to try again; a worker will take it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,30 @@ class Deliveries:
             ).rowcount:
                 raise NotFound("a delivery that was never planned")
 
+    def ask_again(self, id: str, at: datetime) -> None:
+        """Ask for a failed delivery to be tried anew.
+
+        Raises
+        ------
+        NotFound
+            If there is no failed delivery of this id.
+        """
+        is_failed = (DELIVERIES.c.id == id) & (DELIVERIES.c.state == DeliveryState.FAILED)
+        values = {"state": str(DeliveryState.ASKED), "changed_us": to_us(at)}
+        with self._database.write() as connection:
+            if not connection.execute(update(DELIVERIES).where(is_failed).values(values)).rowcount:
+                raise NotFound(
+                    "no failed delivery of this id", "the id of a delivery in state failed",
+                    "look at `coread deliveries list --study STUDY`",
+                )  # fmt: skip
+
+    def asked(self, limit: int = 100) -> list[Delivery]:
+        """Return what a person asked to try again, the longest waiting first."""
+        is_asked = DELIVERIES.c.state == DeliveryState.ASKED
+        statement = select(DELIVERIES).where(is_asked).order_by(DELIVERIES.c.changed_us).limit(limit)
+        with self._database.read() as connection:
+            return [_delivery(row) for row in connection.execute(statement).mappings()]
+
     def get(self, id: str) -> Delivery:
         """Return a delivery.
 
@@ -109,7 +135,7 @@ class Deliveries:
 
     def pending(self, limit: int = 1000) -> list[Delivery]:
         """Return what is neither delivered nor failed, the longest untouched first."""
-        states = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.WAITING)
+        states = (DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.WAITING, DeliveryState.ASKED)
         is_pending = DELIVERIES.c.state.in_([str(state) for state in states])
         statement = select(DELIVERIES).where(is_pending).order_by(DELIVERIES.c.changed_us).limit(limit)
         with self._database.read() as connection:

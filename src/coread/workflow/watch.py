@@ -12,7 +12,7 @@ from coread.archive import Workers
 from coread.errors import CoReadError
 from coread.workflow.engine import PASSING, Engine
 from coread.workflow.rooms import Rhythm, Rooms
-from coread.workflow.steps import study_walk_id
+from coread.workflow.steps import delivery_id, study_walk_id
 
 _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.02
@@ -50,6 +50,16 @@ class StudyWatch:
             self._start(study_uid, version)
         return len(unhanded)
 
+    def take_asked(self) -> int:
+        """Start the walks of deliveries that a person asked to try again; return how many."""
+        asked = self._rooms.deliveries.asked()
+        for one in asked:
+            parcel = f"{one.id}@{one.changed_at.timestamp():.6f}"
+            args = (one.study_instance_uid, parcel, one.destination, [one.object_id], 1)
+            self._engine.start("delivery", delivery_id(parcel, one.destination, 1), *args)
+            self._rooms.deliveries.mark(one.id, "planned", "", self._rooms.now())
+        return len(asked)
+
     def _due(self, room: int) -> list[str]:
         return self._rooms.studies.due(self._rooms.now(), self._rhythm.quiet_period_s, limit=room)
 
@@ -73,6 +83,7 @@ class StudyWatch:
             self._woken.clear()
             if time.monotonic() >= pause:
                 _tolerant("look for studies without a walk", self.take_unhanded)
+                _tolerant("look for deliveries to try again", self.take_asked)
                 pause = time.monotonic() + _UNHANDED_PAUSE_S
             _tolerant("look for complete studies", self.look)
             self._woken.wait(self._rhythm.poll_interval_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -169,3 +170,10 @@ def list_deliveries(
             when = f"{one.changed_at:%F %T}"
             table.add_row(one.id, one.destination, str(one.state), str(one.attempts), when, one.detail)
     _console.print(table)
+
+
+@_deliveries.command()
+def retry(delivery_id: str, settings: SettingsFile = None) -> None:
+    """Ask for a failed delivery to be tried anew; a running worker takes it up."""
+    with open_clinic(settings) as clinic:
+        clinic.deliveries.ask_again(delivery_id, datetime.now(UTC))
