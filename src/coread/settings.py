@@ -171,7 +171,7 @@ class Containers(_Section):
 class Workflow(_Section):
     """The journey of a study through the readers."""
 
-    concurrency: int = Field(4, ge=1, le=256, description="Studies on their way at one time in one worker.")
+    concurrency: int = Field(2, ge=1, le=256, description="Studies on their way at one time in one worker.")
     heartbeat_s: float = Field(2, gt=0, description="Seconds between two signs of life of a worker.")
     stale_after_s: float = Field(15, gt=0, description="Seconds of silence after which one counts as dead.")
     delivery_attempts: int = Field(10, ge=1, description="Tries to deliver one result to one destination.")
