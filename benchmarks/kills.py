@@ -27,7 +27,7 @@ from typing import Any
 from provenance import RESULTS, provenance
 
 from coread import settings
-from coread.clinic import Clinic
+from coread.clinic import Clinic, now
 from coread.errors import DeliveryFault
 from coread.gateways.dimse import Address, Peer, Receiver, send_store
 from coread.testing.patients import chest_radiograph
@@ -131,6 +131,7 @@ class Trial:
         finished = self.wait(looker)
         child.stdin.close()  # type: ignore[union-attr]
         child.wait()
+        looker.archive.reconcile(now())  # as the next start does: what was half written goes
         found = self.look(looker)
         looker.stop()
         return {
