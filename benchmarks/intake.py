@@ -4,8 +4,10 @@
 
 The sender is dcmtk's dcmsend, tuned (TCP_NODELAY=1 in its and the server's environment) and as it
 comes. What is timed is the sender, from its start to its end, so that its own start is in every
-figure. Every run has a fresh process, folder and index, and begins after a few instances that are not
-timed; the peers take turns; what an earlier run left in the page cache is written out before the next. Only we sync each file before we answer, and
+figure. Every run has a fresh process, folder and index, and begins after a few instances that are
+not timed; the peers take turns; what an earlier run left in the page cache is written out before the
+next. No folder is deleted before the end: ext4 walks over recently freed inodes at each creation of
+a file, which would be in the figures of every server. Only we sync each file before we answer, and
 only we and Orthanc keep an index: ``disk`` says what a loop that only writes and syncs reaches.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import statistics
 import subprocess
@@ -28,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import peers
-from provenance import RESULTS, keep, provenance
+from provenance import RESULTS, provenance
 from rich.console import Console
 from rich.table import Table
 
@@ -108,20 +111,24 @@ def send(server: peers.Server, files: Sequence[Path], associations: int, tuned: 
     return took
 
 
+def new_folder(place: Path) -> Path:
+    """Make a folder for one run, which stays until the end of all."""
+    return Path(tempfile.mkdtemp(dir=place))
+
+
 def run_case(name: str, case: Case, files: dict[str, list[Path]], place: Path) -> dict[str, float]:
     """Measure one peer in one case, once."""
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        os.sync()
-        with PEERS[name](Path(folder), case.tuned) as server:
-            send(server, files[case.size][-WARM_UP:], 1, tuned=True)
-            took = send(server, files[case.size][: case.instances], case.associations, case.tuned)
-            peak = server.peak_rss_mb
+    os.sync()
+    with PEERS[name](new_folder(place), case.tuned) as server:
+        send(server, files[case.size][-WARM_UP:], 1, tuned=True)
+        took = send(server, files[case.size][: case.instances], case.associations, case.tuned)
+        peak = server.peak_rss_mb
     return {"instances_per_s": case.instances / took, "peak_rss_mb": peak}
 
 
 def measure_memory(files: dict[str, list[Path]], place: Path) -> dict[str, float]:
     """Return our gateway's memory at rest and at its peak under eight associations."""
-    with tempfile.TemporaryDirectory(dir=place) as folder, peers.coread(Path(folder)) as server:
+    with peers.coread(new_folder(place)) as server:
         time.sleep(1)
         at_rest = server.rss_mb
         for size in SIZES_PX:
@@ -144,22 +151,20 @@ def measure_disk(place: Path, size_bytes: int, threads: int, count: int) -> floa
             os.fsync(fd)
             os.close(fd)
 
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        os.sync()
-        workers = [
-            threading.Thread(target=write, args=(Path(folder), count // threads)) for _ in range(threads)
-        ]
-        began = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return count / (time.perf_counter() - began)
+    folder = new_folder(place)
+    os.sync()
+    workers = [threading.Thread(target=write, args=(folder, count // threads)) for _ in range(threads)]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return count / (time.perf_counter() - began)
 
 
 def plan(quick: bool) -> list[Case]:
     """Return the cases; an untuned sender is so slow to most that few instances must do."""
-    many, few = (120, 24) if quick else (400, 60)
+    many, few = (120, 40) if quick else (400, 80)
     return [
         Case(size, associations, tuned, many if tuned else few)
         for size, associations, tuned in itertools.product(SIZES_PX, (1, 4), (True, False))
@@ -289,18 +294,10 @@ def main() -> int:
     }
     for verdict in result["targets"]:
         print(f"{'met' if verdict['met'] else 'NOT met'}: {verdict['target']}: {verdict['ratios']}")
-    path = (
-        keep(arguments.out.stem, result) if arguments.out.parent == RESULTS else _write(arguments.out, result)
-    )
-    print(f"-> {path}")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print(f"-> {arguments.out.name}")
     return 0
-
-
-def _write(path: Path, result: dict[str, Any]) -> Path:
-    import json  # noqa: PLC0415
-
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return path
 
 
 if __name__ == "__main__":
