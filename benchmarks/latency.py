@@ -4,7 +4,7 @@
 
 Each study is one real chest radiograph (pydicom-data, full size), sent by C-STORE to ``coread serve`` in a
 process of its own. The clock starts when the C-STORE is answered and stops when a client that asks the ledger
-every 5 ms sees ``results.filed``: SR, presentation state, secondary capture and FHIR resources can then be
+every 10 ms sees ``results.filed``: SR, presentation state, secondary capture and FHIR resources can then be
 fetched. The quiet period, after which a study counts as complete, is a setting and is subtracted. After each
 study the same bytes are read by the same reader in a plain loop: open, decode, gate, network.
 """
@@ -38,7 +38,7 @@ from coread.readers import Case, Machine, Registry, run
 from coread.testing.patients import dicom_from_pixels
 
 QUIET_S = 0.5
-POLL_S = 0.005
+POLL_S = 0.01
 READER = "chest-radiograph"
 
 

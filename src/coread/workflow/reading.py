@@ -45,7 +45,8 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[
     reading = rooms.readings.get(reading_uid)
     card = rooms.registry.reader(reading.reader.name).card
     wanted = {ref.sop_instance_uid for ref in reading.inputs}
-    images = _opened(rooms, [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted])
+    shown = [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted]
+    images = _opened(rooms, shown, check=False)  # the step before has checked them
     written = write(reading, images, card, planned_at(plan))
     with ThreadPoolExecutor(_FILING_THREADS, "filing") as pool:  # each file waits for the disk by itself
         list(pool.map(partial(_file, rooms, plan, reading), written))
@@ -82,8 +83,8 @@ def _one_of_each_series(study: Study) -> tuple[Instance, ...]:
     return tuple(first[uid] for uid in study.series_instance_uids)
 
 
-def _opened(rooms: Rooms, instances: Sequence[Instance]) -> tuple[DicomObject, ...]:
-    return tuple(open_object(rooms.archive.read_object(i)) for i in instances)
+def _opened(rooms: Rooms, instances: Sequence[Instance], *, check: bool = True) -> tuple[DicomObject, ...]:
+    return tuple(open_object(rooms.archive.read_object(i, check=check)) for i in instances)
 
 
 def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> None:
