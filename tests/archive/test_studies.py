@@ -28,6 +28,16 @@ def test_a_study_is_due_after_the_quiet_period(house: House) -> None:
     assert due(house) == ["1.2.1"]
 
 
+def test_it_tells_when_the_next_study_will_be_due(house: House) -> None:
+    assert house.studies.next_due_s(house.clock(), QUIET_S) is None
+    house.file(image(instance=1))
+    house.clock.pass_s(4)
+    assert house.studies.next_due_s(house.clock(), QUIET_S) == pytest.approx(6)
+    house.clock.pass_s(6)
+    assert house.studies.next_due_s(house.clock(), QUIET_S) is None
+    assert due(house) == ["1.2.1"]
+
+
 def test_a_duplicate_or_conflict_does_not_delay(house: House) -> None:
     house.file(image())
     house.clock.pass_s(9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import from_us, to_us
@@ -60,6 +60,19 @@ class Studies:
         )
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
+
+    def next_due_s(self, now: datetime, quiet_s: float) -> float | None:
+        """Return in how many seconds the next open study will have been quiet for long enough.
+
+        Studies that are due already do not count; None when no study is waiting for its quiet period.
+        """
+        latest = to_us(now) - int(quiet_s * 1_000_000)
+        query = select(func.min(STUDIES.c.last_arrival_us)).where(
+            STUDIES.c.is_open, STUDIES.c.originals > 0, STUDIES.c.last_arrival_us > latest
+        )
+        with self._database.read() as connection:
+            first = connection.execute(query).scalar()
+        return None if first is None else (first - latest) / 1_000_000
 
     def close(self, study_instance_uid: str, now: datetime, quiet_s: float | None = None) -> int | None:
         """Close an open study and return its new version; None when another process was faster.

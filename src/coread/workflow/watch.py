@@ -86,8 +86,16 @@ class StudyWatch:
                 _tolerant("look for deliveries to try again", self.take_asked)
                 pause = time.monotonic() + _UNHANDED_PAUSE_S
             _tolerant("look for complete studies", self.look)
-            self._woken.wait(self._rhythm.poll_interval_s)
+            self._woken.wait(self._pause_s())
             stopped.wait(_SHORTEST_PAUSE_S)
+
+    def _pause_s(self) -> float:
+        """Wait no longer than until the next study has been quiet for long enough: a doctor waits for it."""
+        try:
+            next_s = self._rooms.studies.next_due_s(self._rooms.now(), self._rhythm.quiet_period_s)
+        except (*PASSING, CoReadError):
+            return self._rhythm.poll_interval_s
+        return self._rhythm.poll_interval_s if next_s is None else min(next_s, self._rhythm.poll_interval_s)
 
 
 class WorkerWatch:
