@@ -86,8 +86,10 @@ class StudyWatch:
                 _tolerant("look for deliveries to try again", self.take_asked)
                 pause = time.monotonic() + _UNHANDED_PAUSE_S
             _tolerant("look for complete studies", self.look)
+            looked = time.monotonic()
             self._woken.wait(self._pause_s())
-            stopped.wait(_SHORTEST_PAUSE_S)
+            # Many arrivals wake us many times; a study that falls due after a pause is taken at once.
+            stopped.wait(max(0.0, looked + _SHORTEST_PAUSE_S - time.monotonic()))
 
     def _pause_s(self) -> float:
         """Wait no longer than until the next study has been quiet for long enough: a doctor waits for it."""
