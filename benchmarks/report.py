@@ -52,7 +52,7 @@ def intake(result: dict[str, Any]) -> list[str]:
     memory = result["memory"]
     remarks = "; ".join(f"{name}: {remark}" for name, remark in result["remarks"].items())
     targets = [
-        f"- {target['target']}: {'met' if target['met'] else 'NOT met'} ({', '.join(map(str, target['ratios']))})"
+        f"- {target['target']}: {'met' if target['met'] else 'NOT met'} ({', '.join(f'{case} {ratio}x' for case, ratio in target['ratios'].items())})"
         for target in result["targets"]
     ]
     return [
