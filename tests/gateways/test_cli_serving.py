@@ -11,8 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 
 from coread.gateways import dimse
+from coread.gateways.cli import serving
+from coread.gateways.cli.opening import find_settings
+from coread.gateways.doors import Doors
 from coread.testing.patients import chest_radiograph
 
 PROGRAM = [sys.executable, "-u", "-c", "from coread.gateways.cli import main; main()"]
@@ -58,3 +62,14 @@ def test_a_worker_alone_starts_and_stops(tmp_path):
     assert "worker" in running.said
     code, logged = running.stop(signal.SIGINT)
     assert code == 0, logged
+
+
+def test_a_process_whose_worker_broke_ends(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COREAD_READERS__WARM_UP", "false")
+    with Doors(find_settings(None), "worker") as doors:
+        serving._check_alive(doors)
+        doors.clinic.worker._stopped.set()
+        with pytest.raises(typer.Exit) as ended:
+            serving._check_alive(doors)
+    assert ended.value.exit_code == 70

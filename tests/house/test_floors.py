@@ -31,7 +31,7 @@ ONE_ROOM = {
     "flwr": ("learning/federated",),
     "typer": ("gateways/cli", "lab.py"),
     "rich": ("gateways/cli", "lab.py", "learning"),
-    "pydantic_settings": ("settings.py",),
+    "pydantic": ("settings.py",),
 }
 
 

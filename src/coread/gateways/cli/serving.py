@@ -14,6 +14,7 @@ from coread.gateways.cli.opening import SettingsFile, find_settings
 from coread.gateways.doors import Doors
 
 _console = Console(highlight=False)
+_LOOK_S = 1.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,7 +49,15 @@ def _keep_open(given: SettingsFile, role: Role) -> None:
         signal.signal(number, lambda *_: wanted.set())
     with doors:
         _say_where(doors, role)
-        wanted.wait()
+        while not wanted.wait(_LOOK_S):
+            _check_alive(doors)
+
+
+def _check_alive(doors: Doors) -> None:
+    """End the process if its worker broke: an init system starts it anew, and nothing is lost."""
+    if doors.clinic.worker and not doors.clinic.worker.alive:
+        _console.print("The worker broke; see the log. This process ends, so that it can be started anew.")
+        raise typer.Exit(70)
 
 
 def _say_where(doors: Doors, role: Role) -> None:
