@@ -44,6 +44,7 @@ PEERS: dict[str, Callable[[Path, bool], AbstractContextManager[peers.Server]]] =
     "orthanc": peers.orthanc,
     "storescp": peers.storescp,
     "pynetdicom": peers.pynetdicom,
+    "bare": peers.bare,
 }
 PROGRAMS = {"orthanc": "Orthanc", "storescp": "storescp"}
 SIZES_PX = {"0.5 MB": 512, "34 KB": 128}
@@ -52,6 +53,7 @@ REMARKS = {
     "storescp": "dcmtk --fork; no index, no fsync",
     "pynetdicom": "its storescp; no index, no fsync",
     "coread": "gateway; fsync, index, ledger",
+    "bare": "our receive loop; fsync, no digest, no index: what filing is measured against",
 }
 #: (size, associations) -> which ratio the house has set itself, tuned and untuned.
 TARGETS = {"orthanc tuned": 3.0, "storescp tuned": 0.8, "orthanc untuned": 10.0}
@@ -246,7 +248,7 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             {
                 "target": f">= {wanted} x {target}",
                 "ratios": ratios,
-                "met": all(r >= wanted for r in ratios.values()),
+                "met": bool(ratios) and min(ratios.values()) >= wanted,
             }
         )
     return found

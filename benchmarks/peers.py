@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+HERE = Path(__file__).parent
 _START_S = 60.0
 ORTHANC_PLUGINS = Path("/usr/share/orthanc/plugins")
 
@@ -117,6 +118,16 @@ def pynetdicom(folder: Path, tuned: bool = True) -> Iterator[Server]:
     command = [sys.executable, "-m", "pynetdicom", "storescp", str(port), "-q", "-od", str(folder / "data")]
     with _running(command, port, folder, environment(tuned)) as pid:
         yield Server("pynetdicom", port, 0, pid, "STORESCP")
+
+
+@contextlib.contextmanager
+def bare(folder: Path, tuned: bool = True) -> Iterator[Server]:
+    """Our receive loop alone: fsync, but no digest, no index."""
+    port = free_port()
+    (folder / "data").mkdir()
+    command = [sys.executable, str(HERE / "bare_receiver.py"), str(port), str(folder / "data")]
+    with _running(command, port, folder, environment(tuned)) as pid:
+        yield Server("bare", port, 0, pid, "COREAD")
 
 
 def wait_for_port(port: int) -> None:
