@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from coread.errors import Busy, LowDisk, OutOfRoom
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_S = 30
+_SWITCH_PAUSE_S = 0.02
 #: A host that freezes in the middle of a transaction must not keep its locks from all others.
 _FROZEN_TIMEOUT_MS = 10_000
 _MIGRATION_LOCK = 0x4D494752
@@ -113,6 +116,23 @@ def _alembic(connection: Connection) -> Config:
     return config
 
 
+def _use_write_ahead_log(connection: Any) -> None:
+    """Switch a database to its write-ahead log.
+
+    While one process switches, SQLite tells the others at once that the file is locked, whatever the busy
+    timeout says (its documentation of ``sqlite3_busy_handler``): so they ask again.
+    """
+    until = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_SWITCH_PAUSE_S)
+
+
 def _sqlite_engine(url: str, synchronous: str) -> Engine:
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
@@ -122,7 +142,7 @@ def _sqlite_engine(url: str, synchronous: str) -> Engine:
     def _prepare(connection: Any, _record: object) -> None:
         # The driver's own transactions begin too late to be "immediate": take them from it.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_write_ahead_log(connection)
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16000")
