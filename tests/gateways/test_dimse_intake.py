@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -86,3 +87,17 @@ def test_what_cannot_be_synced_is_not_acknowledged_and_not_indexed(house, peer, 
     monkeypatch.setattr(os, "fsync", real)
     assert list(house.store.keys()) == list(house.store.abandoned()) == []
     assert peer.store(data).status == 0
+
+
+def test_many_senders_at_one_time_lose_nothing(house):
+    slices = [ct_slice(index, sop_uid=derive_uid("crowd", str(index))) for index in range(40)]
+
+    def send(share) -> list[int]:
+        with Speaker(receiver.port) as speaker:
+            speaker.associate()
+            return [speaker.store(data).status for data in share]
+
+    with listening(house.intake, BRISK) as receiver, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(send, [slices[at::8] for at in range(8)])) == [[0] * 5] * 8
+    for data in slices:
+        assert data_set_of(house.archive.read(sop_uid_of(data))) == data_set_of(data)

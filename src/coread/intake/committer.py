@@ -54,6 +54,11 @@ class Committer:
         self._guard = threading.Lock()
         self._turn = threading.Lock()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody commits at this moment."""
+        return not self._turn.locked()
+
     def file(self, arrival: Arrival, synced: Callable[[], object] = _already) -> Filed:
         """File one arrival; returns when its transaction is committed.
 

@@ -98,12 +98,16 @@ class Intake:
         """
         at = at or self._clock()
         self._check_size(draft)
-        draft.begin_sync()  # the disk works while we look at the header and write the index
+        is_alone = self._committer.is_idle
+        if is_alone:
+            draft.begin_sync()  # the disk works while we look at the header and write the index
         try:
             header = self._scan(draft, head)
         except InputFault as fault:
             self._keep_aside(draft, source, fault, at)
             raise
+        if not is_alone:
+            draft.sync_and_keep()  # here, where it holds up nobody, rather than within a transaction
         arrival = Arrival(draft.key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
         return _told(self._file(arrival, draft))
 
