@@ -14,7 +14,7 @@ _HEAD = """# Benchmarks
 
 `make bench` runs everything on this page and writes it; `make bench-quick` does so with fewer repeats. A comparison is made
 in the same run on the same machine, in turn, and told as a ratio of medians. Peers are Debian's packages; Orthanc 1.10.1 is
-of 2022. Numbers of one small machine: read the ratios, not the absolute values.
+of 2022. Numbers of one small machine, not always idle: read the ratios, not the absolute values.
 """
 
 

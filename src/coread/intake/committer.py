@@ -87,7 +87,7 @@ class Committer:
         try:
             arrivals = [ticket.arrival for ticket in batch]
             filed = self._file_many(arrivals, lambda: [ticket.synced() for ticket in batch])
-        except BaseException as fault:
+        except BaseException as fault:  # whoever waits for this commit must hear of any fault, and raises it
             self._fall_back(batch, fault)
             if not isinstance(fault, Exception):
                 raise
