@@ -37,7 +37,17 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     ├── DeliveryFault            a destination did not take what was sent
     │   ├── DestinationUnreachable 1801  retriable
     │   └── DestinationRefused   1802
-    └── AccessDenied             1901
+    └── AccessFault              who asks is not known, or may not
+        ├── AccessDenied         1901
+        ├── LoginRequired        1902
+        ├── LoginFailed          1903
+        ├── AccountLocked        1904  retriable, after the wait that it names
+        ├── ReauthenticationRequired 1905
+        ├── ForgedRequest        1906
+        ├── TooManyRequests      1907  retriable
+        ├── WeakPassword         1908
+        ├── IdentityProviderFault 1909
+        └── AccountConflict      1910
 
 A number is never used again once its error has gone. Each numbered error has a
 page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a
@@ -316,8 +326,80 @@ class DestinationRefused(DeliveryFault):
     sentence = "A destination refused what was sent."
 
 
-class AccessDenied(CoReadError):
+class AccessFault(CoReadError):
+    """Who asks is not known, or may not."""
+
+    number = 1900
+    sentence = "Access is not given."
+
+
+class AccessDenied(AccessFault):
     """The peer or person may not do this."""
 
     number = 1901
     sentence = "This is not permitted."
+
+
+class LoginRequired(AccessFault):
+    """Nobody is logged in, or the session has ended."""
+
+    number = 1902
+    sentence = "A login is needed."
+
+
+class LoginFailed(AccessFault):
+    """Login, password, code or the identity provider's word did not hold; never says which."""
+
+    number = 1903
+    sentence = "The login failed."
+
+
+class AccountLocked(AccessFault):
+    """Too many failed logins in a row; the remedy names the wait."""
+
+    number = 1904
+    sentence = "Too many failed logins: this login must wait."
+    retriable = True
+
+
+class ReauthenticationRequired(AccessFault):
+    """Who is logged in must show again that it is still the same person."""
+
+    number = 1905
+    sentence = "Show again who you are."
+
+
+class ForgedRequest(AccessFault):
+    """A changing request that does not come from a page of ours."""
+
+    number = 1906
+    sentence = "The request does not come from a page of this service."
+
+
+class TooManyRequests(AccessFault):
+    """One source asks too often."""
+
+    number = 1907
+    sentence = "Too many requests in a short time."
+    retriable = True
+
+
+class WeakPassword(AccessFault):
+    """A new password is too short or too easily guessed."""
+
+    number = 1908
+    sentence = "The new password is not strong enough."
+
+
+class IdentityProviderFault(AccessFault):
+    """The identity provider cannot be reached, or what it says does not hold."""
+
+    number = 1909
+    sentence = "The identity provider did not confirm the login."
+
+
+class AccountConflict(AccessFault):
+    """An account cannot be made or changed in this way."""
+
+    number = 1910
+    sentence = "The account cannot be changed in this way."

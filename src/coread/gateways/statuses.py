@@ -59,6 +59,15 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.DestinationUnreachable: Status(_PROCESSING_FAILURE, 502, "transient", 69),
     errors.DestinationRefused: Status(_PROCESSING_FAILURE, 502, "processing", 69),
     errors.AccessDenied: Status(_NOT_AUTHORISED, 403, "forbidden", 77),
+    errors.LoginRequired: Status(_NOT_AUTHORISED, 401, "login", 77),
+    errors.LoginFailed: Status(_NOT_AUTHORISED, 401, "login", 77),
+    errors.AccountLocked: Status(_NOT_AUTHORISED, 429, "throttled", 75),
+    errors.ReauthenticationRequired: Status(_NOT_AUTHORISED, 401, "login", 77),
+    errors.ForgedRequest: Status(_NOT_AUTHORISED, 403, "security", 77),
+    errors.TooManyRequests: Status(_NOT_AUTHORISED, 429, "throttled", 75),
+    errors.WeakPassword: Status(_NOT_AUTHORISED, 422, "value", 65),
+    errors.IdentityProviderFault: Status(_NOT_AUTHORISED, 502, "transient", 69),
+    errors.AccountConflict: Status(_NOT_AUTHORISED, 409, "conflict", 65),
 }
 
 _FALLBACK = Status(_PROCESSING_FAILURE, 500, "exception", 70)
