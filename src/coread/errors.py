@@ -20,7 +20,10 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     │   ├── BadQuery             1112  a query, filter or frame number that cannot be answered
     │   └── NotAcceptable        1113  none of the asked media types is served
     ├── Conflict                 what arrived contradicts what is kept
-    │   └── SameUidOtherBytes    1201
+    │   ├── SameUidOtherBytes    1201
+    │   ├── StaleReview          1202
+    │   ├── LockedByOther        1203
+    │   └── AlreadySigned        1204
     ├── OutOfRoom                the machine, not the input, is at fault
     │   ├── LowDisk              1301  retriable
     │   └── Busy                 1302  retriable
@@ -37,17 +40,20 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     ├── DeliveryFault            a destination did not take what was sent
     │   ├── DestinationUnreachable 1801  retriable
     │   └── DestinationRefused   1802
-    └── AccessFault              who asks is not known, or may not
-        ├── AccessDenied         1901
-        ├── LoginRequired        1902
-        ├── LoginFailed          1903
-        ├── AccountLocked        1904  retriable, after the wait that it names
-        ├── ReauthenticationRequired 1905
-        ├── ForgedRequest        1906
-        ├── TooManyRequests      1907  retriable
-        ├── WeakPassword         1908
-        ├── IdentityProviderFault 1909
-        └── AccountConflict      1910
+    ├── AccessFault              who asks is not known, or may not
+    │   ├── AccessDenied         1901
+    │   ├── LoginRequired        1902
+    │   ├── LoginFailed          1903
+    │   ├── AccountLocked        1904  retriable, after the wait that it names
+    │   ├── ReauthenticationRequired 1905
+    │   ├── ForgedRequest        1906
+    │   ├── TooManyRequests      1907  retriable
+    │   ├── WeakPassword         1908
+    │   ├── IdentityProviderFault 1909
+    │   └── AccountConflict      1910
+    └── ReviewFault              a doctor's act does not keep the rules
+        ├── DecisionRefused      2001
+        └── NotReadyToSign       2002
 
 A number is never used again once its error has gone. Each numbered error has a
 page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a
@@ -210,6 +216,51 @@ class SameUidOtherBytes(Conflict):
 
     number = 1201
     sentence = "Another object of the same SOP Instance UID is already kept."
+
+
+class StaleReview(Conflict):
+    """The review was changed since the page was made that now wants to change it.
+
+    Parameters
+    ----------
+    revision
+        The review's present revision; what the page has to show before it may try again.
+    """
+
+    number = 1202
+    sentence = "The study was changed meanwhile, by someone else, another window or newly arrived images."
+
+    def __init__(
+        self, found: str, expected: str = "", remedy: str = "", where: str = "", *, revision: int = 0
+    ) -> None:
+        super().__init__(found, expected, remedy, where)
+        self.revision = revision
+
+
+class LockedByOther(Conflict):
+    """Another doctor holds the study.
+
+    Parameters
+    ----------
+    person_id
+        Who holds it; kept out of the message.
+    """
+
+    number = 1203
+    sentence = "Another doctor is working on this study."
+
+    def __init__(
+        self, found: str, expected: str = "", remedy: str = "", where: str = "", *, person_id: str = ""
+    ) -> None:
+        super().__init__(found, expected, remedy, where)
+        self.person_id = person_id
+
+
+class AlreadySigned(Conflict):
+    """What is to be changed stands in a signed report."""
+
+    number = 1204
+    sentence = "The report is signed and cannot be changed."
 
 
 class OutOfRoom(CoReadError):
@@ -403,3 +454,42 @@ class AccountConflict(AccessFault):
 
     number = 1910
     sentence = "The account cannot be changed in this way."
+
+
+class ReviewFault(CoReadError):
+    """A doctor's act does not keep the rules of the review."""
+
+    number = 2000
+    sentence = "This cannot be done with the study as it stands."
+
+
+class DecisionRefused(ReviewFault):
+    """A decision, statement, impression or text lacks something, or holds something impossible."""
+
+    number = 2001
+    sentence = "The decision cannot be taken as it is."
+
+
+class NotReadyToSign(ReviewFault):
+    """Something must be done before the report can be signed.
+
+    Parameters
+    ----------
+    hurdles
+        Stable codes of what stands in the way, e.g. ``undecided-finding``.
+    """
+
+    number = 2002
+    sentence = "The report is not ready to be signed."
+
+    def __init__(
+        self,
+        found: str,
+        expected: str = "",
+        remedy: str = "",
+        where: str = "",
+        *,
+        hurdles: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(found, expected, remedy, where)
+        self.hurdles = hurdles

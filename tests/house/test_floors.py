@@ -25,7 +25,7 @@ ONE_ROOM = {
     "uvicorn": ("gateways",),
     "httpx": ("gateways",),
     "fhir": ("results/fhir", "gateways/fhir"),
-    "sqlalchemy": ("archive", "governance", "ledger", "workflow/engine.py"),
+    "sqlalchemy": ("archive", "casebook", "governance", "ledger", "workflow/engine.py"),
     "argon2": ("governance/passwords.py",),
     "joserfc": ("gateways/identity",),
     "segno": ("gateways/identity",),
