@@ -1,0 +1,2 @@
+// Every page: local times, menus that close, the overlay of keys.
+import "./times.js";
