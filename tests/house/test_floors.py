@@ -25,6 +25,7 @@ ONE_ROOM = {
     "uvicorn": ("gateways",),
     "httpx": ("gateways",),
     "fhir": ("results/fhir", "gateways/fhir"),
+    "reportlab": ("results/printed",),
     "sqlalchemy": ("archive", "casebook", "governance", "ledger", "workflow/engine.py"),
     "argon2": ("governance/passwords.py",),
     "joserfc": ("gateways/identity",),
