@@ -1,0 +1,38 @@
+"""The keeper of permissions: people, roles, sessions and tokens."""
+
+from coread.governance.access import ANONYMOUS, MATRIX, Caller, permissions_of
+from coread.governance.accounts import LANGUAGES
+from coread.governance.attempts import Patience
+from coread.governance.passwords import Hasher, PasswordPolicy, generate_password
+from coread.governance.people import Claims, People
+from coread.governance.rows import Account
+from coread.governance.sessions import HALF, Session, SessionLimits, Sessions, derived
+from coread.governance.tables import METADATA
+from coread.governance.tokens import Token, Tokens
+from coread.governance.totp import address as totp_address
+from coread.governance.totp import code_at as totp_code_at
+
+__all__ = [
+    "ANONYMOUS",
+    "HALF",
+    "LANGUAGES",
+    "MATRIX",
+    "METADATA",
+    "Account",
+    "Caller",
+    "Claims",
+    "Hasher",
+    "PasswordPolicy",
+    "Patience",
+    "People",
+    "Session",
+    "SessionLimits",
+    "Sessions",
+    "Token",
+    "Tokens",
+    "derived",
+    "generate_password",
+    "permissions_of",
+    "totp_address",
+    "totp_code_at",
+]
