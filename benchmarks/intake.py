@@ -166,7 +166,7 @@ def measure_disk(place: Path, size_bytes: int, threads: int, count: int) -> floa
 
 def plan(quick: bool) -> list[Case]:
     """Return the cases; an untuned sender is so slow to most that few instances must do."""
-    many, few = (120, 40) if quick else (400, 80)
+    many, few = (120, 40) if quick else (400, 200)
     return [
         Case(size, associations, tuned, many if tuned else few)
         for size, associations, tuned in itertools.product(SIZES_PX, (1, 4), (True, False))

@@ -74,7 +74,6 @@ def test_a_malformed_object_waits_in_quarantine(house, peer):
 
 
 def test_what_cannot_be_synced_is_not_acknowledged_and_not_indexed(house, peer, monkeypatch):
-    """The sync runs beside the writing of the index: the commit must wait for it all the same."""
     data, real = ct_slice(1), os.fsync
 
     def full(_: int) -> None:

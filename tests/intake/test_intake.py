@@ -210,9 +210,9 @@ def test_many_threads_share_few_transactions(house: House) -> None:
     batches = []
     file_many = house.archive.file_many
 
-    def counted(arrivals, synced):
+    def counted(arrivals):
         batches.append(len(arrivals))
-        return file_many(arrivals, synced)
+        return file_many(arrivals)
 
     house.intake._committer._file_many = counted
     barrier = threading.Barrier(8)
@@ -247,9 +247,9 @@ def test_one_that_cannot_be_filed_does_not_spoil_the_others(small_house: House, 
     held = threading.Event()
     file_many = small_house.archive.file_many
 
-    def slow(arrivals, synced):
+    def slow(arrivals):
         held.wait(30)
-        return file_many(arrivals, synced)
+        return file_many(arrivals)
 
     committer._file_many = slow
     results: dict[str, object] = {}

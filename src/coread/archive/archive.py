@@ -68,21 +68,13 @@ class Archive:
         """File one object whose bytes are synced."""
         return self.file_many([arrival])[0]
 
-    def file_many(self, arrivals: Sequence[Arrival], synced: Callable[[], object] = tuple) -> list[Filed]:
-        """File objects: index, arrival and event in one transaction.
+    def file_many(self, arrivals: Sequence[Arrival]) -> list[Filed]:
+        """File objects whose bytes are synced: index, arrival and event in one transaction.
 
         The same data set a second time is not kept again. Another data set of a UID that is kept
         is kept aside (`conflicts`) and never takes the place of the first.
-
-        Parameters
-        ----------
-        arrivals
-            What to file.
-        synced
-            Called before the commit; returns when the bytes of all arrivals are synced, or raises.
-            To be left out where they are synced already.
         """
-        return file_arrivals(self._database, self.store, arrivals, synced)
+        return file_arrivals(self._database, self.store, arrivals)
 
     def get(self, sop_instance_uid: str) -> Instance:
         """Return what is known of an instance.

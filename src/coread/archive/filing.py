@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -223,20 +223,14 @@ class Filing:
         return Filed(FilingOutcome.CONFLICT, arrival.instance)
 
 
-def file_arrivals(
-    database: Database, store: ObjectStore, arrivals: Sequence[Arrival], synced: Callable[[], object] = tuple
-) -> list[Filed]:
-    """File a batch in one transaction, then let go of the bytes that are kept already.
-
-    `synced` is called before the commit; it returns when the bytes of all arrivals are synced, or raises.
-    """
+def file_arrivals(database: Database, store: ObjectStore, arrivals: Sequence[Arrival]) -> list[Filed]:
+    """File a batch of synced objects in one transaction, then let go of the bytes that are kept already."""
     # What a reader of ours wrote would not be made again from its file as what it is.
     is_refilable = all(arrival.is_original for arrival in arrivals)
     begin = database.write_filing if is_refilable else database.write
     with begin() as connection:
         filing = Filing(connection, store, Ledger(database))
         filed = filing.file(arrivals)
-        synced()
     for key in filing.unwanted:
         with contextlib.suppress(OSError):  # what stays behind is found by `Archive.reconcile`
             store.delete(key)

@@ -11,10 +11,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from coread.archive.uncached import UncachedFile
 from coread.errors import LowDisk, ObjectLost
 
 Buffer = bytes | bytearray | memoryview
@@ -25,8 +26,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DRAFT_MODE = 0o600
 _KEPT_MODE = 0o400
 _SUFFIX = ".dcm"
-#: Threads that wait for the disk; they compute nothing.
-_SYNCERS = ThreadPoolExecutor(32, thread_name_prefix="sync")
+_DIGESTERS = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="digest")
 #: Younger drafts are left alone: one may be made, but not locked yet.
 _SETTLING_S = 5
 
@@ -36,8 +36,11 @@ class Draft(Protocol):
 
     key: str
     """Key under which the object will be kept."""
-    size_bytes: int
-    """Bytes written so far."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        ...
 
     def write(self, data: Buffer) -> None:
         """Add bytes. Raises LowDisk when there is no room; the draft is then of no more use."""
@@ -47,8 +50,8 @@ class Draft(Protocol):
         """Hex digest of the bytes written so far."""
         ...
 
-    def begin_sync(self) -> None:
-        """Start to make the bytes durable, beside the caller's next work. Nothing may be written after."""
+    def begin_digest(self) -> None:
+        """Start to digest the bytes, beside the caller's next work. Nothing may be written after."""
         ...
 
     def sync_and_keep(self) -> str:
@@ -112,74 +115,63 @@ class DiskDraft:
     left behind. No rename is needed, and one sync makes bytes, size and mode durable together.
     """
 
-    __slots__ = ("_fd", "_path", "_sha", "_syncing", "_watch", "key", "size_bytes")
+    __slots__ = ("_digesting", "_file", "_path", "_sha", "_watch", "key")
 
     def __init__(self, key: str, path: Path, watch: Callable[[], None]) -> None:
         self.key = key
-        self.size_bytes = 0
         self._path = path
         self._watch = watch
         self._sha = hashlib.sha256()
-        self._syncing: Future[None] | None = None
-        self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _DRAFT_MODE)
-        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._digesting: Future[None] | None = None
+        self._file = UncachedFile(path, _DRAFT_MODE)
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def fd(self) -> int:
-        """The file descriptor, for a caller that splices; such bytes are not in `sha256`."""
-        return self._fd
+        """The file descriptor; -1 when the draft is kept or discarded."""
+        return self._file.fd
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._file.size_bytes
 
     def write(self, data: Buffer) -> None:
         """Add bytes; see `Draft`."""
-        self._sha.update(data)
         try:
-            written = os.write(self._fd, data)
-            self.size_bytes += written
-            while written < len(data):
-                more = os.write(self._fd, memoryview(data)[written:])
-                self.size_bytes += more
-                written += more
+            self._file.write(data, self._sha.update)
         except OSError as error:
             self._give_up(error)
+
+    def begin_digest(self) -> None:
+        """Start to digest; see `Draft`."""
+        if self._digesting is None:
+            with contextlib.suppress(RuntimeError):  # no thread starts while the process ends
+                self._digesting = _DIGESTERS.submit(self._sha.update, self._file.pending)
 
     def sha256(self) -> str:
         """Return the hex digest of the bytes written so far."""
-        return self._sha.hexdigest()
-
-    def begin_sync(self) -> None:
-        """Start to sync; see `Draft`."""
-        if self._syncing is None:
-            with contextlib.suppress(RuntimeError):  # no thread starts while the process ends
-                self._syncing = _SYNCERS.submit(self._sync)
+        if self._digesting is not None:
+            self._digesting.result()
+            return self._sha.hexdigest()
+        whole = self._sha.copy()
+        whole.update(self._file.pending)
+        return whole.hexdigest()
 
     def sync_and_keep(self) -> str:
         """Make the bytes durable and return their key; see `Draft`."""
-        if self._syncing is None:
-            self._syncing = _outcome_of(self._sync)
-        try:
-            self._syncing.result()
-        except OSError as error:
-            self._give_up(error)
-        if self._fd >= 0:
-            self._close()
+        if self.fd >= 0:
+            try:
+                self._file.finish(_KEPT_MODE)
+            except OSError as error:
+                self._give_up(error)
             self._watch()
         return self.key
 
-    def _sync(self) -> None:
-        os.fchmod(self._fd, _KEPT_MODE)
-        os.fsync(self._fd)
-
     def discard(self) -> None:
         """Forget the bytes; see `Draft`."""
-        if self._syncing is not None:
-            wait([self._syncing])
-        self._close()
+        self._file.close()
         self._path.unlink(missing_ok=True)
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
 
     def _give_up(self, error: OSError) -> None:
         self.discard()
@@ -324,17 +316,6 @@ class DiskStore:
         if not self._sync_folders:
             return _nothing
         return lambda: _sync_folder(self._root / folder)
-
-
-def _outcome_of(work: Callable[[], None]) -> Future[None]:
-    """Do `work` at once; its outcome, a fault too, is told as often as it is asked for."""
-    outcome: Future[None] = Future()
-    try:
-        work()
-        outcome.set_result(None)
-    except OSError as error:
-        outcome.set_exception(error)
-    return outcome
 
 
 def _nothing() -> None:

@@ -9,19 +9,14 @@ from coread.archive import Arrival, Filed
 
 _MAX_BATCH = 256
 
-FileMany = Callable[[Sequence[Arrival], Callable[[], object]], list[Filed]]
-
-
-def _already() -> None:
-    """Wait for nothing: the bytes are synced."""
+FileMany = Callable[[Sequence[Arrival]], list[Filed]]
 
 
 class _Ticket:
-    __slots__ = ("arrival", "fault", "filed", "synced")
+    __slots__ = ("arrival", "fault", "filed")
 
-    def __init__(self, arrival: Arrival, synced: Callable[[], object]) -> None:
+    def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
-        self.synced = synced
         self.filed: Filed | None = None
         self.fault: BaseException | None = None
 
@@ -45,7 +40,7 @@ class Committer:
     Parameters
     ----------
     file_many
-        Files a batch in one transaction, and calls its second argument before the commit.
+        Files a batch in one transaction.
     """
 
     def __init__(self, file_many: FileMany) -> None:
@@ -59,18 +54,9 @@ class Committer:
         """Whether nobody commits at this moment."""
         return not self._turn.locked()
 
-    def file(self, arrival: Arrival, synced: Callable[[], object] = _already) -> Filed:
-        """File one arrival; returns when its transaction is committed.
-
-        Parameters
-        ----------
-        arrival
-            What to file.
-        synced
-            Waits until the arrival's bytes are synced. Called after the rows are written and before
-            they are committed, so that the disk and the processor work beside each other.
-        """
-        ticket = _Ticket(arrival, synced)
+    def file(self, arrival: Arrival) -> Filed:
+        """File one arrival whose bytes are synced; returns when its transaction is committed."""
+        ticket = _Ticket(arrival)
         with self._guard:
             self._pending.append(ticket)
         with self._turn:
@@ -85,8 +71,7 @@ class Committer:
 
     def _commit(self, batch: list[_Ticket]) -> None:
         try:
-            arrivals = [ticket.arrival for ticket in batch]
-            filed = self._file_many(arrivals, lambda: [ticket.synced() for ticket in batch])
+            filed = self._file_many([ticket.arrival for ticket in batch])
         except BaseException as fault:  # whoever waits for this commit must hear of any fault, and raises it
             self._fall_back(batch, fault)
             if not isinstance(fault, Exception):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 from coread.archive import Archive, Arrival, Draft, Filed, FilingOutcome, Quarantine
 from coread.dicom import scan_header
 from coread.domain.study import Header
-from coread.errors import CoReadError, InputFault, ObjectTooLarge, SameUidOtherBytes, TruncatedObject
+from coread.errors import InputFault, ObjectTooLarge, SameUidOtherBytes, TruncatedObject
 from coread.intake.committer import Committer
 from coread.intake.limits import Limits
 
@@ -95,21 +94,24 @@ class Intake:
             If another data set of this SOP Instance UID is kept; the newcomer is kept aside and listed.
         LowDisk
             If the disk is full; nothing is kept.
+
+        Notes
+        -----
+        Where filing fails it may yet have been committed, so that the bytes stay; `Archive.reconcile`
+        finds them and decides.
         """
         at = at or self._clock()
         self._check_size(draft)
-        is_alone = self._committer.is_idle
-        if is_alone:
-            draft.begin_sync()  # the disk works while we look at the header and write the index
+        if self._committer.is_idle:
+            draft.begin_digest()  # beside the sync; in company the others use the processor meanwhile
+        key = draft.sync_and_keep()
         try:
             header = self._scan(draft, head)
         except InputFault as fault:
-            self._keep_aside(draft, source, fault, at)
+            self._quarantine.keep(key, draft.sha256(), source, fault, at)
             raise
-        if not is_alone:
-            draft.sync_and_keep()  # here, where it holds up nobody, rather than within a transaction
-        arrival = Arrival(draft.key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
-        return _told(self._file(arrival, draft))
+        arrival = Arrival(key, header, draft.sha256(), draft.size_bytes, source, at, expected, priority)
+        return _told(self._committer.file(arrival))
 
     def accept_bytes(self, data: bytes | memoryview, source: str, at: datetime | None = None) -> Filed:
         """Take a whole object from memory; as `accept`."""
@@ -154,29 +156,11 @@ class Intake:
         except TruncatedObject:
             if len(head) >= draft.size_bytes:
                 raise
-        # The header is longer than the head: keep the object, then look at more of it.
-        key = draft.sync_and_keep()
-        return scan_header(self._first_bytes(key), total_bytes=draft.size_bytes)
-
-    def _file(self, arrival: Arrival, draft: Draft) -> Filed:
-        """File an arrival; where that fails it may yet have been committed, so that the bytes must stay.
-
-        `Archive.reconcile` finds them and decides.
-        """
-        try:
-            return self._committer.file(arrival, draft.sync_and_keep)
-        except BaseException:
-            with contextlib.suppress(CoReadError, OSError):  # the first fault is the one to tell
-                draft.sync_and_keep()
-            raise
+        return scan_header(self._first_bytes(draft.key), total_bytes=draft.size_bytes)
 
     def _first_bytes(self, key: str) -> bytes:
         with self._archive.store.open(key) as file:
             return file.read(self.limits.header_bytes)
-
-    def _keep_aside(self, draft: Draft, source: str, fault: InputFault, at: datetime) -> None:
-        key = draft.sync_and_keep()
-        self._quarantine.keep(key, draft.sha256(), source, fault, at)
 
 
 def _told(filed: Filed) -> Filed:

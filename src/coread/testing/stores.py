@@ -131,8 +131,8 @@ class MemoryDraft:
         """Return the digest so far; see `Draft`."""
         return self._digest.hexdigest()
 
-    def begin_sync(self) -> None:
-        """Do nothing: memory is written at once; see `Draft`."""
+    def begin_digest(self) -> None:
+        """Do nothing: what is written is digested at once; see `Draft`."""
 
     def sync_and_keep(self) -> str:
         """Keep the bytes; see `Draft`."""
