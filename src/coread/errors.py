@@ -406,11 +406,23 @@ class LoginFailed(AccessFault):
 
 
 class AccountLocked(AccessFault):
-    """Too many failed logins in a row; the remedy names the wait."""
+    """Too many failed logins in a row; the remedy names the wait.
+
+    Parameters
+    ----------
+    wait_s
+        Seconds after which another try makes sense.
+    """
 
     number = 1904
     sentence = "Too many failed logins: this login must wait."
     retriable = True
+
+    def __init__(
+        self, found: str, expected: str = "", remedy: str = "", where: str = "", *, wait_s: float = 0.0
+    ) -> None:
+        super().__init__(found, expected, remedy, where)
+        self.wait_s = wait_s
 
 
 class ReauthenticationRequired(AccessFault):
@@ -428,11 +440,23 @@ class ForgedRequest(AccessFault):
 
 
 class TooManyRequests(AccessFault):
-    """One source asks too often."""
+    """One source asks too often.
+
+    Parameters
+    ----------
+    wait_s
+        Seconds after which another try makes sense.
+    """
 
     number = 1907
     sentence = "Too many requests in a short time."
     retriable = True
+
+    def __init__(
+        self, found: str, expected: str = "", remedy: str = "", where: str = "", *, wait_s: float = 0.0
+    ) -> None:
+        super().__init__(found, expected, remedy, where)
+        self.wait_s = wait_s
 
 
 class WeakPassword(AccessFault):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import ceil
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from coread.errors import BadQuery, CoReadError, NotFound, OutOfRoom
+from coread.errors import AccountLocked, BadQuery, CoReadError, NotFound, OutOfRoom, TooManyRequests
 from coread.gateways.statuses import status_of
 
 Handler = Callable[[Request, Exception], Response]
@@ -46,6 +47,8 @@ def fault_response(error: CoReadError) -> Response:
 
 def retry_headers(error: CoReadError) -> dict[str, str]:
     """Say when to try again, where that may help."""
+    if isinstance(error, AccountLocked | TooManyRequests):
+        return {"Retry-After": str(ceil(error.wait_s))}
     return {"Retry-After": _RETRY_AFTER_S} if isinstance(error, OutOfRoom) else {}
 
 
