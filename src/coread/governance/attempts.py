@@ -98,8 +98,13 @@ def attempt_key(kind: str, name: str) -> str:
 
 
 def _locked(wait_s: float) -> AccountLocked:
-    is_for_ever = wait_s > _FORGET_AFTER.total_seconds()
+    longest_s = _FORGET_AFTER.total_seconds()
     remedy = (
-        "ask the administrator for a new password" if is_for_ever else f"try again in {int(wait_s) + 1} s"
+        f"try again in {ceil(wait_s)} s" if wait_s < longest_s else "ask the administrator for a new password"
     )
-    return AccountLocked("too many failed logins in a row", "the right password after the wait", remedy)
+    return AccountLocked(
+        "too many failed logins in a row",
+        "the right password after the wait",
+        remedy,
+        wait_s=min(wait_s, longest_s),
+    )
