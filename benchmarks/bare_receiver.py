@@ -8,11 +8,11 @@ What it reaches bounds what a gateway on this machine can reach that also files 
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import sys
 from pathlib import Path
 
+from coread.archive.uncached import UncachedFile
 from coread.gateways.dimse import Address, Receiver
 
 
@@ -25,27 +25,30 @@ class Inbox:
 
     def draft(self) -> BareDraft:
         """Open the next file."""
-        return BareDraft(os.open(self._folder / f"{next(self._numbers)}.dcm", os.O_CREAT | os.O_WRONLY))
+        return BareDraft(self._folder / f"{next(self._numbers)}.dcm")
 
     def accept(self, draft: BareDraft, head: bytes, source: str) -> None:
         """Sync."""
-        os.fsync(draft.fd)
-        os.close(draft.fd)
+        draft.file.finish(0o400)
 
 
 class BareDraft:
     """A file that is being written."""
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, path: Path) -> None:
+        self.file = UncachedFile(path, 0o600)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append."""
-        os.write(self.fd, data)
+        self.file.write(data, _ignore)
 
     def discard(self) -> None:
         """Leave it where it is."""
-        os.close(self.fd)
+        self.file.close()
+
+
+def _ignore(block: memoryview) -> None:
+    """Digest nothing."""
 
 
 def main() -> None:

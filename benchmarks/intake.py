@@ -35,6 +35,7 @@ from provenance import RESULTS, provenance
 from rich.console import Console
 from rich.table import Table
 
+from coread.archive.uncached import UncachedFile
 from coread.domain.identity import derive_uid
 from coread.testing.patients import dicom_from_pixels
 
@@ -148,10 +149,9 @@ def measure_disk(place: Path, size_bytes: int, threads: int, count: int) -> floa
 
     def write(folder: Path, many: int) -> None:
         for index in range(many):
-            fd = os.open(folder / f"{threading.get_ident()}-{index}", os.O_CREAT | os.O_WRONLY)
-            os.write(fd, data)
-            os.fsync(fd)
-            os.close(fd)
+            file = UncachedFile(folder / f"{threading.get_ident()}-{index}", 0o600)
+            file.write(data, len)
+            file.finish(0o400)
 
     folder = new_folder(place)
     os.sync()
