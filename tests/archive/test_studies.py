@@ -219,3 +219,10 @@ def test_a_study_that_was_expected_gets_its_facts_when_it_comes(house: House) ->
     house.studies.expect("1.2.1", 5)
     house.file(image(PatientID="P7"))
     assert house.archive.find_studies(Query({"PatientID": "P7"}))[0]["StudyInstanceUID"] == "1.2.1"
+
+
+def test_a_priority_is_raised_and_never_lowered(house: House) -> None:
+    house.file(image(instance=1), priority=3)
+    house.studies.raise_priority("1.2.1", 20)
+    house.studies.raise_priority("1.2.1", 10)
+    assert house.studies.state("1.2.1").priority == 20

@@ -104,6 +104,7 @@ def test_every_matching_rule_adds_and_the_most_urgent_priority_wins():
         RoutedReader("a", Priority.LOW),
     )
     assert found.destinations == ("record", "pacs")
+    assert found.priority is Priority.HIGH
     assert [decision.matched for decision in found.decisions] == [True, True, True]
 
 
@@ -160,6 +161,7 @@ def test_the_explanation_says_why():
         + rule("anything", "destinations = ['pacs']")
     )
     assert explain(route(chest(Rows="300"), rules(text))).splitlines() == [
+        "Priority: routine",
         "Readers: a (routine)",
         "Destinations: pacs",
         "- radiographs: matched because Modality is DX, one of CR, DX; BodyPartExamined contains CHEST",
@@ -172,7 +174,7 @@ def test_the_explanation_of_the_fallback_and_of_absence():
     text = rule(
         "view", "when = { ViewPosition = 'PA', Laterality = { none_of = 'L' }, Columns = { present = true } }"
     )
-    assert explain(route(chest(), rules(text))).splitlines()[2:] == [
+    assert explain(route(chest(), rules(text))).splitlines()[3:] == [
         "- view: not matched because ViewPosition is absent; Columns is absent",
         "- fallback: matched because no rule matched",
     ]

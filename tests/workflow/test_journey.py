@@ -7,6 +7,7 @@ import json
 import pytest
 
 from coread.errors import DestinationRefused, DestinationUnreachable, NotFound, RuleFault
+from coread.routing import Priority
 from coread.testing.patients import ct_slice
 
 
@@ -192,3 +193,18 @@ def test_a_failed_delivery_is_tried_anew_when_a_person_asks(any_house) -> None:
     assert made.clinic.deliveries.get(failed.id).attempts == 2
     with pytest.raises(NotFound, match="no failed delivery"):
         made.clinic.deliveries.ask_again(failed.id, failed.changed_at)
+
+
+def test_the_rule_of_a_study_raises_it_in_the_list(house) -> None:
+    rule = """
+    [[rule]]
+    name = "at once"
+    owner = "the tests"
+    priority = "stat"
+    readers = ["example-brightness"]
+    """
+    made = house(rules=rule)
+    made.clinic.start()
+    uid = made.file(1)
+    made.wait_for("study.read", uid)
+    assert made.clinic.studies.state(uid).priority == Priority.STAT.of_study > 0

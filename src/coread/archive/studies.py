@@ -137,6 +137,12 @@ class Studies:
         """Set the study's priority; a higher number goes first."""
         self._set(study_instance_uid, priority=priority)
 
+    def raise_priority(self, study_instance_uid: str, priority: int) -> None:
+        """Set the study's priority where it is lower; doing so twice is once."""
+        is_lower = (STUDIES.c.study_instance_uid == study_instance_uid) & (STUDIES.c.priority < priority)
+        with self._database.write() as connection:
+            connection.execute(update(STUDIES).where(is_lower).values(priority=priority))
+
     def complete_now(self, study_instance_uid: str) -> None:
         """Say that all images have come: the study, if open, is due at once.
 

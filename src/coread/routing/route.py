@@ -37,6 +37,8 @@ class Routing:
     destinations: tuple[str, ...]
     decisions: tuple[Decision, ...]
     """One for each rule that was asked, in order; the fallback last if it was used."""
+    priority: Priority = Priority.ROUTINE
+    """The most urgent of the rules that matched."""
 
 
 def route(study: Study, rules: Rules) -> Routing:
@@ -66,7 +68,8 @@ def route(study: Study, rules: Rules) -> Routing:
         matched = [rules.fallback]
         decisions.append(Decision(rules.fallback.name, True, "no rule matched"))
     destinations = dict.fromkeys(name for rule in matched for name in rule.destinations)
-    return Routing(_readers(matched), tuple(destinations), tuple(decisions))
+    priority = min((rule.priority for rule in matched), key=lambda p: p.rank)
+    return Routing(_readers(matched), tuple(destinations), tuple(decisions), priority)
 
 
 def explain(routing: Routing) -> str:
@@ -75,12 +78,17 @@ def explain(routing: Routing) -> str:
     Examples
     --------
     >>> print(explain(Routing((), (), (Decision("chest", False, "Modality is CT, not one of CR, DX"),))))
+    Priority: routine
     Readers: none
     Destinations: none
     - chest: not matched because Modality is CT, not one of CR, DX
     """
     readers = ", ".join(f"{reader.name} ({reader.priority})" for reader in routing.readers)
-    lines = [f"Readers: {readers or 'none'}", f"Destinations: {', '.join(routing.destinations) or 'none'}"]
+    lines = [
+        f"Priority: {routing.priority}",
+        f"Readers: {readers or 'none'}",
+        f"Destinations: {', '.join(routing.destinations) or 'none'}",
+    ]
     for decision in routing.decisions:
         verdict = "matched" if decision.matched else "not matched"
         lines.append(f"- {decision.rule}: {verdict} because {decision.why}")

@@ -10,7 +10,7 @@ from coread.routing.conditions import Condition
 
 
 class Priority(StrEnum):
-    """How soon a reader should run. Declared from first to last."""
+    """How soon a reader should run, and a doctor look. Declared from first to last."""
 
     STAT = "stat"
     HIGH = "high"
@@ -21,6 +21,11 @@ class Priority(StrEnum):
     def rank(self) -> int:
         """0 for the first to run."""
         return list(Priority).index(self)
+
+    @property
+    def of_study(self) -> int:
+        """What a study is raised to in the doctor's list; what nobody told of has 0."""
+        return {Priority.STAT: 20, Priority.HIGH: 10}.get(self, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ def plan_reading(rooms: Rooms, study_uid: str, version: int) -> Plan:
     """
     study = rooms.archive.study(study_uid)
     routing = route(study, rooms.rules)
+    if routing.priority.of_study:
+        rooms.studies.raise_priority(study_uid, routing.priority.of_study)
     rooms.ledger.append(
         rooms.event(
             "study.routed", study_uid, f"study.routed:{study_uid}:{version}", **_decisions(routing, version)
