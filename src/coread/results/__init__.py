@@ -1,6 +1,9 @@
-"""Writes a reading as the objects by which other systems receive it."""
+"""Writes a reading, and what a doctor signed, as the objects by which other systems receive it."""
 
 from coread.results.edition import Kind, ResultObject
+from coread.results.printed import pdf
+from coread.results.signed.facts import ReportFacts, Signer
+from coread.results.signed.write import write_signed
 from coread.results.write import write
 
-__all__ = ["Kind", "ResultObject", "write"]
+__all__ = ["Kind", "ReportFacts", "ResultObject", "Signer", "pdf", "write", "write_signed"]

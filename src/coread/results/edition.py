@@ -1,4 +1,4 @@
-"""One edition of results: what all objects of a reading have in common."""
+"""One edition of results: what all objects of a reading, or of a signed report, have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coread.domain import codes
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
 from coread.domain.finding import Finding, Presence
-from coread.domain.reading import Reading
+from coread.domain.reading import ReaderIdentity, Reading
 from coread.results.source import Dataset, Source, add_items, text_element
 from coread.results.wording import clip
 
@@ -33,6 +33,8 @@ class Kind(StrEnum):
     PRESENTATION_STATE = "presentation_state"
     SECONDARY_CAPTURE = "secondary_capture"
     FHIR = "fhir"
+    PDF = "pdf"
+    """Encapsulated PDF of a signed report."""
 
 
 #: Series Number (0020,0011) by kind: far above what modalities count to, so that results sort last.
@@ -42,6 +44,7 @@ _SERIES_NUMBERS = {
     Kind.PARAMETRIC_MAP: 9003,
     Kind.PRESENTATION_STATE: 9004,
     Kind.SECONDARY_CAPTURE: 9005,
+    Kind.PDF: 9006,
 }
 
 
@@ -58,19 +61,93 @@ class ResultObject:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Edition:
+class Issue:
+    """What is written at one time about one study: the common part of every edition."""
+
+    written_at: datetime
+    sources: tuple[Source, ...]
+    """Images of the study; at least one."""
+
+    @property
+    def first(self) -> Source:
+        """The image from which patient and study are taken."""
+        return self.sources[0]
+
+    @property
+    def title(self) -> str:
+        """Name of what is written about, for the series' description."""
+        raise NotImplementedError
+
+    def derive_uid(self, *role: str) -> str:
+        """Return a UID that is a function of what is written about and of `role`."""
+        raise NotImplementedError
+
+    def contributions(self) -> list[hd.ContributingEquipment]:
+        """Return the readers that had a part in it."""
+        raise NotImplementedError
+
+    def series(self, kind: Kind, instance_number: int = 1) -> dict[str, Any]:
+        """Return the constructor arguments that place an object in its series."""
+        return {
+            "series_instance_uid": self.derive_uid("series", kind),
+            "series_number": _SERIES_NUMBERS[kind],
+            "instance_number": instance_number,
+            "series_description": clip(f"{MODEL} {self.title} {kind.replace('_', ' ')}", 64),
+            "manufacturer": MANUFACTURER,
+            "specific_character_set": "ISO_IR 192",
+        }
+
+    def finish(self, result: Dataset, kind: Kind, source: Source, frame: int = 1) -> ResultObject:
+        """Give a constructed object its patient, its times and its true references, and write it."""
+        self._stamp_times(result, source)
+        self._stamp_dimensions(result)
+        if contributions := self.contributions():
+            result.ContributingEquipmentSequence = contributions
+        result.InstanceCreatorUID = self.derive_uid("creator")
+        for each in {id(s): s for s in (source, *self.sources)}.values():
+            each.name_truly(result, frame)
+        add_items(result, source.identity())
+        stream = io.BytesIO()
+        result.save_as(stream, enforce_file_format=True)
+        return ResultObject(kind, "application/dicom", str(result.SOPInstanceUID), stream.getvalue())
+
+    def _stamp_times(self, result: Dataset, source: Source) -> None:
+        moment = source.local(self.written_at)
+        date, time = f"{moment:%Y%m%d}", f"{moment:%H%M%S.%f}"
+        for day, clock in _TIMES:
+            if day in result:
+                result[day] = text_element(day, date)
+                result[clock] = text_element(clock, time)
+
+    def _stamp_dimensions(self, result: Dataset) -> None:
+        # highdicom draws this UID by chance.
+        uid = self.derive_uid("dimensions", str(result.SOPInstanceUID))
+        for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+            for item in result.get(keyword) or ():
+                item.DimensionOrganizationUID = uid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edition(Issue):
     """A reading, its reader's card, its images and the time of writing."""
 
     reading: Reading
     card: Card
-    written_at: datetime
-    sources: tuple[Source, ...]
 
     @property
     def first(self) -> Source:
         """The image from which patient and study are taken: the first input, else the first given."""
         inputs = {ref.sop_instance_uid for ref in self.reading.inputs}
         return next((s for s in self.sources if s.ref.sop_instance_uid in inputs), self.sources[0])
+
+    @property
+    def title(self) -> str:
+        """Name and version of the reader."""
+        return str(self.reading.reader)
+
+    def derive_uid(self, *role: str) -> str:
+        """Return a UID that is a function of the reading and of `role`."""
+        return self.reading.derive_uid(*role)
 
     @property
     def inputs(self) -> tuple[Source, ...]:
@@ -92,70 +169,40 @@ class Edition:
             if findings:
                 yield source, findings
 
-    def series(self, kind: Kind, instance_number: int = 1) -> dict[str, Any]:
-        """Return the constructor arguments that place an object in its series."""
-        return {
-            "series_instance_uid": self.reading.derive_uid("series", kind),
-            "series_number": _SERIES_NUMBERS[kind],
-            "instance_number": instance_number,
-            "series_description": clip(f"{MODEL} {self.reading.reader} {kind.replace('_', ' ')}", 64),
-            "manufacturer": MANUFACTURER,
-            "specific_character_set": "ISO_IR 192",
-        }
-
     def equipment(self) -> dict[str, Any]:
         """Return the constructor arguments of the Enhanced General Equipment module."""
-        return {
-            "manufacturer_model_name": MODEL,
-            "software_versions": __version__,
-            "device_serial_number": self.serial_number,
-        }
+        return equipment(serial_number(self.reading.reader))
 
-    @property
-    def serial_number(self) -> str:
-        """What tells this reader from others of its name and version: the head of its weights' hash."""
-        return self.reading.reader.weights_sha256[:16] or "no-weights"
+    def contributions(self) -> list[hd.ContributingEquipment]:
+        """Return the reader."""
+        return [contribution(self.reading.reader, self.card.title, self.written_at)]
 
-    def finish(self, result: Dataset, kind: Kind, source: Source, frame: int = 1) -> ResultObject:
-        """Give a constructed object its patient, its times and its true references, and write it."""
-        self._stamp_times(result, source)
-        self._stamp_dimensions(result)
-        result.ContributingEquipmentSequence = [self._contribution()]
-        result.InstanceCreatorUID = self.reading.derive_uid("creator")
-        for each in {id(s): s for s in (source, *self.sources)}.values():
-            each.name_truly(result, frame)
-        add_items(result, source.identity())
-        stream = io.BytesIO()
-        result.save_as(stream, enforce_file_format=True)
-        return ResultObject(kind, "application/dicom", str(result.SOPInstanceUID), stream.getvalue())
 
-    def _stamp_times(self, result: Dataset, source: Source) -> None:
-        moment = source.local(self.written_at)
-        date, time = f"{moment:%Y%m%d}", f"{moment:%H%M%S.%f}"
-        for day, clock in _TIMES:
-            if day in result:
-                result[day] = text_element(day, date)
-                result[clock] = text_element(clock, time)
+def equipment(serial: str) -> dict[str, Any]:
+    """Return the constructor arguments of the Enhanced General Equipment module."""
+    return {
+        "manufacturer_model_name": MODEL,
+        "software_versions": __version__,
+        "device_serial_number": serial,
+    }
 
-    def _stamp_dimensions(self, result: Dataset) -> None:
-        # highdicom draws this UID by chance.
-        uid = self.reading.derive_uid("dimensions", str(result.SOPInstanceUID))
-        for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
-            for item in result.get(keyword) or ():
-                item.DimensionOrganizationUID = uid
 
-    def _contribution(self) -> hd.ContributingEquipment:
-        """Name the reader as IHE AIR (rev. 1.1, section 6.5.3.1) asks: as contributing equipment."""
-        reader = self.reading.reader
-        return hd.ContributingEquipment(
-            manufacturer=clip(reader.manufacturer, 64) or MANUFACTURER,
-            purpose_of_reference=coded(codes.PROCESSING_EQUIPMENT),
-            manufacturer_model_name=clip(reader.name, 64),
-            software_versions=clip(reader.version, 64),
-            device_serial_number=self.serial_number,
-            contribution_datetime=self.written_at,
-            contribution_description=clip(self.card.title, 64),
-        )
+def serial_number(reader: ReaderIdentity) -> str:
+    """Return what tells a reader from others of its name and version: the head of its weights' hash."""
+    return reader.weights_sha256[:16] or "no-weights"
+
+
+def contribution(reader: ReaderIdentity, title: str, at: datetime) -> hd.ContributingEquipment:
+    """Name the reader as IHE AIR (rev. 1.1, section 6.5.3.1) asks: as contributing equipment."""
+    return hd.ContributingEquipment(
+        manufacturer=clip(reader.manufacturer, 64) or MANUFACTURER,
+        purpose_of_reference=coded(codes.PROCESSING_EQUIPMENT),
+        manufacturer_model_name=clip(reader.name, 64),
+        software_versions=clip(reader.version, 64),
+        device_serial_number=serial_number(reader),
+        contribution_datetime=at,
+        contribution_description=clip(title, 64),
+    )
 
 
 #: Pairs of date and time elements that highdicom fills from the clock.

@@ -30,6 +30,7 @@ __all__ = [
     "Plane",
     "Source",
     "add_items",
+    "holds_frames",
     "items",
     "legal_date",
     "text_element",
@@ -139,7 +140,7 @@ class Source:
     @property
     def has_frames(self) -> bool:
         """Whether a reference to the image names a frame."""
-        return self.number_of_frames > 1 and self.ref.sop_class_uid not in _ONE_FRAME
+        return self.number_of_frames > 1 and holds_frames(self.ref.sop_class_uid)
 
     def reference(self, frame: int = 1) -> Dataset:
         """Describe the image to highdicom, with no more than the constructors read.
@@ -286,6 +287,11 @@ class _Groups:
                 if item.get(keyword) is not None:
                     return item.get(keyword)
         return None
+
+
+def holds_frames(sop_class_uid: str) -> bool:
+    """Whether images of this class may have several frames."""
+    return sop_class_uid not in _ONE_FRAME
 
 
 def items(result: Dataset, keyword: str) -> Iterator[Dataset]:

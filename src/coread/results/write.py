@@ -49,7 +49,7 @@ def write(
     -----
     *Does not* verify anything: every object is preliminary and unverified.
     """
-    edition = Edition(reading, card, written_at, tuple(Source(image) for image in images))
+    edition = Edition(written_at, tuple(Source(image) for image in images), reading, card)
     _check(edition)
     maps = tuple(heat_map.write(edition))
     dicom = (

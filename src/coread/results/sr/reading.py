@@ -13,24 +13,29 @@ from typing import Any
 from highdicom import sr
 
 from coread.domain import codes
-from coread.domain.codes import Code
 from coread.domain.finding import Finding
 from coread.domain.identity import derive_uid
 from coread.domain.reading import Outcome, Reading
-from coread.results.edition import MANUFACTURER, Edition, Kind, ResultObject, coded, is_shown
+from coread.results.edition import MANUFACTURER, Edition, Kind, ResultObject, coded, is_shown, serial_number
 from coread.results.heat_map import MAP_SOP_CLASS_UIDS, SEGMENTATION_SOP_CLASS_UID, HeatMapObject
 from coread.results.regions import outline_of_box
 from coread.results.source import STAND_IN_SOP_CLASS_UID, Dataset, Source
+from coread.results.sr.parts import (
+    CONTAINS,
+    HAS_CONCEPT_MOD,
+    algorithm,
+    code_item,
+    container,
+    image_library,
+    language_of,
+    measured,
+    probability,
+    referenced,
+    report_ref,
+    root_of,
+    text,
+)
 from coread.results.wording import PRESENCE_CODES, clip, conclusion, conclusion_zh, statement_zh
-
-COMPREHENSIVE_3D_SR_SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
-
-_HAS_ACQ_CONTEXT = sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
-_HAS_CONCEPT_MOD = sr.RelationshipTypeValues.HAS_CONCEPT_MOD
-_CONTAINS = sr.RelationshipTypeValues.CONTAINS
-
-_ENGLISH = sr.CodedConcept(value="en", scheme_designator="RFC5646", meaning="English")
-_SOURCE = sr.CodedConcept(value="260753009", scheme_designator="SCT", meaning="Source")
 
 #: Result of the analysis by CID 6042 "Status of Results".
 _STATUS = {
@@ -51,7 +56,7 @@ def write(edition: Edition, maps: Sequence[HeatMapObject]) -> ResultObject:
     """
     result = sr.Comprehensive3DSR(
         evidence=[*(s.reference() for s in edition.inputs), *_segmentations(edition, maps)],
-        content=_root(),
+        content=root_of("en"),
         sop_instance_uid=edition.reading.derive_uid(Kind.SR),
         is_complete=True,
         is_final=False,
@@ -64,14 +69,10 @@ def write(edition: Edition, maps: Sequence[HeatMapObject]) -> ResultObject:
     # No reader is cleared anywhere yet; the attribute is an extension of this IOD, as AIR uses it.
     result.ContentQualification = "RESEARCH"
     if edition.reading.predecessor_uid:
-        result.PredecessorDocumentsSequence = [_predecessor(edition.reading)]
+        result.PredecessorDocumentsSequence = referenced(
+            [report_ref(edition.reading.study_instance_uid, edition.reading.predecessor_uid)]
+        )
     return edition.finish(result, Kind.SR, edition.first)
-
-
-def _root() -> sr.ContainerContentItem:
-    root = sr.ContainerContentItem(name=coded(codes.IMAGING_MEASUREMENT_REPORT), template_id="1500")
-    root.ContentSequence = sr.ContentSequence(sr.LanguageOfContentItemAndDescendants(_ENGLISH))
-    return root
 
 
 def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContentSequence:
@@ -79,11 +80,11 @@ def _content(edition: Edition, maps: Sequence[HeatMapObject]) -> sr.ContentSeque
     groups = [item for finding in edition.reading.findings for item in _groups(edition, finding, maps)]
     return sr.ContentSequence(
         [
-            *sr.LanguageOfContentItemAndDescendants(_ENGLISH),
+            *language_of("en"),
             *_observer(edition),
-            _code_item(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, _HAS_CONCEPT_MOD),
-            *_image_library([source for source in edition.inputs if source.rows]),
-            _container(codes.IMAGING_MEASUREMENTS, groups) if groups else _evaluations(edition.reading),
+            code_item(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, HAS_CONCEPT_MOD),
+            *image_library([source for source in edition.inputs if source.rows]),
+            container(codes.IMAGING_MEASUREMENTS, groups) if groups else _evaluations(edition.reading),
         ]
     )
 
@@ -97,41 +98,9 @@ def _observer(edition: Edition) -> sr.ObserverContext:
             name=clip(reader.name, 64),
             manufacturer_name=clip(reader.manufacturer, 64) or MANUFACTURER,
             model_name=clip(f"{reader.name} {reader.version}", 64),
-            serial_number=edition.serial_number,
+            serial_number=serial_number(reader),
         ),
     )
-
-
-def _image_library(sources: Sequence[Source]) -> Iterator[sr.ContainerContentItem]:
-    """List the images by TID 1600, each with its own descriptors of TID 1602; no list without images."""
-    if sources:
-        group = _container(codes.IMAGE_LIBRARY_GROUP, [_library_entry(source) for source in sources])
-        yield _container(codes.IMAGE_LIBRARY, [group])
-
-
-def _library_entry(source: Source) -> sr.ImageContentItem:
-    item = sr.ImageContentItem(
-        name=_SOURCE,
-        referenced_sop_class_uid=STAND_IN_SOP_CLASS_UID,
-        referenced_sop_instance_uid=source.ref.sop_instance_uid,
-        relationship_type=_CONTAINS,
-    )
-    modality = codes.MODALITIES.get(source.facts.get("Modality", ""), codes.MODALITIES["OT"])
-    sizes = ((codes.PIXEL_DATA_ROWS, source.rows), (codes.PIXEL_DATA_COLUMNS, source.columns))
-    spacing = source.image.pixel_spacing_mm
-    spacings = (
-        zip((codes.VERTICAL_PIXEL_SPACING, codes.HORIZONTAL_PIXEL_SPACING), spacing, strict=True)
-        if spacing
-        else ()
-    )
-    item.ContentSequence = sr.ContentSequence(
-        [
-            _code_item(codes.MODALITY, modality, _HAS_ACQ_CONTEXT),
-            *(_number(name, size, codes.PIXELS) for name, size in sizes),
-            *(_number(name, float(mm), codes.MILLIMETRE) for name, mm in spacings),
-        ]
-    )
-    return item
 
 
 def _groups(edition: Edition, finding: Finding, maps: Sequence[HeatMapObject]) -> Iterator[Dataset]:
@@ -139,13 +108,13 @@ def _groups(edition: Edition, finding: Finding, maps: Sequence[HeatMapObject]) -
     source = edition.source_of(finding)
     whole = sr.MeasurementsAndQualitativeEvaluations(
         source_images=[sr.SourceImageForMeasurementGroup(*_frame_of(finding, source))],
-        measurements=[_probability(finding), *_measurements(finding)],
+        measurements=[probability(finding), *measured(finding.measurements)],
         qualitative_evaluations=[
             sr.QualitativeEvaluation(coded(codes.PRESENCE), coded(PRESENCE_CODES[finding.presence]))
         ],
         **_common(edition, finding, finding.tracking_id, finding.tracking_uid),
     )
-    whole[0].ContentSequence.append(_text(codes.COMMENT, statement_zh(finding)))
+    whole[0].ContentSequence.append(text(codes.COMMENT, statement_zh(finding)))
     yield from whole
     if is_shown(finding):
         yield from _segment_groups(edition, finding, maps)
@@ -196,47 +165,8 @@ def _common(edition: Edition, finding: Finding, tracking_id: str, tracking_uid: 
         "finding_category": coded(codes.MORPHOLOGIC_ABNORMALITY),
         "finding_type": coded(finding.code),
         "finding_sites": [sr.FindingSite(coded(finding.site))] if finding.site else None,
-        "algorithm_id": _algorithm(edition, finding),
+        "algorithm_id": algorithm(edition.reading.reader, finding, edition.card),
     }
-
-
-def _algorithm(edition: Edition, finding: Finding) -> sr.AlgorithmIdentification:
-    """Identify the algorithm by TID 4019, its weights and operating point as parameters."""
-    reader = edition.reading.reader
-    confidence = finding.confidence
-    parameters = {
-        "weights_sha256": reader.weights_sha256 or "none",
-        "threshold": f"{edition.card.threshold:.6g}",
-        "interval_level": f"{confidence.level:g}",
-        "calibrated_on": confidence.calibrated_on or "unknown",
-        "evidence_grade": edition.card.evidence_grade,
-    }
-    return sr.AlgorithmIdentification(
-        name=clip(reader.name, 64),
-        version=clip(reader.version, 64),
-        manufacturer=clip(reader.manufacturer, 64) or MANUFACTURER,
-        parameters=[clip(f"{name}={value}", 1024) for name, value in parameters.items()],
-        family=coded(codes.ARTIFICIAL_INTELLIGENCE),
-    )
-
-
-def _probability(finding: Finding) -> sr.Measurement:
-    """Give the probability; its interval as the ranges of uncertainty above and below (TID 310)."""
-    confidence = finding.confidence
-    return sr.Measurement(
-        name=coded(codes.PROBABILITY),
-        value=_rounded(confidence.probability),
-        unit=coded(codes.NO_UNITS),
-        properties=sr.MeasurementProperties(
-            upper_measurement_uncertainty=_rounded(confidence.upper - confidence.probability),
-            lower_measurement_uncertainty=_rounded(confidence.probability - confidence.lower),
-        ),
-    )
-
-
-def _measurements(finding: Finding) -> Iterator[sr.Measurement]:
-    for m in finding.measurements:
-        yield sr.Measurement(name=coded(m.quantity), value=_rounded(m.value), unit=coded(m.unit))
 
 
 def _evaluations(reading: Reading) -> sr.ContainerContentItem:
@@ -244,30 +174,16 @@ def _evaluations(reading: Reading) -> sr.ContainerContentItem:
 
     The reason is text: a code of our own scheme would be foreign to every receiver.
     """
-    reason = [_text(codes.COMMENT, f"Reason: {reading.reason.code}")] if reading.reason else []
-    return _container(
+    reason = [text(codes.COMMENT, f"Reason: {reading.reason.code}")] if reading.reason else []
+    return container(
         codes.QUALITATIVE_EVALUATIONS,
         [
-            _code_item(codes.SUMMARY_OF_ANALYSES, _STATUS[reading.outcome], _CONTAINS),
+            code_item(codes.SUMMARY_OF_ANALYSES, _STATUS[reading.outcome], CONTAINS),
             *reason,
-            _text(codes.COMMENT, conclusion(reading)),
-            _text(codes.COMMENT, conclusion_zh(reading)),
+            text(codes.COMMENT, conclusion(reading)),
+            text(codes.COMMENT, conclusion_zh(reading)),
         ],
     )
-
-
-def _predecessor(reading: Reading) -> Dataset:
-    """Refer to the report of the study's former version; its UIDs follow from the former reading's."""
-    instance = Dataset()
-    instance.ReferencedSOPClassUID = COMPREHENSIVE_3D_SR_SOP_CLASS_UID
-    instance.ReferencedSOPInstanceUID = derive_uid(reading.predecessor_uid, Kind.SR)
-    series = Dataset()
-    series.SeriesInstanceUID = derive_uid(reading.predecessor_uid, "series", Kind.SR)
-    series.ReferencedSOPSequence = [instance]
-    study = Dataset()
-    study.StudyInstanceUID = reading.study_instance_uid
-    study.ReferencedSeriesSequence = [series]
-    return study
 
 
 def _segmentations(edition: Edition, maps: Sequence[HeatMapObject]) -> Iterator[Dataset]:
@@ -284,27 +200,3 @@ def _frame_of(finding: Finding, source: Source) -> tuple[str, str, list[int] | N
     frame = finding.heat_map.frame if finding.heat_map else 1
     frames = [frame] if source.has_frames else None
     return STAND_IN_SOP_CLASS_UID, source.ref.sop_instance_uid, frames
-
-
-def _container(name: Code, content: Sequence[Dataset]) -> sr.ContainerContentItem:
-    item = sr.ContainerContentItem(name=coded(name), relationship_type=_CONTAINS)
-    item.ContentSequence = sr.ContentSequence(content)
-    return item
-
-
-def _code_item(name: Code, value: Code, relationship: sr.RelationshipTypeValues) -> sr.CodeContentItem:
-    return sr.CodeContentItem(name=coded(name), value=coded(value), relationship_type=relationship)
-
-
-def _text(name: Code, text: str) -> sr.TextContentItem:
-    return sr.TextContentItem(name=coded(name), value=text, relationship_type=_CONTAINS)
-
-
-def _number(name: Code, value: float, unit: Code) -> sr.NumContentItem:
-    return sr.NumContentItem(
-        name=coded(name), value=value, unit=coded(unit), relationship_type=_HAS_ACQ_CONTEXT
-    )
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6)
