@@ -36,7 +36,7 @@ ONE_ROOM = {
     "flwr": ("learning/federated",),
     "typer": ("gateways/cli", "lab.py"),
     "rich": ("gateways/cli", "lab.py", "learning"),
-    "pydantic": ("settings.py",),
+    "pydantic": ("settings/",),
 }
 
 

@@ -84,6 +84,10 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         ("[[destinations]]\nname = 'a'\nkind = 'fhir'\nurl = 'ftp://x'", "http://"),
         ("[[destinations]]\nname = 'A B'\nkind = 'fhir'\nurl = 'http://x'", "lower-case"),
         ("[[destinations]]\nkind = 'fhir'\nurl = 'http://x'", "name: found nothing"),
+        ("[login]\npasswords = false", "nobody could log in"),
+        ("[login.oidc]\nissuer = 'https://id.example'", "client_id"),
+        ("[login.oidc]\nroles = ['doctors=surgeon']", "value=role"),
+        ("[[review.modes]]\nmode = 'blind'", "blind-first"),
         ("[[destinations]]\nname='a'\nkind='fhir'\nurl='http://x'\n" * 2, "a name of their own"),
     ],
 )
@@ -123,7 +127,7 @@ def test_every_setting_has_a_sentence_and_a_unit_where_its_name_bears_one(tmp_pa
     rows = settings.describe(settings.load(_write(tmp_path, _TOML), {}))
     assert len({row.key for row in rows}) == len(rows) > 40
     assert all(row.sentence.endswith(".") for row in rows)
-    assert {row.key for row in rows if row.key.endswith(("_s", "_mb", "_bytes", "_days"))} == {
+    assert {row.key for row in rows if row.key.endswith(("_s", "_h", "_mb", "_bytes", "_days"))} == {
         row.key for row in rows if row.unit
     }
     assert "destinations[0].host" in {row.key for row in rows}
@@ -141,3 +145,21 @@ def test_any_environment_gives_settings_or_one_fault(environ: dict[str, str]) ->
         settings.load(None, {f"COREAD_{key}": value for key, value in environ.items()})
     except SettingsFault as fault:
         assert fault.found  # noqa: PT017 - either outcome is right
+
+
+def test_login_is_asked_for_unless_only_this_machine_can_come(tmp_path: Path) -> None:
+    assert settings.load(None, {}).login.required
+    open_door = {"COREAD_LOGIN__REQUIRED": "false"}
+    assert not settings.load(None, open_door).login.required
+    beyond = {"COREAD_WEB__HOST": "192.0.2.1", "COREAD_WEB__PUBLIC_URL": "https://coread.example"}
+    assert settings.load(None, beyond).login.required
+    with pytest.raises(SettingsFault, match=r"login\.required or web\.open_to_network"):
+        settings.load(None, beyond | open_door)
+
+
+def test_modes_of_reading_are_tables_of_their_own(tmp_path: Path) -> None:
+    text = "[[review.modes]]\nmode = 'blind-first'\nrole = 'doctor'\nreader = 'chest-radiograph'\n"
+    loaded = settings.load(_write(tmp_path, text), {})
+    assert loaded.review.modes[0].mode == "blind-first"
+    shown = {row.key: row.value for row in settings.describe(loaded)}
+    assert (shown["review.modes"], shown["review.modes[0].reader"]) == ("1 of them", "chest-radiograph")

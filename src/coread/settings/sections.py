@@ -1,37 +1,30 @@
-"""Every setting: name with its unit, default, one sentence.
-
-One TOML file and the environment give the settings; the environment wins. A
-variable is ``COREAD_`` and the setting's path, sections joined by ``__``::
-
-    COREAD_DIMSE__PORT=11113
-    COREAD_DIMSE__ALLOWED_CALLING_AES='["CT1", "DX1"]'
-
-All faults are told at once, an unknown name among them.
-"""
+"""The settings themselves, section by section: name, default, one sentence, what must hold."""
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from coread.errors import SettingsFault
+_ROLES = ("doctor", "engineer", "quality", "auditor", "administrator")
 
-PREFIX = "COREAD_"
 
-#: Variables of this prefix that are no settings: the file's place, and what the tests ask for.
-NOT_SETTINGS = frozenset({"COREAD_SETTINGS", "COREAD_SHARED_DATA", "COREAD_REQUIRE_PEERS", "COREAD_KILLS"})
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`.
 
-_HIDDEN = "(hidden)"
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_ae_title(title: str) -> str:
@@ -59,10 +52,25 @@ def _check_http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_issuer(url: str) -> str:
+    _check_http_url(url)
+    return url
+
+
+def _check_role_of_claim(text: str) -> str:
+    value, _, role = text.rpartition("=")
+    if not value or role not in _ROLES:
+        raise ValueError(f"value=role with a role of {', '.join(_ROLES)}")
+    return text
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 AeTitle = Annotated[str, AfterValidator(_check_ae_title)]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+#: Kept to the letter, a trailing slash too: the provider's tokens must name it so.
+Issuer = Annotated[str, AfterValidator(_check_issuer)]
+RoleOfClaim = Annotated[str, AfterValidator(_check_role_of_claim)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -134,7 +142,7 @@ class Web(_Section):
     port: Port = Field(8042, description="TCP port to listen on; 0: any free one.")
     max_body_mb: int = Field(4096, ge=1, description="Largest request body in MB.")
     open_to_network: bool = Field(
-        False, description="Whether to serve without login on an address that is not loopback."
+        False, description="Whether to serve without TLS or login on an address that is not loopback."
     )
     allowed_origins: tuple[str, ...] = Field((), description="Origins of web viewers on other hosts (CORS).")
     allowed_hosts: tuple[str, ...] = Field(
@@ -146,11 +154,81 @@ class Web(_Section):
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not is_loopback(self.host) and not self.open_to_network:
-            raise ValueError("open_to_network = true, since host is not loopback and there is no login")
+        is_safe = self.certificate is not None or self.public_url.startswith("https://")
+        if not (is_loopback(self.host) or is_safe or self.open_to_network):
+            raise ValueError(
+                "certificate and key, public_url of a proxy with https, or open_to_network = true, "
+                "since host is not loopback"
+            )
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key together, or neither")
         return self
+
+
+class Oidc(_Section):
+    """Login at the hospital's identity provider (OpenID Connect)."""
+
+    issuer: Issuer = Field("", description="Issuer as its discovery document says it; empty: none.")
+    client_id: str = Field("", description="Our name at the provider.")
+    client_secret_file: Path | None = Field(None, description="File that holds our secret; none: PKCE alone.")
+    label: str = Field("", description="What the login button says, e.g. the hospital's name.")
+    scope: str = Field("openid profile", description="What we ask the provider for.")
+    login_claim: str = Field("preferred_username", description="Claim that holds the login.")
+    role_claim: str = Field("", description="Path of the claim that holds the roles; empty: given here.")
+    roles: tuple[RoleOfClaim, ...] = Field((), description="What a claim's value means, as value=role.")
+    may_add: bool = Field(True, description="Whether who is not known yet gets an account.")
+    asks_each_time: bool = Field(False, description="Whether each login asks for the password again.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.issuer and not self.client_id:
+            raise ValueError("client_id, which an issuer needs")
+        return self
+
+
+class Login(_Section):
+    """Who may come in."""
+
+    required: bool = Field(True, description="Whether pages, DICOMweb and FHIR ask who is there.")
+    passwords: bool = Field(True, description="Whether people may log in with a password kept here.")
+    min_password_length: int = Field(12, ge=8, le=128, description="Shortest password that may be set.")
+    idle_timeout_s: float = Field(1800, gt=0, description="Seconds without a request that end a session.")
+    longest_session_s: float = Field(43200, gt=0, description="Seconds after which any session ends.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For is believed."
+    )
+    oidc: Oidc = Field(Oidc(), description="Login at an identity provider.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.required and not self.passwords and not self.oidc.issuer:
+            raise ValueError("passwords = true or oidc.issuer, for otherwise nobody could log in")
+        return self
+
+
+ModeName = Literal["blind-first", "concurrent", "second-reader", "triage-only"]
+
+
+class ModeSettings(_Section):
+    """When some doctors see some readers; the first that fits decides."""
+
+    mode: ModeName = Field(description="When the reader's answer is shown.")
+    role: Literal["", "doctor", "engineer", "quality", "auditor", "administrator"] = Field(
+        "", description="Role of the person; empty: any."
+    )
+    reader: str = Field("", description="Name of the AI reader; empty: any.")
+    site: str = Field("", description="Institution Name of the study; empty: any.")
+
+
+class Reviewing(_Section):
+    """How doctors read."""
+
+    mode: ModeName = Field("concurrent", description="When readers' answers are shown where no rule fits.")
+    modes: tuple[ModeSettings, ...] = Field((), description="Modes by role, reader and site.")
+    nudge_rate: float = Field(0.1, ge=0, le=1, description="Share of findings that ask why before accept.")
+    nudge_seed: str = Field("", description="Changes which findings these are.")
+    lock_s: float = Field(900, gt=0, description="Seconds of rest after which a study's lock ends.")
+    overdue_h: float = Field(24, gt=0, description="Hours of waiting that raise a study in the list.")
 
 
 class Completeness(_Section):
@@ -226,6 +304,8 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     dimse: Dimse = Field(default_factory=Dimse)
     web: Web = Field(default_factory=Web)
+    login: Login = Field(default_factory=Login)
+    review: Reviewing = Field(default_factory=Reviewing)
     completeness: Completeness = Field(default_factory=Completeness)
     containers: Containers = Field(default_factory=Containers)
     workflow: Workflow = Field(default_factory=Workflow)
@@ -234,7 +314,9 @@ class Settings(_Section):
     destinations: tuple[DestinationSettings, ...] = Field((), description="Peers that results are sent to.")
 
     @model_validator(mode="after")
-    def _one_name_each(self) -> Self:
+    def _consistent(self) -> Self:
+        if not (is_loopback(self.web.host) or self.login.required or self.web.open_to_network):
+            raise ValueError("login.required or web.open_to_network = true, since web.host is not loopback")
         names = [d.name for d in self.destinations]
         if len(names) != len(set(names)):
             raise ValueError("destinations with a name of their own each")
@@ -246,211 +328,5 @@ class Settings(_Section):
         return self.database.url or f"sqlite:///{(self.data.folder / 'coread.sqlite').absolute()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table that ``coread settings`` prints."""
-
-    key: str
-    value: str
-    default: str
-    sentence: str
-    unit: str
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach `host`.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings from a file and the environment.
-
-    Parameters
-    ----------
-    path
-        The TOML file; none: defaults and environment only. Relative paths in it are
-        relative to its own folder.
-    environ
-        The environment; variables without the prefix are not looked at.
-
-    Raises
-    ------
-    SettingsFault
-        If anything is wrong; `found` lists every fault.
-    """
-    tree = _read(path) if path else {}
-    problems = _overlay(tree, environ)
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as error:
-        problems += [_told(detail) for detail in error.errors(include_url=False)]
-    if problems:
-        raise _fault(problems, path)
-    return _anchored(settings, path.parent) if path else settings
-
-
-def describe(settings: Settings) -> tuple[Setting, ...]:
-    """List every setting with its value, default and sentence; secrets are hidden."""
-    rows = list(_rows("", settings))
-    rows += [row for n, d in enumerate(settings.destinations) for row in _rows(f"destinations[{n}].", d)]
-    return tuple(rows)
-
-
-def markdown() -> str:
-    """Write the page ``docs/settings.md`` from the fields themselves."""
-    rows = [*_rows("", Settings()), *_fields_of_a_destination()]
-    lines = [f"| `{r.key}` | `{r.default or '(empty)'}` | {r.unit} | {r.sentence} |" for r in rows]
-    head = [
-        "# Settings",
-        "",
-        (__doc__ or "").strip(),
-        "",
-        "| setting | default | unit | meaning |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*head, *lines, ""])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _fault([f"{path.name}: found {error.strerror}, expected a readable TOML file"], path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _fault([f"{path.name}: found {error}, expected TOML"], path) from error
-
-
-def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Put the environment's settings over the file's; return what cannot be."""
-    problems = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
-            path = name.removeprefix(PREFIX).lower().split("__")
-            if not _put(tree, path, _value(environ[name])):
-                problems.append(f"{name}: found a section that is a value in the file, expected a table")
-    return problems
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
-    *sections, last = path
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            return False
-    tree[last] = value
-    return True
-
-
-def _value(text: str) -> Any:
-    """Read a list or table as JSON; leave all else as text, which pydantic converts."""
-    if text[:1] in {"[", "{"}:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _told(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "settings"
-    if detail["type"] == "extra_forbidden":
-        return f"{key}: found an unknown name, expected one that `coread settings` lists"
-    if detail["type"] == "missing":
-        return f"{key}: found nothing, expected a value"
-    expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{key}: found {_shown(key, detail['input'])}, expected {expected}"
-
-
-def _shown(key: str, value: Any) -> str:
-    if key in _secrets():
-        return _HIDDEN
-    return "what is there" if isinstance(value, dict | BaseModel) else repr(value)
-
-
-def _secrets() -> frozenset[str]:
-    return frozenset(key for key, _, extra in _leaves("", Settings) if extra.get("secret"))
-
-
-def _leaves(prefix: str, section: type[BaseModel]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _leaves(f"{prefix}{name}.", kind)
-        else:
-            extra = field.json_schema_extra
-            yield f"{prefix}{name}", field, extra if isinstance(extra, dict) else {}
-
-
-def _rows(prefix: str, section: BaseModel) -> Iterator[Setting]:
-    for key, field, extra in _leaves("", type(section)):
-        default = "" if field.default is PydanticUndefined else field.default
-        value = _at(section, key)
-        if key == "destinations":
-            value = tuple(d.name for d in value)
-        masked = _without_password(value) if extra.get("secret") == "url" else _text(value)
-        yield Setting(f"{prefix}{key}", masked, _text(default), field.description or "", _unit(key))
-
-
-def _fields_of_a_destination() -> Iterator[Setting]:
-    for key, field, _ in _leaves("destinations[].", DestinationSettings):
-        default = "(required)" if field.default is PydanticUndefined else _text(field.default)
-        yield Setting(key, "", default, field.description or "", _unit(key))
-
-
-def _at(section: BaseModel, key: str) -> Any:
-    value: Any = section
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    netloc = parts.netloc.replace(f":{parts.password}@", f":{_HIDDEN}@")
-    return urlunsplit(parts._replace(netloc=netloc))
-
-
-def _unit(key: str) -> str:
-    suffix = key.rpartition("_")[2]
-    return {"s": "s", "mb": "MB", "bytes": "bytes", "days": "days"}.get(suffix, "")
-
-
-def _anchored(settings: Settings, folder: Path) -> Settings:
-    """Make relative paths of the file relative to the file's own folder."""
-    data = settings.data.model_copy(update={"folder": folder / settings.data.folder})
-    rules = settings.routing.rules
-    routing = settings.routing.model_copy(update={"rules": folder / rules if rules else None})
-    tls = settings.dimse.tls
-    files = {n: folder / p for n in ("certificate", "key", "authorities") if (p := getattr(tls, n))}
-    dimse = settings.dimse.model_copy(update={"tls": tls.model_copy(update=files)})
-    web_files = {n: folder / p for n in ("certificate", "key") if (p := getattr(settings.web, n))}
-    web = settings.web.model_copy(update=web_files)
-    return settings.model_copy(update={"data": data, "routing": routing, "dimse": dimse, "web": web})
-
-
-def _fault(problems: list[str], path: Path | None) -> SettingsFault:
-    return SettingsFault(
-        found="; ".join(problems),
-        expected="settings as `coread settings` lists them",
-        remedy="correct every fault named, then start again",
-        where=path.name if path else "environment",
-    )
+#: Settings that are tables of their own, any number of them.
+TABLES: dict[str, type[_Section]] = {"destinations": DestinationSettings, "review.modes": ModeSettings}
