@@ -189,7 +189,7 @@ class Oidc(_Section):
 class Login(_Section):
     """Who may come in."""
 
-    required: bool = Field(True, description="Whether pages, DICOMweb and FHIR ask who is there.")
+    required: bool = Field(True, description="Whether DICOMweb and FHIR ask who is there; pages always do.")
     passwords: bool = Field(True, description="Whether people may log in with a password kept here.")
     min_password_length: int = Field(12, ge=8, le=128, description="Shortest password that may be set.")
     idle_timeout_s: float = Field(1800, gt=0, description="Seconds without a request that end a session.")
