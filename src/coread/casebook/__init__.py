@@ -1,0 +1,39 @@
+"""The keeper of what people decide: impressions, decisions, drafts, signatures, and whose turn it is."""
+
+from coread.casebook.case import Case, CaseState, Entry, EntryKind, Holder
+from coread.casebook.casebook import Casebook, VerdictCount
+from coread.casebook.codec import from_json, plain, to_json
+from coread.casebook.journal import Act, Recorded, VerdictFacts
+from coread.casebook.marks import Phrase, SavedView
+from coread.casebook.questions import AskedQuestion
+from coread.casebook.queue import Listed, Placement, Tally, Wanted
+from coread.casebook.record import Record, SavedDraft, Standing, record_of
+from coread.casebook.tables import METADATA
+
+__all__ = [
+    "METADATA",
+    "Act",
+    "AskedQuestion",
+    "Case",
+    "CaseState",
+    "Casebook",
+    "Entry",
+    "EntryKind",
+    "Holder",
+    "Listed",
+    "Phrase",
+    "Placement",
+    "Record",
+    "Recorded",
+    "SavedDraft",
+    "SavedView",
+    "Standing",
+    "Tally",
+    "VerdictCount",
+    "VerdictFacts",
+    "Wanted",
+    "from_json",
+    "plain",
+    "record_of",
+    "to_json",
+]

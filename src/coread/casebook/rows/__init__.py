@@ -1,0 +1,1 @@
+"""Between values and rows of the casebook."""

@@ -1,0 +1,149 @@
+"""A study laid out on the desk: what the keepers have of it, before anything is withheld."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from coread.archive import Query, StudyState
+from coread.casebook import Case, Entry, Record, record_of
+from coread.domain.finding import Finding
+from coread.domain.identity import is_uid
+from coread.domain.person import Person
+from coread.domain.reading import Reading
+from coread.domain.review import Decision, Mode
+from coread.errors import NotFound
+from coread.review.modes import most_open, reveal_by
+from coread.review.sources import Sources
+from coread.review.worklist.catching_up import CatchingUp, newest
+
+Facts = Mapping[str, str]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """One study as one person has it before him."""
+
+    person: Person
+    case: Case
+    entries: tuple[Entry, ...]
+    record: Record
+    state: StudyState
+    facts: Facts
+    readings: tuple[Reading, ...]
+    """All versions."""
+    sources: Sources
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Which study it is."""
+        return self.case.study_instance_uid
+
+    @cached_property
+    def newest(self) -> tuple[Reading, ...]:
+        """The newest reading of each reader."""
+        return newest(self.readings)
+
+    def mode(self, reader: str) -> Mode:
+        """Return the mode in which this person reads with a reader here."""
+        return self.sources.policy.mode(self.person, reader, self.facts.get("InstitutionName", ""))
+
+    @cached_property
+    def study_mode(self) -> Mode:
+        """The most open of the readers' modes."""
+        return most_open([self.mode(r.reader.name) for r in self.newest], self.mode(""))
+
+    def reveal_by(self, reader: str) -> str:
+        """Return what would reveal a reader's answer; empty if it is shown."""
+        return reveal_by(self.mode(reader), self.person.id, self.case, self.record)
+
+    @cached_property
+    def withheld_by(self) -> str:
+        """What would reveal the rest, ``impression``, ``draft`` or ``never``; empty if all is shown."""
+        reasons = {self.reveal_by(reading.reader.name) for reading in self.newest}
+        return next((reason for reason in ("impression", "draft", "never") if reason in reasons), "")
+
+    @cached_property
+    def shown(self) -> tuple[Reading, ...]:
+        """The newest readings that this person may see."""
+        return tuple(reading for reading in self.newest if not self.reveal_by(reading.reader.name))
+
+    @cached_property
+    def findings(self) -> Mapping[str, tuple[Reading, Finding]]:
+        """The findings that this person may see, by tracking UID."""
+        return {f.tracking_uid: (reading, f) for reading in self.shown for f in reading.findings}
+
+    def superseded(self, finding_uid: str) -> tuple[Reading, Finding] | None:
+        """Return a finding that a reader no longer states, and on which a decision stands."""
+        standing = self.record.standing.get(finding_uid)
+        own = [r for r in self.readings if standing and r.uid == standing.decision.reading_uid]
+        if standing is None or not own or self.reveal_by(own[0].reader.name):
+            return None
+        finding = self._finding_of(standing.decision)
+        return (own[0], finding) if finding else None
+
+    def is_outdated(self, finding_uid: str) -> bool:
+        """Tell whether a decision was taken on another statement of the reader than the present one."""
+        standing = self.record.standing.get(finding_uid)
+        if standing is None or standing.decision.verdict is None:
+            return False
+        if finding_uid in self.record.signed_finding_uids:
+            return False
+        present = self.findings.get(finding_uid)
+        if present is None:
+            return self._is_superseded(standing.decision) and standing.study_version < self.case.study_version
+        return self._finding_of(standing.decision) != present[1]
+
+    def _is_superseded(self, decision: Decision) -> bool:
+        return decision.reading_uid not in {reading.uid for reading in self.newest}
+
+    def _finding_of(self, decision: Decision) -> Finding | None:
+        own = (r for r in self.readings if r.uid == decision.reading_uid)
+        held = (f for reading in own for f in reading.findings if f.tracking_uid == decision.finding_uid)
+        return next(held, None)
+
+
+class Tables:
+    """Lays studies out."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._from = sources
+        self._catching_up = CatchingUp(sources)
+
+    def lay(self, study_instance_uid: str, person: Person) -> Table:
+        """Bring a study up to date and lay it out for a person.
+
+        Raises
+        ------
+        NotFound
+            If the archive has nothing of it (any more).
+        """
+        if not is_uid(study_instance_uid):
+            raise NotFound("no Study Instance UID", "a UID", "open the study from the list")
+        table = self._lay(study_instance_uid, person)
+        for _ in range(_TRIES):
+            if {reading.uid for reading in table.newest} == set(table.case.reading_uids):
+                break
+            table = self._lay(study_instance_uid, person)  # another process took in a reading in between
+        return table
+
+    def _lay(self, study_instance_uid: str, person: Person) -> Table:
+        readings = self._from.readings.of_study(study_instance_uid)
+        self._catching_up.study(study_instance_uid, readings)
+        case, entries = self._from.casebook.journal.read(study_instance_uid)
+        found = self._from.archive.find_studies(Query({"StudyInstanceUID": study_instance_uid}))
+        if not found:
+            raise NotFound("a study that was deleted", remedy="look whether it was deleted on purpose")
+        return Table(
+            person=person,
+            case=case,
+            entries=entries,
+            record=record_of(entries),
+            state=self._from.studies.state(study_instance_uid),
+            facts=found[0],
+            readings=readings,
+            sources=self._from,
+        )

@@ -1,0 +1,1 @@
+"""The reading list: which study cannot wait, and why."""

@@ -1,0 +1,131 @@
+"""Brings the list up to what the archive has, by the ledger, which names every study that changed."""
+
+from __future__ import annotations
+
+from coread.archive import Query
+from coread.casebook import Case, Placement, from_json, to_json
+from coread.domain.reading import Reading
+from coread.errors import NotFound
+from coread.review.evidence import opinions
+from coread.review.sources import Sources
+from coread.review.worklist.listing import Listing, answer_of
+from coread.review.worklist.urgency import Occurrence, routed_priority, standing_reasons
+
+_KINDS = ("study.complete", "study.routed", "reading.made", "study.deleted")
+_TEXTS = ("StudyDescription", "SeriesDescription")
+_STRIDE = 1000
+"""After so many events of no concern the place reached is written down too."""
+
+
+def newest(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """Return the newest reading of each reader, in the order of their names."""
+    latest: dict[str, Reading] = {}
+    for reading in readings:
+        held = latest.get(reading.reader.name)
+        if held is None or reading.study_version >= held.study_version:
+            latest[reading.reader.name] = reading
+    return tuple(latest[name] for name in sorted(latest))
+
+
+class CatchingUp:
+    """Takes in what happened since it was last asked."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._from = sources
+
+    def run(self, limit: int = 200) -> bool:
+        """Take in at most so many studies; tell whether more is left."""
+        queue, ledger = self._from.casebook.queue, self._from.ledger
+        start, end = queue.progress(), ledger.size()
+        if start >= end:
+            return False
+        touched = self._touched(start, limit)
+        batch = touched[:limit]
+        for _, uid in batch:
+            self._take_in(uid)
+        is_behind = len(touched) > limit or len(touched) == limit
+        reached = batch[-1][0] if is_behind else end
+        if batch or reached - start >= _STRIDE:
+            queue.advance(reached)
+        return is_behind
+
+    def study(self, study_instance_uid: str, readings: tuple[Reading, ...] | None = None) -> Case:
+        """Bring one study up to the archive's state and return its head.
+
+        Raises
+        ------
+        NotFound
+            If the archive has nothing of it.
+        """
+        queue, now = self._from.casebook.queue, self._from.clock()
+        known = queue.cases([study_instance_uid]).get(study_instance_uid)
+        placement = self._placement(study_instance_uid, readings, known)
+        if known and not known.is_gone and _agrees(known, placement):
+            return known
+        return queue.place(placement, now)
+
+    def _touched(self, start: int, limit: int) -> list[tuple[int, str]]:
+        """Return (sequence, study) of the events since `start`, as far as all kinds were looked at."""
+        found: list[tuple[int, str]] = []
+        horizon = None
+        for kind in _KINDS:
+            events = self._from.ledger.events(kind=kind, after=start, limit=limit)
+            found += [(recorded.sequence, recorded.event.subject) for recorded in events]
+            if len(events) == limit:
+                horizon = min(horizon or events[-1].sequence, events[-1].sequence)
+        return sorted(pair for pair in found if horizon is None or pair[0] <= horizon)
+
+    def _take_in(self, study_instance_uid: str) -> None:
+        try:
+            self.study(study_instance_uid)
+        except NotFound:
+            self._from.casebook.queue.gone(study_instance_uid)
+
+    def _placement(self, uid: str, readings: tuple[Reading, ...] | None, known: Case | None) -> Placement:
+        state = self._from.studies.state(uid)
+        found = self._from.archive.find_studies(Query({"StudyInstanceUID": uid}))
+        if not found or state.first_arrival_at is None:
+            raise NotFound("a study that the archive does not have", remedy="look whether it was deleted")
+        facts = found[0]
+        present = newest(self._from.readings.of_study(uid) if readings is None else readings)
+        modalities = tuple(filter(None, facts.get("ModalitiesInStudy", "").split("\\")))
+        routed = self._routed(uid, state.version, known)
+        occurrence = Occurrence(
+            told_priority=state.priority,
+            routed_priority=routed,
+            texts=tuple(facts.get(name, "") for name in _TEXTS),
+            modalities=modalities,
+            urgent_modalities=self._from.policy.urgent_modalities,
+            opinions=opinions(present, self._from.cards),
+        )
+        listing = Listing(
+            reasons=standing_reasons(occurrence),
+            answers=tuple(answer_of(reading) for reading in present),
+            routed=routed,
+            site=facts.get("InstitutionName", ""),
+        )
+        return Placement(
+            study_instance_uid=uid,
+            study_version=state.version,
+            reading_uids=tuple(reading.uid for reading in present),
+            points=listing.points,
+            arrived_at=state.first_arrival_at,
+            complete_at=state.closed_at,
+            modalities=modalities,
+            listing=to_json(listing),
+        )
+
+    def _routed(self, uid: str, version: int, known: Case | None) -> str:
+        """Return the priority by routing; asked of the ledger only when the version is new."""
+        if known and known.study_version == version and (kept := from_json(Listing, known.listing).routed):
+            return kept
+        events = self._from.ledger.events(subject=uid, kind="study.routed")
+        return routed_priority(events[-1].event.facts) if events else ""
+
+
+def _agrees(known: Case, placement: Placement) -> bool:
+    return (known.study_version, set(known.reading_uids), known.listing) == (
+        placement.study_version,
+        set(placement.reading_uids),
+        placement.listing,
+    )
