@@ -126,7 +126,7 @@ class ReadingRoom:
     """Keepers, desk and people over one database."""
 
     house: House
-    policy: Policy = Policy()
+    policy: Policy
     evaluations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     doctor: Person = DOCTOR
     colleague: Person = COLLEAGUE
@@ -252,11 +252,6 @@ class ReadingRoom:
             "reading.made", reading.study_instance_uid, f"reader:{reading.reader}", self.clock(), {}, key
         )
         self.house.ledger.append(event)
-
-    def route(self, uid: str, readers: str) -> None:
-        """Put the event of a routing on record, e.g. ``chest-radiograph(stat)``."""
-        facts = {"readers": readers, "version": "1"}
-        self.house.ledger.append(Event("study.routed", uid, "system", self.clock(), facts))
 
     def accept_all(self, uid: str, person: Person = DOCTOR, desk: ReviewDesk | None = None) -> StudyReview:
         """Accept every finding that is shown and not decided."""

@@ -4,7 +4,7 @@ from coread.casebook.case import Case, CaseState, Entry, EntryKind, Holder
 from coread.casebook.casebook import Casebook, VerdictCount
 from coread.casebook.codec import from_json, plain, to_json
 from coread.casebook.journal import Act, Recorded, VerdictFacts
-from coread.casebook.marks import Phrase, SavedView
+from coread.casebook.marks import KeptView, Phrase
 from coread.casebook.questions import AskedQuestion
 from coread.casebook.queue import Listed, Placement, Tally, Wanted
 from coread.casebook.record import Record, SavedDraft, Standing, record_of
@@ -20,13 +20,13 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Holder",
+    "KeptView",
     "Listed",
     "Phrase",
     "Placement",
     "Record",
     "Recorded",
     "SavedDraft",
-    "SavedView",
     "Standing",
     "Tally",
     "VerdictCount",

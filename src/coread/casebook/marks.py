@@ -16,7 +16,7 @@ from coread.ledger import Ledger, Transactions
 
 
 @dataclass(frozen=True, slots=True)
-class SavedView:
+class KeptView:
     """A filter of the list under a name."""
 
     name: str
@@ -78,18 +78,18 @@ class Marks:
             events = [Event(kind, study_instance_uid, f"person:{person_id}", at)] if changed else []
             self._ledger.append_in(connection, events)
 
-    def save_view(self, person_id: str, view: SavedView, at: datetime) -> None:
+    def save_view(self, person_id: str, view: KeptView, at: datetime) -> None:
         """Save a view; one of the same name is replaced."""
         with self._database.write() as connection:
             values = {"filter": view.filter, "saved_us": to_us(at)}
             upsert(connection, VIEWS, {"person_id": person_id, "name": view.name}, values)
             self._ledger.append_in(connection, [_personal("view.saved", person_id, at, view.name)])
 
-    def views(self, person_id: str) -> tuple[SavedView, ...]:
+    def views(self, person_id: str) -> tuple[KeptView, ...]:
         """Return the person's views by name."""
         statement = select(VIEWS).where(VIEWS.c.person_id == person_id).order_by(VIEWS.c.name)
         with self._database.read() as connection:
-            return tuple(SavedView(row.name, row.filter) for row in connection.execute(statement))
+            return tuple(KeptView(row.name, row.filter) for row in connection.execute(statement))
 
     def delete_view(self, person_id: str, name: str, at: datetime) -> bool:
         """Delete a view; tell whether it was there."""

@@ -23,7 +23,15 @@ from coread.review.study_review import (
     StudyReview,
     Vote,
 )
-from coread.review.worklist.entry import Answer, Counts, Entry, Filter, UrgencyReason, Worklist
+from coread.review.worklist.entry import (
+    Answer,
+    Counts,
+    Entry,
+    Filter,
+    SavedView,
+    UrgencyReason,
+    Worklist,
+)
 
 __all__ = [
     "LANGUAGES",
@@ -50,6 +58,7 @@ __all__ = [
     "Question",
     "ReadingView",
     "ReviewDesk",
+    "SavedView",
     "StudyReview",
     "Template",
     "UrgencyReason",

@@ -230,7 +230,7 @@ def _verdict_facts(table: Table, decision: Decision, reading: Reading, finding: 
         verdict=str(decision.verdict),
         reason=str(decision.reason or ""),
         code=finding.code.meaning,
-        modality=table.facts.get("ModalitiesInStudy", "").partition("\\")[0],
+        modality=next(iter(table.imaging), ""),
         site=table.facts.get("InstitutionName", ""),
         age_band=age_band(patient.age_years),
         sex=patient.sex,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from coread.archive import Archive, Deliveries, Readings, Studies
-from coread.casebook import AskedQuestion, Casebook, Phrase, SavedView, from_json, to_json
+from coread.casebook import AskedQuestion, Casebook, KeptView, Phrase, from_json, to_json
 from coread.domain.bundle import Card
 from coread.domain.event import Event
 from coread.domain.person import Person
@@ -33,7 +33,7 @@ from coread.review.statistics import VerdictStatistic, verdict_statistics
 from coread.review.study_review import Question, StudyReview
 from coread.review.table import Table, Tables
 from coread.review.worklist.assembling import Lists
-from coread.review.worklist.entry import Filter, Worklist
+from coread.review.worklist.entry import Filter, SavedView, Worklist
 from coread.review.writing import Deed, Ticket, Writer
 
 _PHRASE = 2_000
@@ -109,12 +109,12 @@ class ReviewDesk:
         if not name.strip():
             raise DecisionRefused("a view without a name", f"1 to {_NAME} characters", where="name")
         check_text(name, "name", most=_NAME)
-        self._from.casebook.marks.save_view(person.id, SavedView(name, to_json(wanted)), self._now())
+        self._from.casebook.marks.save_view(person.id, KeptView(name, to_json(wanted)), self._now())
 
-    def list_views(self, person: Person) -> dict[str, Filter]:
+    def list_views(self, person: Person) -> tuple[SavedView, ...]:
         """Return the person's saved filters by name."""
         views = self._from.casebook.marks.views(person.id)
-        return {view.name: from_json(Filter, view.filter) for view in views}
+        return tuple(SavedView(view.name, from_json(Filter, view.filter)) for view in views)
 
     def delete_view(self, person: Person, name: str) -> None:
         """Delete a saved filter.
@@ -422,7 +422,7 @@ class ReviewDesk:
             raise DecisionRefused("an empty answer", "an answer", where="answer")
         self._from.casebook.questions.answer(question_id, person.id, answer, self._now())
 
-    def questions(self, person: Person) -> tuple[Question, ...]:
+    def questions_to(self, person: Person) -> tuple[Question, ...]:
         """Return the open questions to the person."""
         asked = self._from.casebook.questions.to_person(person.id)
         return tuple(named_question(question, self._from) for question in asked)

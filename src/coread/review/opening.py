@@ -62,7 +62,7 @@ def review_of(table: Table, since: int) -> StudyReview:
         impression=record.impressions.get(table.person.id),
         draft=record.draft.draft if record.draft and may_see_draft else None,
         draft_faults=draft_faults(record, rejected_sentences(table)) if may_see_draft else (),
-        suggested_template=suggested(case.modalities),
+        suggested_template=suggested(table.imaging),
         reports=record.reports,
         deliveries=_deliveries(table) if case.state.is_signed else (),
         lock=lock_of(case, table.person, sources),

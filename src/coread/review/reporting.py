@@ -138,11 +138,10 @@ def _traced(table: Table, template: str, language: str, texts: Mapping[str, str]
 
 
 def _occasion(table: Table) -> Occasion:
-    facts = table.facts
     return Occasion(
-        modality=", ".join(table.case.modalities),
+        modality=", ".join(table.imaging),
         view=_view(table),
-        images=facts.get("NumberOfStudyRelatedInstances", ""),
+        images=str(table.state.originals),
         prior_date=_prior_date(table),
     )
 

@@ -21,6 +21,8 @@ from coread.review.worklist.catching_up import CatchingUp, newest
 Facts = Mapping[str, str]
 
 _TRIES = 3
+#: Modality (0008,0060) of objects that are made of images: PS3.3 section C.7.3.1.1.1.
+_RESULTS = frozenset({"DOC", "KO", "PR", "REG", "RTSTRUCT", "SEG", "SR"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Table:
     def study_instance_uid(self) -> str:
         """Which study it is."""
         return self.case.study_instance_uid
+
+    @property
+    def imaging(self) -> tuple[str, ...]:
+        """Modalities of the study's images, without those of results and reports."""
+        return tuple(modality for modality in self.case.modalities if modality not in _RESULTS)
 
     @cached_property
     def newest(self) -> tuple[Reading, ...]:

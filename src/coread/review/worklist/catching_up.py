@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from coread.archive import Query
-from coread.casebook import Case, Placement, from_json, to_json
+from coread.casebook import Case, Placement, to_json
 from coread.domain.reading import Reading
 from coread.errors import NotFound
 from coread.review.evidence import opinions
 from coread.review.sources import Sources
 from coread.review.worklist.listing import Listing, answer_of
-from coread.review.worklist.urgency import Occurrence, routed_priority, standing_reasons
+from coread.review.worklist.urgency import Occurrence, standing_reasons
 
 _KINDS = ("study.complete", "study.routed", "reading.made", "study.deleted")
 _TEXTS = ("StudyDescription", "SeriesDescription")
@@ -59,7 +59,7 @@ class CatchingUp:
         """
         queue, now = self._from.casebook.queue, self._from.clock()
         known = queue.cases([study_instance_uid]).get(study_instance_uid)
-        placement = self._placement(study_instance_uid, readings, known)
+        placement = self._placement(study_instance_uid, readings)
         if known and not known.is_gone and _agrees(known, placement):
             return known
         return queue.place(placement, now)
@@ -81,7 +81,7 @@ class CatchingUp:
         except NotFound:
             self._from.casebook.queue.gone(study_instance_uid)
 
-    def _placement(self, uid: str, readings: tuple[Reading, ...] | None, known: Case | None) -> Placement:
+    def _placement(self, uid: str, readings: tuple[Reading, ...] | None) -> Placement:
         state = self._from.studies.state(uid)
         found = self._from.archive.find_studies(Query({"StudyInstanceUID": uid}))
         if not found or state.first_arrival_at is None:
@@ -89,10 +89,8 @@ class CatchingUp:
         facts = found[0]
         present = newest(self._from.readings.of_study(uid) if readings is None else readings)
         modalities = tuple(filter(None, facts.get("ModalitiesInStudy", "").split("\\")))
-        routed = self._routed(uid, state.version, known)
         occurrence = Occurrence(
-            told_priority=state.priority,
-            routed_priority=routed,
+            priority=state.priority,
             texts=tuple(facts.get(name, "") for name in _TEXTS),
             modalities=modalities,
             urgent_modalities=self._from.policy.urgent_modalities,
@@ -101,7 +99,6 @@ class CatchingUp:
         listing = Listing(
             reasons=standing_reasons(occurrence),
             answers=tuple(answer_of(reading) for reading in present),
-            routed=routed,
             site=facts.get("InstitutionName", ""),
         )
         return Placement(
@@ -114,13 +111,6 @@ class CatchingUp:
             modalities=modalities,
             listing=to_json(listing),
         )
-
-    def _routed(self, uid: str, version: int, known: Case | None) -> str:
-        """Return the priority by routing; asked of the ledger only when the version is new."""
-        if known and known.study_version == version and (kept := from_json(Listing, known.listing).routed):
-            return kept
-        events = self._from.ledger.events(subject=uid, kind="study.routed")
-        return routed_priority(events[-1].event.facts) if events else ""
 
 
 def _agrees(known: Case, placement: Placement) -> bool:

@@ -44,13 +44,22 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedView:
+    """A filter under a name of the person's own."""
+
+    name: str
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
 class UrgencyReason:
     """One part of a study's urgency."""
 
     code: str
-    """``routed``, ``told`` or ``words`` (args: priority or word), ``modality``, ``finding`` (args: meaning,
-    its Chinese, probability), ``disagreement`` (args: meaning, its Chinese), ``withheld`` (what readers
-    said and this person may not see), ``overdue`` (args: hours allowed), ``waiting`` (args: hours)."""
+    """``priority`` (args: ``high`` or ``stat``) or ``words`` (args: the word), ``modality`` (args: which),
+    ``finding`` (args: meaning, its Chinese, probability), ``disagreement`` (args: meaning, its Chinese),
+    ``withheld`` (what readers said and this person may not see), ``overdue`` (args: hours allowed),
+    ``waiting`` (args: hours)."""
     points: float
     args: tuple[str, ...] = ()
     """What the words of a page are filled with."""

@@ -19,8 +19,6 @@ class Listing:
     reasons: tuple[UrgencyReason, ...] = ()
     """Those that do not change while the study waits."""
     answers: tuple[Answer, ...] = ()
-    routed: str = ""
-    """Priority by routing."""
     site: str = ""
     """Institution Name (0008,0080)."""
 

@@ -7,7 +7,7 @@ of equal points the longest waiting comes first, and one index serves the order 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +16,8 @@ from coread.review.evidence.panel import has_disagreement
 from coread.review.study_review import Opinion
 from coread.review.worklist.entry import UrgencyReason
 
-#: Requested Procedure Priority (0040,1003) and routing's words, from what can wait to what cannot.
-_PRIORITIES = {"low": 0, "routine": 10, "high": 20, "stat": 30}
+#: Points of a study's priority; its numbers are those of `coread.routing.Priority.of_study`.
+_PRIORITIES = ((20, "stat", 30), (1, "high", 20))
 _WORDS = re.compile(
     r"(?<![a-z])(?:stat|urgent|urgency|emergency|asap)(?![a-z])|急诊|急查|加急|危急|抢救", re.IGNORECASE
 )
@@ -36,10 +36,8 @@ _HOUR_S = 3600.0
 class Occurrence:
     """What of a study its urgency is made of."""
 
-    told_priority: int
-    """Of the archive; above 0 where somebody asked for haste."""
-    routed_priority: str
-    """The most urgent word by which a rule sent it to a reader; empty if none did."""
+    priority: int
+    """Of the archive: raised by a sender, a person or a routing rule."""
     texts: tuple[str, ...]
     """Descriptions that people typed."""
     modalities: tuple[str, ...]
@@ -48,9 +46,8 @@ class Occurrence:
 
 
 def standing_reasons(study: Occurrence) -> tuple[UrgencyReason, ...]:
-    """Return the parts of the urgency that do not change while the study waits; none of 0 points."""
-    parts = [_priority(study), *_modality(study), *_findings(study.opinions)]
-    return tuple(part for part in parts if part.points)
+    """Return the parts of the urgency that do not change while the study waits."""
+    return (*_priority(study), *_modality(study), *_findings(study.opinions))
 
 
 def waiting_reasons(arrived_at: datetime, now: datetime, overdue_h: float) -> tuple[UrgencyReason, ...]:
@@ -71,21 +68,16 @@ def waiting_reasons(arrived_at: datetime, now: datetime, overdue_h: float) -> tu
     return tuple(waiting)
 
 
-def routed_priority(facts: Mapping[str, str]) -> str:
-    """Return the most urgent priority of a ``study.routed`` event, e.g. ``chest-radiograph(stat)``."""
-    said = re.findall(r"\((\w+)\)", facts.get("readers", ""))
-    return max((word for word in said if word in _PRIORITIES), key=lambda word: _PRIORITIES[word], default="")
-
-
-def _priority(study: Occurrence) -> UrgencyReason:
-    """Take the most urgent of what three sources say; they speak of the same thing."""
-    told = "stat" if study.told_priority > 1 else "high" if study.told_priority == 1 else ""
-    found = next((match[0] for text in study.texts if (match := _WORDS.search(text))), "")
-    routed = study.routed_priority or "routine"
-    said = [UrgencyReason("routed", _PRIORITIES[routed], (routed,))]
-    said += [UrgencyReason("told", _PRIORITIES[told], (told,))] if told else []
-    said += [UrgencyReason("words", _PRIORITIES["stat"], (found,))] if found else []
-    return max(said, key=lambda reason: reason.points)
+def _priority(study: Occurrence) -> list[UrgencyReason]:
+    """Take the more urgent of what was told and what the descriptions say: both speak of the same."""
+    told = [
+        UrgencyReason("priority", points, (word,))
+        for least, word, points in _PRIORITIES
+        if study.priority >= least
+    ]
+    found = (match[0] for text in study.texts if (match := _WORDS.search(text)))
+    said = [UrgencyReason("words", _PRIORITIES[0][2], (word,)) for word in found]
+    return sorted([*told, *said], key=lambda reason: -reason.points)[:1]
 
 
 def _modality(study: Occurrence) -> list[UrgencyReason]:
