@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from coread.workflow.rooms import Destination, Patience, Rhythm, Rooms, Sender
+from coread.workflow.rooms import Destination, Patience, Rhythm, Rooms, Sender, SignedReports
 
 if TYPE_CHECKING:
     from coread.workflow.worker import Worker
 
-__all__ = ["Destination", "Patience", "Rhythm", "Rooms", "Sender", "Worker"]
+__all__ = ["Destination", "Patience", "Rhythm", "Rooms", "Sender", "SignedReports", "Worker"]
 
 
 def __getattr__(name: str) -> Any:

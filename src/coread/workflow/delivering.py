@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coread.errors import DeliveryFault
+from coread.workflow.bundles import newest
 from coread.workflow.reading import is_fhir
 from coread.workflow.rooms import Rooms
 
@@ -53,7 +54,8 @@ def _send(rooms: Rooms, destination: str, identifier: str) -> None:
 def _bytes(rooms: Rooms, identifier: str) -> bytes:
     if is_fhir(identifier):
         kind, _, name = identifier.partition("/")
-        return rooms.resources.get(kind, name).encode()
+        text = rooms.resources.get(kind, name)
+        return (newest(rooms.resources, text) if kind == "Bundle" else text).encode()
     return rooms.archive.read(identifier)
 
 

@@ -37,6 +37,8 @@ Walk: TypeAlias = Callable[..., None]
 """A walk takes a :class:`Durable`, then JSON values."""
 
 _LATER = "later"
+_AT_ONCE = "at-once"
+_AT_ONCE_WORKERS = 2
 #: Changes only when walks change so that a half-done old walk could not be taken up by new code.
 _WALK_VERSION = "1"
 _ATTEMPTS = 14
@@ -104,12 +106,7 @@ class Durable:
 
     def later(self, walk: str, identifier: str, delay_s: float, *args: Json) -> None:
         """Put a walk off: some worker starts it after `delay_s` seconds, and no thread waits."""
-        options = EnqueueOptions(
-            workflow_name=walk, queue_name=_LATER, workflow_id=identifier, app_version=_WALK_VERSION
-        )
-        if delay_s > 0:
-            options["delay_seconds"] = delay_s
-        DBOS.enqueue_workflow_with_options(options, *args)
+        self._engine.enqueue(_LATER, walk, identifier, delay_s, *args)
 
 
 class Engine:
@@ -143,17 +140,34 @@ class Engine:
         self._dbos = DBOS(config=_config(self._place, self._database))
         self._started = {name: self._registered(name, walk) for name, walk in self._walks.items()}
         DBOS.launch()
-        DBOS.register_queue(
-            _LATER,
-            worker_concurrency=self._place.later_workers,
-            polling_interval_sec=self._place.poll_interval_s,
-            on_conflict="always_update",
-        )
+        for queue, workers in ((_LATER, self._place.later_workers), (_AT_ONCE, _AT_ONCE_WORKERS)):
+            DBOS.register_queue(
+                queue,
+                worker_concurrency=workers,
+                polling_interval_sec=self._place.poll_interval_s,
+                on_conflict="always_update",
+            )
 
     def start(self, walk: str, identifier: str, *args: Json) -> WorkflowHandle[None]:
         """Start a walk now; starting the same identifier twice is once."""
         with SetWorkflowID(identifier):
             return DBOS.start_workflow(self._started[walk], *args)
+
+    def offer(self, walk: str, identifier: str, *args: Json) -> None:
+        """Let some worker start a walk at once; offering the same identifier twice, or by two, is once.
+
+        Walks that were put off for later, deliveries for one, do not hold it up.
+        """
+        self.enqueue(_AT_ONCE, walk, identifier, 0, *args)
+
+    def enqueue(self, queue: str, walk: str, identifier: str, delay_s: float, *args: Json) -> None:
+        """Write down that a walk is to be started."""
+        options = EnqueueOptions(
+            workflow_name=walk, queue_name=queue, workflow_id=identifier, app_version=_WALK_VERSION
+        )
+        if delay_s > 0:
+            options["delay_seconds"] = delay_s
+        DBOS.enqueue_workflow_with_options(options, *args)
 
     def running(self) -> frozenset[str]:
         """Identifiers of the walks that run in this process now."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from coread.archive import Archive, Deliveries, Readings, Resources, Studies
 from coread.domain.event import Event
+from coread.domain.review import SignedReport
 from coread.intake import Intake
 from coread.ledger import Ledger
 from coread.readers import Registry
@@ -35,6 +36,32 @@ Sender: TypeAlias = Callable[[Destination, bytes], None]
 
 Returns only after the peer has said that it keeps it, else raises DeliveryFault.
 """
+
+
+class SignedReports(Protocol):
+    """Where signed reports wait until their results have gone out; the casebook is one."""
+
+    def unpublished(self) -> Sequence[str]:
+        """Return the UIDs of signed reports that are not published, oldest first."""
+        ...
+
+    def report(self, uid: str) -> SignedReport:
+        """Return a signed report.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        ...
+
+    def reports_of(self, study_instance_uid: str) -> Sequence[SignedReport]:
+        """Return a study's signed reports, the first one first."""
+        ...
+
+    def mark_published(self, uid: str) -> None:
+        """Record, with its event, that a report's results are filed and on their way; twice is once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +114,10 @@ class Rooms:
     senders: Mapping[str, Sender] = field(default_factory=dict)
     """One sender for each kind of destination."""
     patience: Patience = Patience()
+    casebook: SignedReports | None = None
+    """Signed reports; none where nobody signs."""
+    organization: str = ""
+    """Under which doctors sign; the images' Institution Name if left out."""
 
     def event(self, kind: str, study_uid: str, key: str, actor: str = "system", **facts: str) -> Event:
         """Make one event of now; recording the same key twice records one."""

@@ -13,6 +13,7 @@ from functools import partial
 from coread.workflow.delivering import deliver
 from coread.workflow.engine import Durable, StepGaveUp
 from coread.workflow.planning import Plan, finish, give_up, plan_reading
+from coread.workflow.publishing import SignedPlan, plan_signed, publish, write_signed_results
 from coread.workflow.reading import read, write_results
 from coread.workflow.rooms import Rooms
 
@@ -51,7 +52,7 @@ class Journey:
         objects: list[str],
         attempt: int,
     ) -> None:
-        """Send a reading's results to one destination; what it did not take is sent again later."""
+        """Send results to one destination; what it did not take is sent again later."""
         work = partial(deliver, self._rooms, study_uid, destination, objects, attempt)
         waiting: list[str] = do.step("deliver", work)
         if waiting:
@@ -59,13 +60,29 @@ class Journey:
             args = (study_uid, reading_uid, destination, waiting, attempt + 1)
             do.later("delivery", identifier, self._rooms.patience.wait_s(attempt), *args)
 
+    def signed(self, do: Durable, report_uid: str) -> None:
+        """Write what a doctor signed, file it, send it on its way, and call it published."""
+        plan: SignedPlan = do.step("plan signed results", partial(plan_signed, self._rooms, report_uid))
+        parcels: dict[str, list[str]] = do.step(
+            "write signed results", partial(write_signed_results, self._rooms, plan)
+        )
+        for destination, objects in parcels.items():
+            args = (plan["study_uid"], report_uid, destination, objects, 1)
+            do.later("delivery", delivery_id(report_uid, destination, 1), 0, *args)
+        do.step("publish", partial(publish, self._rooms, report_uid))
+
     def gave_up(self, walk_id: str, fault: StepGaveUp) -> None:
         """Put on record that a walk ended before its time."""
         give_up(self._rooms, walk_id, fault.step, fault.told)
 
     def walks(self) -> dict[str, Callable[..., None]]:
         """Every walk by its name."""
-        return {"study": self.study, "reader": self.reader, "delivery": self.delivery}
+        return {
+            "study": self.study,
+            "reader": self.reader,
+            "delivery": self.delivery,
+            "signed": self.signed,
+        }
 
 
 def study_walk_id(study_uid: str, version: int) -> str:
@@ -78,6 +95,11 @@ def reader_walk_id(study_uid: str, version: int, reader: str) -> str:
     return f"reader:{study_uid}:{version}:{reader}"
 
 
+def signed_walk_id(study_uid: str, number: int, attempt: int) -> str:
+    """Identifier of one attempt to publish a study's signed report of this number."""
+    return f"signed:{study_uid}:{number}:{attempt}"
+
+
 def delivery_id(reading_uid: str, destination: str, attempt: int) -> str:
-    """Identifier of one try to deliver a reading's results."""
+    """Identifier of one try to deliver the results of a reading or of a signed report."""
     return f"delivery:{reading_uid}:{destination}:{attempt}"

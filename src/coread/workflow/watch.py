@@ -1,4 +1,4 @@
-"""The worker's eyes: studies that are complete, and workers that are dead."""
+"""The worker's eyes: studies that are complete, reports that are signed, workers that are dead."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from coread.archive import Workers
+from coread.domain.review import SignedReport
 from coread.errors import CoReadError
 from coread.workflow.engine import PASSING, Engine
 from coread.workflow.rooms import Rhythm, Rooms
-from coread.workflow.steps import delivery_id, study_walk_id
+from coread.workflow.steps import delivery_id, signed_walk_id, study_walk_id
 
 _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.02
@@ -98,6 +99,63 @@ class StudyWatch:
         except (*PASSING, CoReadError):
             return self._rhythm.poll_interval_s
         return self._rhythm.poll_interval_s if next_s is None else min(next_s, self._rhythm.poll_interval_s)
+
+
+class ReportWatch:
+    """Starts the walk of each signed report that is not published.
+
+    Every worker may look: a walk's identifier is a function of the report and of how often publishing it
+    has failed, and a walk that is offered twice is started once. A study's reports go out in their order. A
+    walk that ended before its time is offered anew after a pause that grows: a signed report is not
+    left behind.
+    """
+
+    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._rhythm = rhythm
+        self._woken = threading.Event()
+        self._offered: set[str] = set()
+
+    def wake(self) -> None:
+        """Look at once: somebody has signed."""
+        self._woken.set()
+
+    def look(self) -> int:
+        """Offer the walks of unpublished reports; return how many were new to this worker."""
+        if self._rooms.casebook is None:
+            return 0
+        first: dict[str, SignedReport] = {}
+        for uid in self._rooms.casebook.unpublished():
+            report = self._rooms.casebook.report(uid)
+            earliest = first.setdefault(report.study_instance_uid, report)
+            if report.number < earliest.number:
+                first[report.study_instance_uid] = report
+        wanted = {walk: r.uid for r in first.values() if (walk := self._due(r))}
+        fresh = wanted.keys() - self._offered
+        for walk in sorted(fresh):
+            self._engine.offer("signed", walk, wanted[walk])
+            self._engine.probe("offered report")
+        self._offered = (self._offered & wanted.keys()) | fresh
+        return len(fresh)
+
+    def _due(self, report: SignedReport) -> str:
+        """Return the walk that shall publish a report; empty while it rests after a failure."""
+        study, number = report.study_instance_uid, report.number
+        own = signed_walk_id(study, number, 0).removesuffix("0")
+        failed = [e.event for e in self._rooms.ledger.events(study, "step.failed")]
+        failed = [event for event in failed if event.facts.get("walk", "").startswith(own)]
+        rest = timedelta(seconds=self._rooms.patience.wait_s(len(failed)) if failed else 0)
+        if failed and self._rooms.now() < failed[-1].at + rest:
+            return ""
+        return signed_walk_id(study, number, len(failed) + 1)
+
+    def run(self, stopped: threading.Event) -> None:
+        """Look until stopped."""
+        while not stopped.is_set():
+            self._woken.clear()
+            _tolerant("look for signed reports", self.look)
+            self._woken.wait(self._rhythm.poll_interval_s)
 
 
 class WorkerWatch:

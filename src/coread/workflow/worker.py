@@ -18,7 +18,7 @@ from coread.errors import SettingsFault
 from coread.workflow.engine import Engine, Place, Probe
 from coread.workflow.rooms import Rhythm, Rooms
 from coread.workflow.steps import Journey
-from coread.workflow.watch import StudyWatch, WorkerWatch
+from coread.workflow.watch import ReportWatch, StudyWatch, WorkerWatch
 
 _log = logging.getLogger(__name__)
 _SQLITE_WORKER = "local"
@@ -60,7 +60,8 @@ class Worker:
         place = Place(url, self.worker_id, poll_interval_s=rhythm.poll_interval_s)
         self._engine = Engine(place, journey.walks(), journey.gave_up, probe)
         self._studies = StudyWatch(self._engine, rooms, rhythm)
-        self._engine.on_end = self._studies.wake
+        self._reports = ReportWatch(self._engine, rooms, rhythm)
+        self._engine.on_end = self.wake
         self._workers = WorkerWatch(self._engine, workers, rooms, rhythm, self.worker_id)
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -79,14 +80,16 @@ class Worker:
         _give_images_back()
         self._engine.launch()
         self._workers.look()
-        for name, run in (("studies", self._studies.run), ("workers", self._workers.run)):
+        watches = {"studies": self._studies.run, "workers": self._workers.run, "reports": self._reports.run}
+        for name, run in watches.items():
             thread = threading.Thread(target=self._kept, args=(run,), name=f"watch-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def wake(self) -> None:
-        """Look for complete studies at once."""
+        """Look for complete studies and signed reports at once."""
         self._studies.wake()
+        self._reports.wake()
 
     @property
     def alive(self) -> bool:
@@ -98,7 +101,7 @@ class Worker:
         if not self._threads:
             return
         self._stopped.set()
-        self._studies.wake()
+        self.wake()
         for thread in self._threads:
             thread.join()
         self._engine.stop(wait_s)
