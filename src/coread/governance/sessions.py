@@ -57,6 +57,11 @@ class Session:
     must_change_password: bool = False
 
     @property
+    def was_proven_again(self) -> bool:
+        """Whether the person showed once more who it is, after the login."""
+        return self.proven_at > self.opened_at
+
+    @property
     def caller(self) -> Caller:
         """The session as the maker of a request."""
         allowed = frozenset() if self.must_change_password else permissions_of(self.person.roles)

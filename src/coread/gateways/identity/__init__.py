@@ -1,0 +1,7 @@
+"""The gateway of identity: who calls, login pages, accounts, tokens, the way to an identity provider."""
+
+from coread.gateways.identity.guard import caller_of, guard, required
+from coread.gateways.identity.identity import Identity
+from coread.gateways.identity.options import IdentityOptions, OidcOptions
+
+__all__ = ["Identity", "IdentityOptions", "OidcOptions", "caller_of", "guard", "required"]
