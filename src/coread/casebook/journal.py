@@ -53,7 +53,8 @@ class Act:
     study_version: int
     at: datetime
     payload: str
-    event: Event
+    events: tuple[Event, ...]
+    """What the ledger gets, in the same transaction."""
     finding_uid: str = ""
     outcome: str = ""
     """What the answer is made of when the key comes again."""
@@ -128,11 +129,9 @@ class Journal:
             if former := _repeated(connection, act.key, act.digest):
                 return former
             case = _checked_head(connection, act)
-            events = [act.event]
-            if act.needs_lock:
-                events = [*lock_event(case, act.person_id, act.at), *events]
+            locked = lock_event(case, act.person_id, act.at) if act.needs_lock else []
             revision = self._write(connection, act, case, lock_s)
-            self._ledger.append_in(connection, events)
+            self._ledger.append_in(connection, [*locked, *act.events])
             return Recorded(revision, act.outcome, is_repeat=False)
 
     def _write(self, connection: Connection, act: Act, case: Case, lock_s: float) -> int:

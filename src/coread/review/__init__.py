@@ -3,6 +3,15 @@
 from coread.casebook import CaseState, Phrase
 from coread.review.desk import ReviewDesk
 from coread.review.drafting import LANGUAGES, Template
+from coread.review.follow_up import (
+    RULES,
+    Advice,
+    Composition,
+    Context,
+    Course,
+    Nodule,
+    sentences,
+)
 from coread.review.policy import ModeRule, Policy
 from coread.review.statistics import VerdictStatistic
 from coread.review.study_review import (
@@ -35,11 +44,16 @@ from coread.review.worklist.entry import (
 
 __all__ = [
     "LANGUAGES",
+    "RULES",
+    "Advice",
     "Answer",
     "CaseState",
     "Change",
+    "Composition",
     "ConfidenceWords",
+    "Context",
     "Counts",
+    "Course",
     "Delivered",
     "DraftFault",
     "Entry",
@@ -49,6 +63,7 @@ __all__ = [
     "Lock",
     "Measured",
     "ModeRule",
+    "Nodule",
     "Opinion",
     "Performance",
     "PerformanceRow",
@@ -65,4 +80,5 @@ __all__ = [
     "VerdictStatistic",
     "Vote",
     "Worklist",
+    "sentences",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,8 @@ from coread.ledger import Ledger
 from coread.review import reporting
 from coread.review.deciding import Saying, addition_deed, decision_deed, impression_deed, undo_deed
 from coread.review.drafting import Template, check_language, templates
+from coread.review.evidence import who
+from coread.review.follow_up import Advice, Context, Nodule, advise
 from coread.review.opening import named_question, review_of
 from coread.review.policy import Policy
 from coread.review.sources import Sources
@@ -294,6 +297,21 @@ class ReviewDesk:
             If there is no such template or language.
         """
         return reporting.generated(self._tables.lay(study_uid, person), template, language)
+
+    def follow_up(
+        self, study_uid: str, person: Person, rule: str, nodules: Sequence[Nodule], patient: Context
+    ) -> Advice:
+        """Ask a rule what is done about nodules next; nothing is saved. An age left out is the study's.
+
+        Raises
+        ------
+        DecisionRefused
+            If there is no such rule, or a nodule cannot be.
+        """
+        if patient.age_years is None:
+            age = who(self._tables.lay(study_uid, person).facts, {}).age_years
+            patient = replace(patient, age_years=age)
+        return advise(rule, nodules, patient)
 
     def save_draft(  # noqa: PLR0913 - fields of one form
         self,

@@ -78,6 +78,10 @@ class Table:
         """The newest readings that this person may see."""
         return tuple(reading for reading in self.newest if not self.reveal_by(reading.reader.name))
 
+    def revealed_by(self, act: str) -> tuple[Reading, ...]:
+        """Return the newest readings that ``impression`` or ``draft`` would show to this person."""
+        return tuple(reading for reading in self.newest if self.reveal_by(reading.reader.name) == act)
+
     @cached_property
     def findings(self) -> Mapping[str, tuple[Reading, Finding]]:
         """The findings that this person may see, by tracking UID."""

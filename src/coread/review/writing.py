@@ -11,6 +11,7 @@ from typing import Any
 from coread.casebook import Act, EntryKind, Recorded, VerdictFacts, to_json
 from coread.domain.event import Event
 from coread.domain.person import Person
+from coread.domain.reading import Reading
 from coread.domain.review import SignedReport
 from coread.errors import DecisionRefused, StaleReview
 from coread.review.sources import Sources
@@ -45,6 +46,8 @@ class Deed:
     report: SignedReport | None = None
     outcome: str = ""
     needs_lock: bool = True
+    reveals: tuple[Reading, ...] = ()
+    """Readings that the person gets to see by this act."""
 
 
 class Writer:
@@ -108,8 +111,12 @@ def digest_of(text: str) -> str:
 
 def _act(ticket: Ticket, digest: str, table: Table, deed: Deed) -> Act:
     at = table.sources.clock()
-    facts = {"revision": str(table.case.revision + 1), "version": str(table.case.study_version)} | deed.facts
-    event = Event(deed.event, ticket.study_instance_uid, ticket.person.actor, at, facts)
+    common = {"revision": str(table.case.revision + 1), "version": str(table.case.study_version)}
+    said = [(deed.event, common | deed.facts)]
+    if deed.reveals:
+        shown = {"readings": " ".join(reading.uid for reading in deed.reveals), "by": str(deed.kind)}
+        said.append(("review.revealed", common | shown))
+    uid, actor = ticket.study_instance_uid, ticket.person.actor
     return Act(
         study_instance_uid=ticket.study_instance_uid,
         person_id=ticket.person.id,
@@ -120,7 +127,7 @@ def _act(ticket: Ticket, digest: str, table: Table, deed: Deed) -> Act:
         study_version=table.case.study_version,
         at=at,
         payload=deed.payload,
-        event=event,
+        events=tuple(Event(kind, uid, actor, at, facts) for kind, facts in said),
         finding_uid=deed.finding_uid,
         outcome=deed.outcome,
         verdict=deed.verdict,
