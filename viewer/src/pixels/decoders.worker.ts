@@ -1,0 +1,3 @@
+/** The worker in which Cornerstone's decoders run; importing them makes it answer. */
+
+import "cornerstone-decoders";
