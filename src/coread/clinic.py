@@ -28,10 +28,15 @@ from coread.archive import (
     Studies,
     Workers,
 )
-from coread.errors import ReaderUnavailable
+from coread.casebook import Casebook
+from coread.domain.person import Role as PersonRole
+from coread.domain.review import Mode
+from coread.errors import NotFound, ReaderUnavailable
+from coread.governance import PasswordPolicy, People, SessionLimits, Sessions, Tokens
 from coread.intake import Intake, Limits
 from coread.ledger import Ledger
 from coread.readers import Machine, Registry
+from coread.review import ModeRule, Policy, ReviewDesk
 from coread.routing import Rules, default_rules, load_rules
 from coread.settings import Settings
 from coread.workflow import Destination, Patience, Rhythm, Rooms, Sender
@@ -88,6 +93,12 @@ class Clinic:
         self.deliveries = Deliveries(self.database)
         self.workers = Workers(self.database)
         self.quarantine = Quarantine(self.database, self.store)
+        login = settings.login
+        self.people = People(self.database, self.ledger, PasswordPolicy(login.min_password_length))
+        limits = SessionLimits(login.idle_timeout_s, login.longest_session_s)
+        self.sessions = Sessions(self.database, self.ledger, limits)
+        self.tokens = Tokens(self.database, self.ledger)
+        self.casebook = Casebook(self.database, self.ledger, now)
         self.worker: Worker | None = None
 
     @cached_property
@@ -114,6 +125,30 @@ class Clinic:
         path = self.settings.routing.rules
         text = path.read_text(encoding="utf-8") if path else default_rules()
         return load_rules(text, self.registry.names, [d.name for d in self.settings.destinations])
+
+    @cached_property
+    def desk(self) -> ReviewDesk:
+        """What doctors do with studies."""
+        return ReviewDesk(
+            self.casebook,
+            self.archive,
+            self.studies,
+            self.readings,
+            self.deliveries,
+            cards=self.registry.card,
+            evaluations=self.registry.evaluation,
+            ledger=self.ledger,
+            clock=now,
+            policy=_policy(self.settings),
+            names=self.name_of,
+        )
+
+    def name_of(self, person_id: str) -> str:
+        """Return a person's name for pages and reports; the id where nobody of it is known."""
+        try:
+            return self.people.get(person_id).display_name
+        except NotFound:
+            return person_id
 
     def start(self, role: Role = "all") -> Self:
         """Start what the role needs; a gateway's servers are started by the gateways themselves.
@@ -184,6 +219,8 @@ class Clinic:
             destinations=_destinations(self.settings),
             senders=self._senders,
             patience=Patience(plan.delivery_attempts, plan.first_retry_s, plan.longest_retry_s),
+            casebook=self.casebook,
+            organization=self.settings.review.organisation,
         )
         folder = self.settings.data.folder
         url = (
@@ -223,6 +260,16 @@ def _rhythm(settings: Settings) -> Rhythm:
         concurrency=settings.workflow.concurrency,
         heartbeat_s=settings.workflow.heartbeat_s,
         stale_after_s=settings.workflow.stale_after_s,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    wanted = settings.review
+    rules = (
+        ModeRule(Mode(m.mode), PersonRole(m.role) if m.role else None, m.reader, m.site) for m in wanted.modes
+    )
+    return Policy(
+        tuple(rules), Mode(wanted.mode), wanted.nudge_rate, wanted.nudge_seed, wanted.lock_s, wanted.overdue_h
     )
 
 

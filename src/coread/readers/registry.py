@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from coread.domain.bundle import Card
 from coread.errors import CoReadError, ReaderUnavailable
@@ -81,6 +82,20 @@ class Registry:
         if isinstance(found, ReaderUnavailable):
             raise ReaderUnavailable(found.found, found.expected, found.remedy, found.where)
         return found
+
+    def card(self, name: str) -> Card | None:
+        """Return a reader's card, or None if it cannot be used here; what it said before stays readable."""
+        try:
+            return self.reader(name).card
+        except ReaderUnavailable:
+            return None
+
+    def evaluation(self, name: str) -> Mapping[str, Any] | None:
+        """Return what a reader's bundle says of its performance, or None where it brings none."""
+        try:
+            return getattr(self.reader(name), "evaluation", None)
+        except ReaderUnavailable:
+            return None
 
     def overview(self) -> tuple[Availability, ...]:
         """Every installed reader with its card or the reason why it cannot be used; loads them all."""

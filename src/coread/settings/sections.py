@@ -229,6 +229,7 @@ class Reviewing(_Section):
     nudge_seed: str = Field("", description="Changes which findings these are.")
     lock_s: float = Field(900, gt=0, description="Seconds of rest after which a study's lock ends.")
     overdue_h: float = Field(24, gt=0, description="Hours of waiting that raise a study in the list.")
+    organisation: str = Field("", description="Hospital as reports name it; empty: the images' institution.")
 
 
 class Completeness(_Section):

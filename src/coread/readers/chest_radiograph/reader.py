@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ class ChestRadiograph:
         The gate's look through the network.
     neutral
         Score at which the card's threshold is reached: the zero of the saliency.
+    evaluation
+        The bundle's ``evaluation.json``.
     """
 
     card: Card
@@ -62,6 +65,7 @@ class ChestRadiograph:
     session: Session
     head: FeatureHead
     neutral: float
+    evaluation: Mapping[str, Any]
 
     def accepts(self, image: DicomObject) -> Reason | None:
         """Judge the header (`coread.readers.chest_radiograph.gate.refusal_by_header`)."""
@@ -124,4 +128,5 @@ def reader_of(bundle: Bundle, machine: Machine) -> ChestRadiograph:
         session=Session(*bundle.weights(), machine.threads),
         head=FeatureHead.of_arrays(bundle.arrays("gate.npz")),
         neutral=float(np.interp(bundle.card.threshold, curve.probability, curve.score)),
+        evaluation=bundle.evaluation,
     )
