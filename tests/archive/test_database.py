@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, event, text
 
 from coread.archive import Database
 from coread.archive.tables import METADATA
+from coread.casebook.tables import METADATA as CASEBOOK_METADATA
 from coread.errors import Busy, LowDisk
 from coread.governance import METADATA as GOVERNANCE_METADATA
 from coread.ledger import METADATA as LEDGER_METADATA
@@ -20,7 +21,7 @@ from coread.ledger import METADATA as LEDGER_METADATA
 
 def test_migrations_make_the_tables_that_the_code_knows(house: House) -> None:
     known = MetaData()
-    for metadata in (METADATA, GOVERNANCE_METADATA, LEDGER_METADATA):
+    for metadata in (METADATA, CASEBOOK_METADATA, GOVERNANCE_METADATA, LEDGER_METADATA):
         for table in metadata.tables.values():
             table.to_metadata(known)
     with house.database.write() as connection:
