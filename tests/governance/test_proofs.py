@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from argon2.exceptions import VerifyMismatchError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import START
@@ -67,6 +68,16 @@ def test_full_width_letters_are_the_same_password():
     assert kept.startswith("$argon2id$")
     assert not hasher.verify("nonsense", PASSWORD)
     assert not hasher.verify("", PASSWORD)
+
+
+def test_the_hash_of_nobody_is_computed_to_its_end():
+    """Not refused at once for its form, which a clock would tell from a wrong password."""
+    hasher = Hasher(memory_kib=8, passes=1, lanes=1)
+    with pytest.raises(VerifyMismatchError):
+        hasher._argon2.verify(hasher._nobody, PASSWORD)
+    kept = hasher.hash(PASSWORD)
+    assert kept.split("$")[:4] == hasher._nobody.split("$")[:4]
+    assert [len(part) for part in kept.split("$")] == [len(part) for part in hasher._nobody.split("$")]
 
 
 def test_too_many_hashes_at_one_time_wait_their_turn(monkeypatch):
