@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from orthanc_peer import orthanc_server
 
 from coread.dicom import open_object
 from coread.testing.patients import chest_radiograph
@@ -28,3 +29,9 @@ def verdict(tool, tmp_path):
         return [x for x in lines if x.startswith("Error")], [x for x in lines if x.startswith("Warning")]
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory):
+    """A private Orthanc; its address and its DICOM port."""
+    yield from orthanc_server(tmp_path_factory)

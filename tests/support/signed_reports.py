@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from written_results import CARD, IDENTITY, finding_on, reading_of
+from written_results import CARD, IDENTITY, Written, finding_on, reading_of
 
 from coread.domain import codes
 from coread.domain.codes import Code
@@ -23,7 +23,7 @@ from coread.domain.review import (
     Statement,
     Verdict,
 )
-from coread.results import ReportFacts, Signer
+from coread.results import ReportFacts, Signer, write_signed
 
 SIGNED_AT = datetime(2026, 3, 4, 9, 30, 15, 250000, tzinfo=UTC)
 SIGNER = Signer("p-6f1c2a9be0d4", "LI Wei", "First Hospital")
@@ -138,3 +138,27 @@ def signed_on(image, language="en"):
         own(None, number=2),
     ]
     return Signed(image, report_of(image, (reading,), decisions, language), (reading,))
+
+
+def written_of(signed, **more):
+    """Write all that is signed, and give it by kind."""
+    given = {"person": SIGNER, "earlier": signed.earlier}
+    objects = write_signed(signed.report, signed.readings, (signed.image,), CARDS, **(given | more))
+    return Written(objects)
+
+
+def addendum_to(signed, decisions=None, words="Compared with the film of 2023: unchanged.", **more):
+    """Give an addendum: other words, and the same decisions unless others are given."""
+    number = signed.report.number + 1
+    draft = replace(
+        signed.report.draft, sections=(Section("impression", (Line(words, Origin.TYPED),)),), version=4
+    )
+    report = report_of(
+        signed.image,
+        signed.readings,
+        signed.report.decisions if decisions is None else decisions,
+        number=number,
+        predecessor_uid=signed.report.uid,
+        **({"draft": draft} | more),
+    )
+    return Signed(signed.image, report, signed.readings, (*signed.earlier, signed.report))

@@ -165,8 +165,8 @@ def test_a_report_whose_image_is_lost_waits_and_goes_out_when_it_is_back(ward) -
     made = ward()
     uid = made.read()
     instance = next(i for i in made.clinic.archive.study(uid).instances if i.source == "folder")
-    path = made.clinic.settings.data.folder / "objects" / instance.object_key
-    path = next(p for p in (made.clinic.settings.data.folder / "objects").rglob("*") if p.name in path.name)
+    objects = made.clinic.settings.data.folder / "objects"
+    path = next(p for p in objects.rglob("*") if p.is_file() and p.name in instance.object_key)
     kept = path.read_bytes()
     path.unlink()
     report = signed_report_of_lost(made, uid, kept)

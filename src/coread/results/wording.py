@@ -90,5 +90,20 @@ def clip(text: str, characters: int) -> str:
     return plain[:characters].strip()
 
 
+def readable(text: str) -> str:
+    r"""Return `text` without control characters; its line breaks stay.
+
+    What is no character at all (half of a surrogate pair) becomes a question mark: it could be written
+    in no encoding.
+
+    Examples
+    --------
+    >>> readable("a\x1b[0m\r\nb\ud800")
+    'a[0m\nb?'
+    """
+    kept = "".join(c for c in text if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127))
+    return kept.encode("utf-8", "replace").decode()
+
+
 def _full_stop(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -26,7 +26,7 @@ from coread.domain.identity import derive_uid
 from coread.domain.reading import ReaderIdentity
 from coread.results.edition import Issue, Kind, ResultObject, serial_number
 from coread.results.source import Source, legal_date
-from coread.results.wording import clip
+from coread.results.wording import clip, readable
 
 Json = dict[str, Any]
 
@@ -267,4 +267,4 @@ def attachment(made: ResultObject, title: str) -> Json:
 
 def notes(*texts: str) -> list[Json] | None:
     """Return texts as notes; none without text."""
-    return [{"text": text} for text in texts if text] or None
+    return [{"text": shown} for text in texts if (shown := readable(text))] or None

@@ -11,8 +11,6 @@ What was preliminary becomes final under the same ids. Statuses by their meaning
   ``entered-in-error``: "withdrawn following previous final release".
 - The study has one DiagnosticReport of the doctor: ``final``, then ``appended`` by an addendum that adds
   words, or ``amended`` by one that changes a statement.
-- A reader's own DiagnosticReport becomes ``final`` once each of its findings has been decided on: "complete
-  and verified by an authorized person". One that abstained becomes ``cancelled``.
 """
 
 from __future__ import annotations
@@ -28,9 +26,9 @@ from fhir.resources.R4B.provenance import Provenance
 
 from coread.domain import codes
 from coread.domain.identity import derive_uid
-from coread.domain.reading import Outcome, Reading
 from coread.domain.review import Decision, RejectReason, SignedReport, Statement
 from coread.results.edition import Kind, ResultObject
+from coread.results.fhir.concluded import PERSON_SYSTEM, concluded, doctor
 from coread.results.fhir.parts import (
     TERMINOLOGY,
     Json,
@@ -57,11 +55,10 @@ from coread.results.fhir.parts import (
 )
 from coread.results.signed.edition import SignedEdition
 from coread.results.signed.facts import Assessed
-from coread.results.signed.words import judged, say, stated
+from coread.results.signed.words import is_chinese, judged, say
 from coread.results.sr.parts import report_ref
-from coread.results.wording import PRESENCE_CODES, conclusion, conclusion_zh, headline, statement
+from coread.results.wording import PRESENCE_CODES, readable, statement
 
-_PERSON_SYSTEM = "urn:coread:person"
 _CANCELLED = frozenset(
     {
         RejectReason.KNOWN_BEFORE,
@@ -103,7 +100,7 @@ class _Writer:
         self.dicom = dicom
         self.pdf = pdf
         self.language = edition.report.draft.language
-        self.issued = edition.report.signed_at.isoformat(timespec="milliseconds")
+        self.issued = edition.issued
         self.before: Mapping[str, Decision] = {
             d.finding_uid: d for d in (edition.former.decisions if edition.former else ())
         }
@@ -126,7 +123,7 @@ class _Writer:
         observations = [self._observation(a) for a in self.edition.assessed]
         observations += [self._withdrawn(decision) for decision in self._taken_back()]
         report = self._report()
-        readings = [r for reading in self.edition.readings for r in self._reading(reading)]
+        readings = list(concluded(self.edition))
         return [
             *{item["id"]: item for item in readers}.values(),
             self._practitioner(),
@@ -141,16 +138,11 @@ class _Writer:
         return valid(
             Practitioner(
                 id=self.doctor_id,
-                identifier=[{"system": _PERSON_SYSTEM, "value": self.report.person_id}],
+                identifier=[{"system": PERSON_SYSTEM, "value": self.report.person_id}],
                 active=True,
-                name=[{"text": self.report.person_name}],
+                name=[{"text": readable(self.report.person_name) or self.report.person_id}],
             )
         )
-
-    def _doctor(self) -> Json:
-        """Refer to the doctor by logical identifier, so that an Observation can be put by itself."""
-        identifier = {"system": _PERSON_SYSTEM, "value": self.report.person_id}
-        return {"type": "Practitioner", "identifier": identifier, "display": self.report.person_name}
 
     def _observation(self, assessed: Assessed) -> Json:
         said = assessed.statement
@@ -185,7 +177,7 @@ class _Writer:
             "subject": subject(first),
             "effectiveDateTime": day(first),
             "issued": self.issued,
-            "performer": [self._doctor()],
+            "performer": [doctor(self.report)],
             **({"device": reference("Device", device_id(reading.reader))} if reading else {}),
             "derivedFrom": [reference("ImagingStudy", read)],
         }
@@ -202,22 +194,18 @@ class _Writer:
 
     def _silenced(self, assessed: Assessed, status: str) -> Json:
         """Take the value out, and say in words what the reader had said and why it does not stand."""
-        code, display = _ABSENT_REASON[status]
-        absent = {"system": f"{TERMINOLOGY}/data-absent-reason", "code": code, "display": display}
-        verdict = judged(assessed, self.language)
-        said = (
-            f"{say('reader_said', self.language)}: {statement(assessed.finding)}" if assessed.finding else ""
-        )
-        return {"dataAbsentReason": {"coding": [absent], "text": verdict}, "note": notes(verdict, said)}
+        verdict = readable(judged(assessed, self.language))
+        absent = _absent(status) | {"text": verdict}
+        return {"dataAbsentReason": absent, "note": notes(verdict, self._reader_said(assessed))}
+
+    def _reader_said(self, assessed: Assessed) -> str:
+        if assessed.finding is None:
+            return ""
+        return f"{say('reader_said', self.language)}: {statement(assessed.finding)}"
 
     def _notes(self, assessed: Assessed, said: Statement) -> list[Json] | None:
-        edited = assessed.finding is not None and not assessed.is_accepted
-        before = statement(assessed.finding) if edited and assessed.finding else ""
-        return notes(
-            judged(assessed, self.language),
-            f"{say('reader_said', self.language)}: {before}" if before else "",
-            said.comment,
-        )
+        before = "" if assessed.is_accepted else self._reader_said(assessed)
+        return notes(judged(assessed, self.language), before, said.comment)
 
     def _taken_back(self) -> list[Decision]:
         """Return what the former report stated and this one does not decide on any more."""
@@ -226,9 +214,7 @@ class _Writer:
 
     def _withdrawn(self, decision: Decision) -> Json:
         common = self._observed(Assessed(decision), "entered-in-error")
-        code, display = _ABSENT_REASON["entered-in-error"]
-        absent = {"system": f"{TERMINOLOGY}/data-absent-reason", "code": code, "display": display}
-        return valid(Observation(**common, dataAbsentReason={"coding": [absent]}))
+        return valid(Observation(**common, dataAbsentReason=_absent("entered-in-error")))
 
     def _report_status(self) -> str:
         """Return the status by http://hl7.org/fhir/ValueSet/diagnostic-report-status (required)."""
@@ -272,98 +258,20 @@ class _Writer:
             when = earlier.signed_at.isoformat(timespec="minutes")
             title = say("earlier", self.language, name=earlier.person_name, time=when)
             parts.append(f"{title}\n{impression(earlier)}")
-        return "\n\n".join(part for part in parts if part)
+        return readable("\n\n".join(part for part in parts if part))
 
     def _printed(self) -> Json:
         """Carry the printed report itself: a record system can resolve no DICOM identifier."""
         digest = hashlib.sha1(self.pdf, usedforsecurity=False).digest()
         return {
             "contentType": "application/pdf",
-            "language": "zh" if self.language == "zh" else "en",
+            "language": "zh" if is_chinese(self.language) else "en",
             "data": base64.b64encode(self.pdf).decode(),
             "size": len(self.pdf),
             "hash": base64.b64encode(digest).decode(),
             "title": say("title", self.language),
             "creation": self.issued,
         }
-
-    def _reading(self, reading: Reading) -> Iterator[Json]:
-        """End what a reader had reported as preliminary: it would go on asserting what was rejected."""
-        decided = {d.finding_uid for d in self.report.decisions}
-        if reading.outcome is Outcome.FINDINGS and decided >= {f.tracking_uid for f in reading.findings}:
-            results = [
-                reference("Observation", resource_id(reading.derive_uid("fhir", "Observation", uid)))
-                for uid in (f.tracking_uid for f in reading.findings)
-            ]
-            yield self._assessed_report(reading, "final", results, self._assessment(reading))
-        if reading.outcome is Outcome.ABSTAINED:
-            none = resource_id(reading.derive_uid("fhir", "Observation", "none"))
-            said = f"{conclusion(reading)}\n{conclusion_zh(reading)}"
-            yield self._unanswered(reading, none)
-            yield self._assessed_report(reading, "cancelled", [reference("Observation", none)], said)
-
-    def _assessed_report(self, reading: Reading, status: str, results: list[Json], said: str) -> Json:
-        first, study = self.edition.first, self.report.study_instance_uid
-        structured = report_ref(study, reading.uid)
-        inputs = [ref.sop_instance_uid for ref in reading.inputs]
-        form = {
-            "contentType": "application/dicom",
-            "url": f"urn:oid:{structured.sop_instance_uid}",
-            "title": "DICOM structured report of the reader, not verified",
-        }
-        return valid(
-            DiagnosticReport(
-                id=resource_id(reading.derive_uid("fhir", "DiagnosticReport")),
-                identifier=[uid_identifier(structured.sop_instance_uid)],
-                basedOn=orders(first.facts.get("AccessionNumber", "")),
-                status=status,
-                category=[category("v2-0074", "RAD", "Radiology")],
-                code=concept(codes.DIAGNOSTIC_IMAGING_REPORT),
-                subject=subject(first),
-                effectiveDateTime=day(first),
-                issued=self.issued,
-                performer=[{"display": headline(reading)}],
-                resultsInterpreter=[self._doctor()],
-                result=results or None,
-                imagingStudy=[reference("ImagingStudy", imaging_study_id(study, inputs))] if inputs else None,
-                conclusion=said,
-                presentedForm=[form],
-            )
-        )
-
-    def _assessment(self, reading: Reading) -> str:
-        """Say what the doctor decided on each finding of a reader."""
-        own = [a for a in self.edition.assessed if a.reading is reading]
-        said = [
-            f"{stated(a.finding.code, a.finding.presence, self.language)} – {judged(a, self.language)}"
-            for a in own
-            if a.finding is not None
-        ]
-        return "\n".join([f"{headline(reading)}:", *(said or [say("no_findings", self.language)])])
-
-    def _unanswered(self, reading: Reading, identifier: str) -> Json:
-        first, study = self.edition.first, self.report.study_instance_uid
-        card = self.edition.card_of(reading)
-        absent = {"system": f"{TERMINOLOGY}/data-absent-reason", "code": "unknown", "display": "Unknown"}
-        read = imaging_study_id(study, [ref.sop_instance_uid for ref in reading.inputs])
-        return valid(
-            Observation(
-                id=identifier,
-                status="cancelled",
-                category=[category("observation-category", "imaging", "Imaging")],
-                code=concept(card.finding) if card else {"text": str(reading.reader)},
-                subject=subject(first),
-                effectiveDateTime=day(first),
-                issued=self.issued,
-                device=reference("Device", device_id(reading.reader)),
-                derivedFrom=[reference("ImagingStudy", read)] if reading.inputs else None,
-                dataAbsentReason={
-                    "coding": [absent],
-                    "text": reading.reason.text if reading.reason else None,
-                },
-                note=notes(conclusion(reading), conclusion_zh(reading)),
-            )
-        )
 
     def _provenance(self, targets: Sequence[Json]) -> Json:
         study = self.report.study_instance_uid
@@ -403,6 +311,12 @@ _FORMS = {
     Kind.SR: "DICOM structured report, verified",
     Kind.PDF: "DICOM Encapsulated PDF",
 }
+
+
+def _absent(status: str) -> Json:
+    code, display = _ABSENT_REASON[status]
+    system = f"{TERMINOLOGY}/data-absent-reason"
+    return {"coding": [{"system": system, "code": code, "display": display}]}
 
 
 def observation_id(decision: Decision) -> str:

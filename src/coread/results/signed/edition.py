@@ -50,6 +50,11 @@ class SignedEdition(Issue):
         return [contribution(reader, titles.get(reader.name, reader.name), at) for reader in readers]
 
     @property
+    def issued(self) -> str:
+        """When it was signed, as FHIR writes an instant."""
+        return self.report.signed_at.isoformat(timespec="milliseconds")
+
+    @property
     def assessed(self) -> tuple[Assessed, ...]:
         """Each decision with what it was made on."""
         return assess(self.report, self.readings)

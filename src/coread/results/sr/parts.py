@@ -15,7 +15,7 @@ from coread.domain.reading import ReaderIdentity
 from coread.domain.study import InstanceRef
 from coread.results.edition import MANUFACTURER, Kind, coded
 from coread.results.source import STAND_IN_SOP_CLASS_UID, Dataset, Source
-from coread.results.wording import clip
+from coread.results.wording import clip, readable
 
 COMPREHENSIVE_3D_SR_SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -57,7 +57,7 @@ def code_item(name: Code, value: Code, relationship: sr.RelationshipTypeValues) 
 
 def text(name: Code, value: str, relationship: sr.RelationshipTypeValues = CONTAINS) -> sr.TextContentItem:
     """Return a text."""
-    return sr.TextContentItem(name=coded(name), value=value, relationship_type=relationship)
+    return sr.TextContentItem(name=coded(name), value=readable(value), relationship_type=relationship)
 
 
 def number(name: Code, value: float, unit: Code) -> sr.NumContentItem:

@@ -109,12 +109,22 @@ def write(edition: SignedEdition) -> ResultObject:
     )
     result.ContentSequence = _content(edition)
     result.VerifyingObserverSequence = [_verifier(edition)]
-    result.CurrentRequestedProcedureEvidenceSequence = referenced(_evidence(edition))
-    result.PredecessorDocumentsSequence = referenced(_predecessors(edition))
-    if not result.PredecessorDocumentsSequence:
-        del result.PredecessorDocumentsSequence
+    _refer(result, edition)
     _name_truly(result, edition)
     return edition.finish(result, Kind.SR, edition.first)
+
+
+def _refer(result: Dataset, edition: SignedEdition) -> None:
+    """Name what the report rests on, of this study and of others, and what it was written after."""
+    study = edition.report.study_instance_uid
+    evidence = _evidence(edition)
+    own = [ref for ref in evidence if ref.study_instance_uid == study]
+    others = [ref for ref in evidence if ref.study_instance_uid != study]
+    result.CurrentRequestedProcedureEvidenceSequence = referenced(own)
+    if others:
+        result.PertinentOtherEvidenceSequence = referenced(others)
+    if predecessors := _predecessors(edition):
+        result.PredecessorDocumentsSequence = referenced(predecessors)
 
 
 def own_scheme() -> CodingSchemeIdentificationItem:
