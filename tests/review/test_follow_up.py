@@ -68,14 +68,16 @@ def test_fleischner_says_to_whom_it_does_not_apply(patient: Context, reasons: tu
 BY_SIZE = [
     (SOLID, 5.9, 0, BASELINE, "2"), (SOLID, 6, 0, BASELINE, "3"), (SOLID, 7.9, 0, BASELINE, "3"),
     (SOLID, 8, 0, BASELINE, "4A"), (SOLID, 14.9, 0, BASELINE, "4A"), (SOLID, 15, 0, BASELINE, "4B"),
-    (SOLID, 3.9, 0, NEW, "2"), (SOLID, 4, 0, NEW, "3"), (SOLID, 5.9, 0, NEW, "3"), (SOLID, 6, 0, NEW, "4A"),
-    (SOLID, 8, 0, NEW, "4B"), (SOLID, 7.9, 0, GROWING, "4A"), (SOLID, 8, 0, GROWING, "4B"),
-    (PART_SOLID, 5.9, 3, BASELINE, "2"), (PART_SOLID, 6, 5.9, BASELINE, "3"), (PART_SOLID, 9, 6, BASELINE, "4A"),
-    (PART_SOLID, 9, 7.9, BASELINE, "4A"), (PART_SOLID, 9, 8, BASELINE, "4B"), (PART_SOLID, 5.9, 2, NEW, "3"),
-    (PART_SOLID, 9, 3.9, NEW, "4A"), (PART_SOLID, 9, 4, NEW, "4B"), (PART_SOLID, 9, 3.9, GROWING, "4A"),
-    (PART_SOLID, 9, 4, GROWING, "4B"),
-    (GROUND_GLASS, 29.9, 0, BASELINE, "2"), (GROUND_GLASS, 30, 0, BASELINE, "3"), (GROUND_GLASS, 29.9, 0, GROWING, "2"),
-    (GROUND_GLASS, 30, 0, NEW, "3"), (GROUND_GLASS, 35, 0, STABLE, "2"),
+    (SOLID, 3.9, 0, NEW, "2"), (SOLID, 4, 0, NEW, "3"), (SOLID, 5.9, 0, NEW, "3"),
+    (SOLID, 6, 0, NEW, "4A"), (SOLID, 8, 0, NEW, "4B"), (SOLID, 7.9, 0, GROWING, "4A"),
+    (SOLID, 8, 0, GROWING, "4B"), (PART_SOLID, 5.9, 3, BASELINE, "2"),
+    (PART_SOLID, 6, 5.9, BASELINE, "3"), (PART_SOLID, 9, 6, BASELINE, "4A"),
+    (PART_SOLID, 9, 7.9, BASELINE, "4A"), (PART_SOLID, 9, 8, BASELINE, "4B"),
+    (PART_SOLID, 5.9, 2, NEW, "3"), (PART_SOLID, 9, 3.9, NEW, "4A"), (PART_SOLID, 9, 4, NEW, "4B"),
+    (PART_SOLID, 9, 3.9, GROWING, "4A"), (PART_SOLID, 9, 4, GROWING, "4B"),
+    (GROUND_GLASS, 29.9, 0, BASELINE, "2"), (GROUND_GLASS, 30, 0, BASELINE, "3"),
+    (GROUND_GLASS, 29.9, 0, GROWING, "2"), (GROUND_GLASS, 30, 0, NEW, "3"),
+    (GROUND_GLASS, 35, 0, STABLE, "2"),
 ]  # fmt: skip
 
 
@@ -130,9 +132,11 @@ def test_lung_rads_of_the_whole_study() -> None:
         (Nodule(SOLID, 5.9), "1"), (Nodule(PART_SOLID, 5.9, 5), "1"), (Nodule(GROUND_GLASS, 5.9), "1"),
         (Nodule(SOLID, 6), "2"), (Nodule(SOLID, 9.9), "2"), (Nodule(PART_SOLID, 6, 5.9), "2"),
         (Nodule(GROUND_GLASS, 19.9), "2"), (Nodule(SOLID, 10), "3"), (Nodule(SOLID, 17.9), "3"),
-        (Nodule(PART_SOLID, 12, 6), "3"), (Nodule(PART_SOLID, 12, 9.9), "3"), (Nodule(GROUND_GLASS, 20), "3"),
+        (Nodule(PART_SOLID, 12, 6), "3"), (Nodule(PART_SOLID, 12, 9.9), "3"),
+        (Nodule(GROUND_GLASS, 20), "3"),
         (Nodule(SOLID, 18), "4"), (Nodule(PART_SOLID, 12, 10), "4"), (Nodule(SOLID, 20, is_benign=True), "0"),
-        (Nodule(SOLID, 7, malignancy_probability=0.5), "4"), (Nodule(SOLID, 7, malignancy_probability=0.49), "2"),
+        (Nodule(SOLID, 7, malignancy_probability=0.5), "4"),
+        (Nodule(SOLID, 7, malignancy_probability=0.49), "2"),
         (Nodule(SOLID, 5, malignancy_probability=0.9), "1"),
     ],
 )  # fmt: skip

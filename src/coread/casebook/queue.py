@@ -50,8 +50,8 @@ class Wanted:
     is_unread: bool = False
     is_mine: bool = False
     is_teaching: bool = False
-    arrived_before: datetime | None = None
-    arrived_since: datetime | None = None
+    arrived_until: datetime | None = None
+    arrived_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ class Queue:
         wanted
             Without states.
         overdue
-            Studies that arrived before this time have so many points more.
+            Studies that arrived at this time or earlier have so many points more.
         limit, offset
             Page.
         """
         end, (since, bonus) = offset + limit, overdue
-        raised = self.page(replace(wanted, arrived_before=since), end)
-        others = self.page(replace(wanted, arrived_since=since), end)
+        raised = self.page(replace(wanted, arrived_until=since), end)
+        others = self.page(replace(wanted, arrived_after=since), end)
         both = merge(
             ((_place(listed, bonus), listed) for listed in raised),
             ((_place(listed, 0), listed) for listed in others),
@@ -237,10 +237,12 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(_unread(wanted.person_id))
     if wanted.is_mine:
         conditions.append(CASES.c.lock_person_id == wanted.person_id)
-    if wanted.arrived_before:
-        conditions.append(CASES.c.arrived_us < to_us(wanted.arrived_before))
-    if wanted.arrived_since:
-        conditions.append(CASES.c.arrived_us >= to_us(wanted.arrived_since))
+    # Added to, the column is looked up in no index: the one that gives the order is to be walked.
+    arrived_us = CASES.c.arrived_us + 0
+    if wanted.arrived_until:
+        conditions.append(arrived_us <= to_us(wanted.arrived_until))
+    if wanted.arrived_after:
+        conditions.append(arrived_us > to_us(wanted.arrived_after))
     return conditions
 
 

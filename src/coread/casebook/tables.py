@@ -46,11 +46,10 @@ CASES = Table(
 )
 Index(
     "ix_cases_pending",
+    CASES.c.is_pending,
     CASES.c.points.desc(),
     CASES.c.arrived_us,
     CASES.c.study_instance_uid,
-    postgresql_where=CASES.c.is_pending,
-    sqlite_where=CASES.c.is_pending,
 )
 Index("ix_cases_state", CASES.c.is_gone, CASES.c.state, CASES.c.changed_us.desc())
 Index(

@@ -56,7 +56,14 @@ def impression_deed(table: Table, impression: Impression) -> Deed:
         )
     facts = {"is_abnormal": str(impression.is_abnormal).lower(), "confidence": f"{impression.confidence:g}"}
     facts |= {"mode": str(table.study_mode), "text_sha256": digest_of(impression.text)}
-    return Deed(EntryKind.IMPRESSION, to_json(impression), "impression.recorded", facts, needs_lock=False)
+    return Deed(
+        EntryKind.IMPRESSION,
+        to_json(impression),
+        "impression.recorded",
+        facts,
+        needs_lock=False,
+        reveals=table.revealed_by("impression"),
+    )
 
 
 def decision_deed(table: Table, saying: Saying) -> Deed:

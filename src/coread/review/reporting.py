@@ -42,7 +42,8 @@ def draft_deed(table: Table, template: str, language: str, texts: Mapping[str, s
     facts = {"draft_version": str(version), "template": template, "language": language}
     facts |= {"text_sha256": _text_sha256(table, draft)}
     saved = to_json(draft)
-    return Deed(EntryKind.DRAFT, saved, "report.saved", facts, outcome=saved)
+    reveals = table.revealed_by("draft")
+    return Deed(EntryKind.DRAFT, saved, "report.saved", facts, outcome=saved, reveals=reveals)
 
 
 def signature_deed(table: Table) -> Deed:

@@ -82,14 +82,15 @@ class Writer:
         """
         if not _KEY.fullmatch(ticket.key):
             raise DecisionRefused("a key that cannot be kept", "a UUID made by the page", where="key")
-        digest = hashlib.sha256(to_json([ticket.study_instance_uid, ticket.person.id, *asked]).encode())
+        question = to_json([ticket.study_instance_uid, ticket.person.id, *asked])
+        digest = hashlib.sha256(question.encode(errors="surrogatepass")).hexdigest()
         journal = self._from.casebook.journal
-        if former := journal.repeated(ticket.key, digest.hexdigest()):
+        if former := journal.repeated(ticket.key, digest):
             return former
         table = self._tables.lay(ticket.study_instance_uid, ticket.person)
         if table.case.revision != ticket.revision:
             raise stale(ticket.revision, table.case.revision)
-        act = _act(ticket, digest.hexdigest(), table, decide(table))
+        act = _act(ticket, digest, table, decide(table))
         return journal.record(act, self._from.policy.lock_s)
 
 

@@ -55,13 +55,8 @@ def _cases() -> None:
         sa.Column("lock_until_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("study_instance_uid"),
     )
-    op.create_index(
-        "ix_cases_pending",
-        "cases",
-        [sa.text("points DESC"), "arrived_us", "study_instance_uid"],
-        postgresql_where=sa.text("is_pending"),
-        sqlite_where=sa.text("is_pending"),
-    )
+    order = ["is_pending", sa.text("points DESC"), "arrived_us", "study_instance_uid"]
+    op.create_index("ix_cases_pending", "cases", order)
     op.create_index("ix_cases_state", "cases", ["is_gone", "state", sa.text("changed_us DESC")])
     op.create_index(
         "ix_cases_locked",
