@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -220,3 +221,19 @@ def test_the_matrix_gives_each_permission_to_somebody_and_no_role_all():
     assert frozenset().union(*MATRIX.values()) == set(Permission)
     for role in (Role.ENGINEER, Role.QUALITY, Role.AUDITOR, Role.ADMINISTRATOR):
         assert not permissions_of([role]) & {Permission.SEE_IMAGES, Permission.DECIDE, Permission.SIGN}
+
+
+def test_the_book_s_table_of_permissions_is_what_the_code_gives():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "people.md").read_text(encoding="utf-8")
+    lines = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line] for line in lines if line[0].strip("` ").partition(":")[1]]
+    head = next([cell.strip() for cell in line][2:] for line in lines if line[0].strip() == "permission")
+    assert head == [str(role) for role in Role]
+    told = {
+        (row[0].strip("`"), role)
+        for row in table
+        for role, cell in zip(head, row[2:], strict=False)
+        if cell == "yes"
+    }
+    assert told == {(str(permission), str(role)) for role in Role for permission in MATRIX[role]}
+    assert {row[0].strip("`") for row in table} >= set(Permission)
