@@ -6,10 +6,10 @@ one key whose form depends on a count. Templates and scripts ask in three ways, 
 
 ``t("list.title")``
     One text.
-``tn("list.studies", 3)``
+``tn("list.images", 3)``
     One text by count; the placeholder ``{count}`` is filled in.
 ``w("verdict", finding.verdict)``
-    The word for a value out of a closed group; the value itself where the catalogue has none.
+    The word for a value out of a group; the value itself where the catalogue has none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ _GATEWAYS = Path(__file__).resolve().parent.parent
 HOMES: Final = (_GATEWAYS / "pages", _GATEWAYS / "identity")
 
 #: Tables that scripts may use; they are served as JSON.
-SCRIPT_TABLES: Final = ("script", "verdict", "reject", "presence", "likelihood", "origin", "keys")
+SCRIPT_TABLES: Final = (
+    "script", "keys", "live", "column", "section", "rule", "change", "hurdle", "draft_fault", "withheld", "sure",
+    "verdict", "reject", "presence", "likelihood", "outcome", "mode", "case_state", "grade", "delivery",
+    "origin", "origin_mark", "dimension", "group", "ledger_fault",
+)  # fmt: skip
 
 Tree = Mapping[str, Any]
 
@@ -61,9 +65,9 @@ class Words:
         form = f"{key}.one" if count == 1 and f"{key}.one" in self.texts else f"{key}.other"
         return _filled(self.texts.get(form, key), values | {"count": count})
 
-    def w(self, group: str, value: object) -> str:
+    def w(self, group: str, value: object, **values: object) -> str:
         """Say the word for a value of a group, or the value itself where there is none."""
-        return self.texts.get(f"{group}.{value}", str(value))
+        return _filled(self.texts.get(f"{group}.{value}", str(value)), values)
 
     def knows(self, key: str) -> bool:
         """Tell whether there is a text of this key."""

@@ -1,2 +1,33 @@
-// Every page: local times, menus that close, the overlay of keys.
+// Every page: local times, menus that close, forms that ask before they do what cannot be undone.
 import "./times.js";
+
+for (const menu of document.querySelectorAll("details[data-menu]")) {
+  document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-confirm]")) {
+  form.addEventListener("submit", async (event) => {
+    if (form.dataset.sure) return;
+    event.preventDefault();
+    const { confirmed } = await import("./dialogs.js");
+    const action = form.querySelector("button").textContent;
+    if (!await confirmed({ title: action, text: form.dataset.confirm, action, isDangerous: true })) return;
+    form.dataset.sure = "yes";
+    form.requestSubmit();
+  });
+}
+
+// A form is sent once, however often its button is pressed.
+for (const form of document.querySelectorAll('form[method="post"]')) {
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    setTimeout(() => { delete form.dataset.sent; }, 5000);
+  });
+}

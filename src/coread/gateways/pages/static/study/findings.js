@@ -1,0 +1,123 @@
+// The panel of findings: what is to decide first, then what is decided, the doctor's own, and who did not answer.
+import { fill, h } from "../dom.js";
+import { moment } from "../times.js";
+import { either, t, tn, w } from "../words.js";
+import { findingCard } from "./finding_card.js";
+import { impressionForm } from "./impression.js";
+import { opinionsBlock } from "./opinions.js";
+import { readingsBlock } from "./readings.js";
+
+export class FindingsPanel {
+  constructor(place, room) {
+    this.place = place;
+    this.room = room;
+    this.cards = new Map();
+    this.form = impressionForm(room.store);
+    this.forced = new Set();
+  }
+
+  /** Draw a card anew although the server tells the same of it. */
+  redraw(uid) {
+    this.forced.add(uid);
+    this.draw();
+  }
+
+  draw() {
+    const { store } = this.room;
+    const { review } = store;
+    const top = this.place.scrollTop;
+    const focus = this.focused();
+    fill(this.place, this.modeBlock(review), this.ownImpression(review), this.findingsBlock(review),
+      this.ownBlock(review), opinionsBlock(review), readingsBlock(review));
+    this.place.scrollTop = top;
+    if (focus) this.refocus(focus);
+    this.forced.clear();
+  }
+
+  /** Which card and which kind of element of it had the focus. */
+  focused() {
+    const active = document.activeElement;
+    const card = active?.closest?.("article.finding");
+    if (!card || !this.place.contains(card)) return null;
+    return { uid: card.dataset.uid, id: active.id };
+  }
+
+  refocus({ uid, id }) {
+    const card = document.getElementById(`finding-${uid}`);
+    const target = (id && document.getElementById(id)) || card;
+    if (target && document.activeElement !== target) target.focus({ preventScroll: true });
+  }
+
+  modeBlock(review) {
+    if (review.reveal_by === "impression") {
+      return h("section.mode-block", {}, h("h2", {}, t("script.mode_blind")), review.impression || !this.room.store.mayDecide ? h("p", {}, w("withheld", "blind-first")) : this.form);
+    }
+    if (review.reveal_by === "draft") {
+      return h("section.mode-block", {}, h("h2", {}, t("script.mode_second")), h("p", {}, t("script.mode_second_lead")),
+        h("button.button.primary", { type: "button", onclick: () => this.room.openTab("report") }, t("script.write_draft"), h("kbd", {}, "d")));
+    }
+    if (review.reveal_by === "never") {
+      return h("section.mode-block", {}, h("h2", {}, t("script.mode_triage")), h("p", {}, t("script.mode_triage_lead")));
+    }
+    return null;
+  }
+
+  ownImpression(review) {
+    if (!review.impression) return null;
+    const { is_abnormal: isAbnormal, confidence, text, at } = review.impression;
+    return h("section.own-impression", {}, h("span.tag.doctor", {}, t("script.your_impression")),
+      h("span", {}, t(isAbnormal ? "script.impression_abnormal" : "script.impression_normal"), ` · ${Math.round(confidence * 100)}%`, text ? ` · ${text}` : ""),
+      h("span.muted", {}, moment(at)));
+  }
+
+  findingsBlock(review) {
+    const uids = new Set(review.findings.map((panel) => panel.finding_uid));
+    for (const uid of this.cards.keys()) if (!uids.has(uid)) this.cards.delete(uid);
+    if (!review.findings.length) return review.is_revealed ? h("p.empty", {}, t("script.no_findings")) : null;
+    const undecided = review.findings.filter((panel) => !panel.decision || panel.is_outdated).length;
+    return h("section.block", { "aria-labelledby": "findings-title" },
+      h("div.row", {}, h("h2", { id: "findings-title" }, t("script.findings_of_readers")),
+        h("span.muted.push", {}, undecided ? tn("script.undecided", undecided) : t("script.all_decided"))),
+      review.findings.map((panel) => this.card(panel)));
+  }
+
+  /** Give the card of a finding; the same element as long as nothing of it has changed. */
+  card(panel) {
+    const uid = panel.finding_uid;
+    const { store, ui } = this.room;
+    const state = JSON.stringify([panel, store.pending.has(uid), ui.nudging === uid, ui.rejecting === uid, this.room.isReadOnly(), this.room.isInReport(uid)]);
+    const held = this.cards.get(uid);
+    if (held && held.state === state && !this.forced.has(uid)) {
+      const isSelected = store.selected === uid;
+      held.element.classList.toggle("is-selected", isSelected);
+      if (isSelected) held.element.setAttribute("aria-current", "true"); else held.element.removeAttribute("aria-current");
+      return held.element;
+    }
+    const element = findingCard(panel, this.room);
+    this.cards.set(uid, { state, element });
+    return element;
+  }
+
+  ownBlock(review) {
+    const own = review.decisions.filter((decision) => decision.verdict === null && decision.statement);
+    const { store } = this.room;
+    const add = store.mayDecide && !this.room.isReadOnly()
+      ? h("button.button", { type: "button", onclick: () => this.room.act.add() }, t("script.add_own"), h("kbd", {}, "o")) : null;
+    if (!own.length && !add) return null;
+    return h("section.block", { "aria-labelledby": "own-title" }, h("h2", { id: "own-title" }, t("script.own_findings")),
+      own.map((decision) => this.ownCard(decision)), add);
+  }
+
+  ownCard(decision) {
+    const { statement } = decision;
+    const isFixed = this.room.isReadOnly() || !this.room.store.mayDecide || this.room.isInReport(decision.finding_uid);
+    const site = statement.site && either(statement.site.meaning, statement.site.meaning_zh);
+    return h("article.finding.own", { data: { uid: decision.finding_uid } },
+      h("div.row", {}, h("span.tag.doctor", {}, t("script.doctor_tag")), h("h3", {}, either(statement.code.meaning, statement.code.meaning_zh)),
+        h("span.presence", {}, w("presence", statement.presence)),
+        statement.image ? h("button.button.small.push", { type: "button", onclick: () => this.room.viewing.showOwn(decision) }, t("script.show_place")) : null),
+      h("p.muted", {}, [site, t("script.by_at", { name: this.room.nameOf(decision.person_id), at: moment(decision.at) })].filter(Boolean).join(" · ")),
+      statement.comment ? h("p.break", {}, statement.comment) : null,
+      isFixed ? null : h("button.button.small", { type: "button", onclick: () => this.room.act.undo(decision.finding_uid) }, t("script.take_back")));
+  }
+}

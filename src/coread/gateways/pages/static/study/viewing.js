@@ -1,0 +1,175 @@
+// Between the page and the viewer: the first image at once, overlays from findings, drawing, measures with codes.
+import { get } from "../api.js";
+import { either, language, t } from "../words.js";
+import { mountPlain } from "./plain_viewer.js";
+
+const place = document.getElementById("viewer");
+const words = document.getElementById("viewer-words");
+const OWN = "own:";
+const SKETCH = "sketch";
+
+export class Viewing {
+  constructor(store) {
+    this.store = store;
+    this.viewer = null;
+    this.names = new Map();
+    this.sketch = null;
+    this.started = performance.now();
+    place.addEventListener("focusin", () => place.classList.add("has-focus"));
+    place.addEventListener("focusout", () => place.classList.remove("has-focus"));
+  }
+
+  /** Start the viewer; where it cannot start, a plain one shows the same images as the server renders them. */
+  async start() {
+    const { surroundings } = this.store;
+    const config = {
+      dicomwebRoot: surroundings.dicomweb_root, studyInstanceUid: this.store.review.study_instance_uid, language,
+      overlays: this.overlays(), priors: this.store.review.priors.map((prior) => ({ studyInstanceUid: prior.study_instance_uid, label: prior.facts.StudyDate ?? "" })),
+      firstImage: surroundings.first_image && { seriesInstanceUid: surroundings.first_image.series_instance_uid, sopInstanceUid: surroundings.first_image.sop_instance_uid, frame: surroundings.first_image.frame },
+      onEvent: (event) => this.hear(event),
+    };
+    this.nameImages();
+    const layer = document.createElement("div");
+    layer.className = "viewer-layer";
+    place.append(layer);
+    try {
+      const { mount } = await import("../viewer/coread-viewer.js");
+      this.viewer = await mount(layer, config);
+    } catch {
+      layer.replaceChildren();
+      this.viewer = await mountPlain(layer, config);
+      if (surroundings.first_image) words.textContent = t("script.plain_viewer");
+    }
+    this.draw();
+  }
+
+  hear(event) {
+    if (event.type === "first-image") {
+      document.getElementById("first-image")?.remove();
+      delete place.dataset.loading;
+      place.dataset.firstImageMs = String(Math.round(event.ms));
+    } else if (event.type === "all-loaded") {
+      place.dataset.allLoadedMs = String(Math.round(event.ms));
+    } else if (event.type === "image-fault") {
+      words.textContent = t("script.image_fault", { image: this.imageName(event.sopInstanceUid), reason: event.reason });
+    } else if (event.type === "image-shown") {
+      this.shown = event;
+    }
+  }
+
+  /** Learn series and instance numbers, to name images as people do. */
+  async nameImages() {
+    try {
+      const found = await get(`${this.store.path}/image-names`, { isBackground: true });
+      for (const [uid, name] of Object.entries(found.names)) this.names.set(uid, name);
+      this.store.tell();
+    } catch {
+      // Images stay unnamed.
+    }
+  }
+
+  imageName(uid) {
+    const name = uid && this.names.get(uid);
+    return name ? t("script.image_name", { series: name[0] || "–", image: name[1] || "–" }) : "";
+  }
+
+  /* ---------- overlays ---------- */
+
+  overlays() {
+    const { review } = this.store;
+    const made = review.findings.flatMap((panel) => ofFinding(panel));
+    const own = review.decisions.filter((decision) => decision.statement?.image && decision.verdict !== "accepted").flatMap((decision) => ofStatement(decision));
+    return [...made, ...own, ...(this.sketch ? [this.sketch].flat() : [])];
+  }
+
+  draw() {
+    if (!this.viewer) return;
+    const overlays = this.overlays();
+    const print = JSON.stringify(overlays.map((overlay) => [overlay.id, overlay.label, overlay.colour, overlay.visible, overlay.box, overlay.outline]));
+    if (print === this.print) return;
+    this.print = print;
+    this.viewer.setOverlays(overlays);
+  }
+
+  /** Scroll to a finding and highlight it. */
+  show(uid) {
+    const panel = this.store.finding(uid);
+    if (!panel || !this.viewer) return;
+    const overlay = this.overlays().find((one) => one.id.startsWith(`${uid}:`) && one.visible !== false);
+    if (overlay) this.viewer.showOverlay(overlay.id);
+    else if (panel.finding.image) this.viewer.goTo(panel.finding.image.sop_instance_uid, 1).catch(() => {});
+  }
+
+  showOwn(decision) {
+    const overlay = this.overlays().find((one) => one.id.startsWith(`${OWN}${decision.finding_uid}`));
+    if (overlay) this.viewer?.showOverlay(overlay.id);
+    else if (decision.statement.image) this.viewer?.goTo(decision.statement.image.sop_instance_uid, decision.statement.frame).catch(() => {});
+  }
+
+  showHeatMap(uid) {
+    this.viewer?.setOverlayVisible(`${uid}:heat-map`, true);
+    this.viewer?.showOverlay(`${uid}:heat-map`);
+  }
+
+  /** Show what is being drawn in the sheet; null takes it away. */
+  showSketch(draft) {
+    const has = draft && (draft.boxes.length || draft.outline.length);
+    const shared = has && { label: t("script.sketch"), sopInstanceUid: draft.image, frame: draft.frame, colour: "#ffd54a" };
+    this.sketch = has ? [...draft.boxes.map((box, at) => ({ ...shared, id: `${SKETCH}:${at}`, kind: "box", box })),
+      ...(draft.outline.length ? [{ ...shared, id: `${SKETCH}:outline`, kind: "outline", outline: draft.outline }] : [])] : null;
+    this.draw();
+  }
+
+  drawBox() { return this.drawing(() => this.viewer.drawBox()); }
+
+  drawOutline() { return this.drawing(() => this.viewer.drawOutline()); }
+
+  async drawing(run) {
+    if (!this.viewer) return null;
+    words.textContent = t("script.draw_hint");
+    place.classList.add("is-drawing");
+    try {
+      return await run();
+    } finally {
+      words.textContent = "";
+      place.classList.remove("is-drawing");
+    }
+  }
+
+  current() {
+    return this.viewer?.current() ?? { sopInstanceUid: "", frame: 1 };
+  }
+
+  /** Give the measures on an image with their codes. */
+  codedMeasurements(image, quantities, units) {
+    const unitOf = (name) => units.find((unit) => unit.value === name) ?? { value: name, scheme: "UCUM", meaning: name, meaning_zh: "" };
+    return (this.viewer?.measurements() ?? []).filter((one) => one.sopInstanceUid === image && quantities[one.kind] && one.unit)
+      .map((one) => ({ quantity: quantities[one.kind], value: one.value, unit: unitOf(one.unit) }));
+  }
+
+  /** Hand a key on that the page has no use for. */
+  passKey(event) {
+    const target = place.querySelector(".viewer-layer [tabindex], .viewer-layer canvas") ?? place.querySelector(".viewer-layer");
+    if (!target || target.contains(event.target)) return;
+    const { key, code, ctrlKey, shiftKey, altKey } = event;
+    const copy = new KeyboardEvent("keydown", { key, code, ctrlKey, shiftKey, altKey, bubbles: false, cancelable: true });
+    if (!target.dispatchEvent(copy)) event.preventDefault();
+  }
+}
+
+function ofFinding(panel) {
+  const { finding, finding_uid: uid, decision } = panel;
+  if (decision?.verdict === "rejected" || !finding.image) return [];
+  const shared = { label: `AI · ${either(finding.code.meaning, finding.code.meaning_zh)}`, sopInstanceUid: finding.image.sop_instance_uid };
+  const colour = decision ? "#7fdb94" : "#c9b8ff";
+  const frame = finding.heat_map?.frame ?? 1;
+  const boxes = decision?.verdict === "edited" ? [] : finding.boxes.map((box, at) => ({ ...shared, id: `${uid}:box-${at}`, kind: "box", frame, box, colour }));
+  const map = finding.heat_map ? [{ ...shared, id: `${uid}:heat-map`, kind: "heat-map", frame, visible: false, heatMap: finding.heat_map }] : [];
+  return [...boxes, ...map];
+}
+
+function ofStatement({ finding_uid: uid, statement }) {
+  const shared = { label: either(statement.code.meaning, statement.code.meaning_zh), sopInstanceUid: statement.image.sop_instance_uid, frame: statement.frame, colour: "#74ddca" };
+  return [...statement.boxes.map((box, at) => ({ ...shared, id: `${OWN}${uid}:box-${at}`, kind: "box", box })),
+    ...(statement.outline.length ? [{ ...shared, id: `${OWN}${uid}:outline`, kind: "outline", outline: statement.outline }] : [])];
+}
