@@ -34,7 +34,8 @@ POLICY = (
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>viewer</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/page.css"></head>
-<body><div id="viewer" data-config="{config}"></div><script type="module" src="/page.js"></script></body></html>
+<body><div id="viewer" data-config="{config}"></div>
+<script type="module" src="/page.js"></script></body></html>
 """
 
 _STYLE = "html, body { margin: 0; height: 100%; background: #000 } #viewer { position: absolute; inset: 0 }"
@@ -43,7 +44,8 @@ _SCRIPT = """
 import { mount } from "/static/viewer/coread-viewer.js";
 window.events = [];
 window.faults = [];
-addEventListener("securitypolicyviolation", (e) => window.faults.push(`CSP ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+addEventListener("securitypolicyviolation", (e) =>
+  window.faults.push(`policy ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
 addEventListener("error", (e) => window.faults.push(`error ${e.message}`));
 addEventListener("unhandledrejection", (e) => window.faults.push(`rejection ${e.reason}`));
 addEventListener("keydown", (e) => { if (!e.defaultPrevented) (window.passedKeys ??= []).push(e.key); });

@@ -3,6 +3,7 @@
 import { type Types, utilities } from "@cornerstonejs/core";
 import type { Frame, LookupTable } from "../dicom/frame";
 import { type Element, inlineBytes } from "../dicom/model";
+import type { Affine } from "../overlay/affine";
 import type { Decoded } from "./decode";
 import { type Grey, type GreyValues, type ReadTable, greyOf, tableEntries } from "./modality";
 import { PixelFault } from "./native";
@@ -98,7 +99,7 @@ function assembled(
     voxelManager,
     getPixelData: () => values as Types.PixelDataTypedArray,
     getCanvas: () => document.createElement("canvas"),
-    render: (enabled: Enabled) => draw(enabled, imageId, paint, look),
+    render: (enabled: Enabled) => draw(enabled, frame, paint),
     dataType: values.constructor.name as Types.PixelDataTypedArrayString,
     rows: frame.rows,
     columns: frame.columns,
@@ -123,12 +124,18 @@ function assembled(
   } as unknown as FrameImage;
 }
 
-/** What a viewport was told about a look, beside the window that Cornerstone carries. */
-const looks = new WeakMap<HTMLCanvasElement, Look>();
+/** How a Cornerstone canvas shows its images, beside what Cornerstone itself carries. */
+export interface View {
+  look: Look;
+  /** From pixels of the stored image to CSS pixels of the canvas; the same map that overlays and tools go by. */
+  map: (frame: Frame) => Affine;
+}
+
+const views = new WeakMap<HTMLCanvasElement, View>();
 
 /** Say how the images of a Cornerstone canvas are to be shown from now on. */
-export function setLook(canvas: HTMLCanvasElement, look: Look): void {
-  looks.set(canvas, look);
+export function setView(canvas: HTMLCanvasElement, view: View): void {
+  views.set(canvas, view);
 }
 
 interface Painted {
@@ -148,15 +155,19 @@ export function paintedSheet(canvas: HTMLCanvasElement): HTMLCanvasElement | und
 
 type Enabled = Parameters<NonNullable<Types.IImage["render"]>>[0];
 
-/** Cornerstone's hook for drawing an image; the transform is Cornerstone's own. */
-function draw(enabled: Enabled, imageId: string, paint: Paint, headerLook: Look): void {
+/**
+ * Cornerstone's hook for drawing an image. Where the image goes is asked of the viewport's projection, as it is for
+ * overlays and handles: the transform that Cornerstone's CPU path keeps beside it parts from it in a view that is
+ * turned, mirrored and moved at once.
+ */
+function draw(enabled: Enabled, frame: Frame, paint: Paint): void {
   const canvas = enabled.canvas!;
-  const look = looks.get(canvas) ?? headerLook;
-  const image = enabled.image!;
-  const sheet = sheetFor(canvas, image.width, image.height);
-  const key = `${imageId}|${look.window.center}|${look.window.width}|${look.voiFunction}|${look.isInverse}|${look.table?.label ?? look.table?.first}`;
+  const view = views.get(canvas);
+  if (!view) return;
+  const sheet = sheetFor(canvas, frame.columns, frame.rows);
+  const key = keyOf(frame, view.look);
   if (sheet.key !== key) {
-    paint(look, sheet.pixels);
+    paint(view.look, sheet.pixels);
     sheet.context.putImageData(sheet.data, 0, 0);
     sheet.key = key;
   }
@@ -164,10 +175,16 @@ function draw(enabled: Enabled, imageId: string, paint: Paint, headerLook: Look)
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "black";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  const matrix = enabled.transform!.getMatrix();
-  context.imageSmoothingEnabled = !enabled.viewport!.pixelReplication;
-  context.setTransform(...(matrix as [number, number, number, number, number, number]));
+  const { a, b, c, d, e, f } = view.map(frame);
+  const ratio = canvas.width / (canvas.clientWidth || canvas.width);
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "high";
+  context.setTransform(a * ratio, b * ratio, c * ratio, d * ratio, e * ratio, f * ratio);
   context.drawImage(sheet.canvas, 0, 0);
+}
+
+function keyOf({ seriesInstanceUid, sopInstanceUid, frame }: Frame, { window, voiFunction, isInverse, table }: Look): string {
+  return [seriesInstanceUid, sopInstanceUid, frame, window.center, window.width, voiFunction, isInverse, table?.first].join("|");
 }
 
 function sheetFor(owner: HTMLCanvasElement, width: number, height: number): Painted {

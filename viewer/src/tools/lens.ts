@@ -1,6 +1,5 @@
 /** A magnifying glass that follows the pointer. */
 
-import { paintedSheet } from "../pixels/image";
 import type { Pane } from "../view/pane";
 import { element } from "../view/dom";
 
@@ -50,7 +49,7 @@ export class Lens {
 
   private draw(): void {
     const map = this.pane.imageMap();
-    const sheet = paintedSheet(this.pane.cpuCanvas);
+    const sheet = this.pane.picture;
     if (!this.at || !map || !sheet || this.glass.hidden) return;
     const ratio = window.devicePixelRatio || 1;
     const size = 216;

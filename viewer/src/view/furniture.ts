@@ -26,7 +26,8 @@ const EDGES = ["top", "bottom", "left", "right"] as const;
 export class Furniture {
   private readonly corners = new Map(CORNERS.map((name) => [name, element("div", `crv-corner crv-${name}`)]));
   private readonly edges = new Map(EDGES.map((name) => [name, element("div", `crv-edge crv-edge-${name}`)]));
-  private readonly scale = element("div", "crv-scale", { "aria-hidden": "true" });
+  private readonly scaleText = element("span");
+  private readonly scale = element("div", "crv-scale", { "aria-hidden": "true" }, this.scaleText);
 
   constructor(host: HTMLElement) {
     host.append(...this.corners.values(), ...this.edges.values(), this.scale);
@@ -77,7 +78,7 @@ export class Furniture {
     const power = 10 ** Math.floor(Math.log10(wanted_mm));
     const length_mm = ([5, 2, 1].find((step) => step * power <= wanted_mm) ?? 1) * power;
     this.scale.style.height = `${length_mm * cssPerMm}px`;
-    this.scale.textContent = length_mm >= 10 ? `${round(length_mm / 10)} cm` : `${round(length_mm)} mm`;
+    this.scaleText.textContent = length_mm >= 10 ? `${round(length_mm / 10)} cm` : `${round(length_mm)} mm`;
   }
 }
 

@@ -190,6 +190,8 @@ class View {
   ) {
     const above = element("div", "crv-above");
     this.root.append(this.surface, above);
+    // Cornerstone would make it relative, and flat.
+    this.surface.style.position = "absolute";
     above.append(this.lines);
     mpr.grid.append(this.root);
     this.furniture = new Furniture(above);

@@ -4,7 +4,7 @@ import { Enums, type RenderingEngine, type PlanarViewport, utilities } from "@co
 import type { Frame, Window } from "../dicom/frame";
 import { type Affine, type Point, affineOf, apply, determinant } from "../overlay/affine";
 import { OverlayLayer, type Sheet } from "../overlay/layer";
-import { type FrameImage, setLook } from "../pixels/image";
+import { type FrameImage, paintedSheet, setView } from "../pixels/image";
 import type { Look } from "../pixels/voi";
 import { plane, reasonOf, type FrameStore } from "../study/store";
 import type { Series } from "../study/series";
@@ -61,6 +61,8 @@ export class Pane {
   ) {
     const above = element("div", "crv-above");
     this.root.append(this.surface, above, this.spinner);
+    // Cornerstone would make it relative, and flat.
+    this.surface.style.position = "absolute";
     this.spinner.hidden = true;
     parent.append(this.root);
     this.layer = new OverlayLayer(above);
@@ -198,7 +200,7 @@ export class Pane {
 
   private applyLook(): void {
     const { look } = this;
-    if (look) setLook(this.cpuCanvas, look);
+    if (look) setView(this.cpuCanvas, { look, map: (frame) => this.mapOf(frame) });
   }
 
   get cpuCanvas(): HTMLCanvasElement {
@@ -222,18 +224,20 @@ export class Pane {
     this.redraw();
   }
 
-  /** Mirror what is on the screen: a mirrored turn is the turn the other way round. */
+  /** Mirror what is on the screen. Cornerstone turns first and mirrors then. */
   flip(axis: "horizontal" | "vertical"): void {
-    const { flipHorizontal = false, flipVertical = false, rotation = 0 } = this.viewport.getViewState();
-    const patch = axis === "horizontal" ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical };
-    this.viewport.setViewState({ ...patch, rotation: (360 - rotation) % 360 });
+    const { flipHorizontal = false, flipVertical = false } = this.viewport.getViewState();
+    this.viewport.setViewState(
+      axis === "horizontal" ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical },
+    );
     this.redraw();
   }
 
-  /** Turn what is on the screen by 90 degrees, clockwise. */
+  /** Turn what is on the screen by 90 degrees, clockwise; in a mirror that is the other way round. */
   rotate(): void {
-    const { rotation = 0 } = this.viewport.getViewState();
-    this.viewport.setViewState({ rotation: (rotation + 90) % 360 });
+    const { flipHorizontal = false, flipVertical = false, rotation = 0 } = this.viewport.getViewState();
+    const step = flipHorizontal === flipVertical ? 90 : 270;
+    this.viewport.setViewState({ rotation: (rotation + step) % 360 });
     this.redraw();
   }
 
@@ -262,6 +266,11 @@ export class Pane {
     this.isInverted = false;
     this.setWindow(undefined);
     this.resetView();
+  }
+
+  /** What is on the screen, a pixel for a pixel of the stored image. */
+  get picture(): HTMLCanvasElement | undefined {
+    return paintedSheet(this.cpuCanvas);
   }
 
   /** From pixels of the stored image, origin at the outer corner of the first, to the pane. */
