@@ -10,6 +10,7 @@ from coread.gateways import dimse
 from coread.gateways.dicomweb import send_stow
 from coread.gateways.fhir import send_fhir
 from coread.gateways.outgoing import Access
+from coread.gateways.reading_room import ReadingRoom, reading_room
 from coread.gateways.serving import TlsFiles as WebTlsFiles
 from coread.gateways.serving import WebServer
 from coread.gateways.web import WebOptions, web_app
@@ -36,6 +37,7 @@ class Doors:
         self._role: Role = role
         self.receiver: dimse.Receiver | None = None
         self.web: WebServer | None = None
+        self._room: ReadingRoom | None = None
 
     @property
     def dicom_port(self) -> int:
@@ -49,13 +51,16 @@ class Doors:
             return
         self.receiver = _receiver(self._settings, self.clinic)
         self.receiver.start()
-        self.web = _web(self._settings, self.clinic)
+        self._room = reading_room(self.clinic)
+        self.web = _web(self._settings, self.clinic, self._room)
         self.web.start()
 
     def close(self) -> None:
         """Let nobody in any more, then stop the rooms."""
         if self.receiver:
             self.receiver.stop()
+        if self._room:
+            self._room.pages.close()
         if self.web:
             self.web.stop()
         self.clinic.stop()
@@ -117,8 +122,8 @@ def _receiver(settings: Settings, clinic: Clinic) -> dimse.Receiver:
     return dimse.Receiver(address, clinic.intake, limits, tls_files(wanted.tls))
 
 
-def _web(settings: Settings, clinic: Clinic) -> WebServer:
+def _web(settings: Settings, clinic: Clinic, room: ReadingRoom) -> WebServer:
     web = settings.web
     options = WebOptions(web.allowed_origins, web.allowed_hosts, web.public_url, web.max_body_mb * _MB)
     tls = WebTlsFiles(web.certificate, web.key) if web.certificate and web.key else None
-    return WebServer(web_app(clinic, options), web.host, web.port, tls=tls)
+    return WebServer(web_app(clinic, options, room), web.host, web.port, tls=tls)

@@ -1,4 +1,4 @@
-"""The HTTP service whole: DICOMweb, FHIR, health, and a plain page for people."""
+"""The HTTP service whole: DICOMweb, FHIR, health, and the reading room's pages."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coread.archive import Archive, Readings, Resources, Studies
+from coread.archive import Archive, Resources, Studies
+from coread.domain.person import Permission
 from coread.errors import AccessDenied
 from coread.gateways.answers import fault_response, json_fault_handlers
 from coread.gateways.dicomweb import StoreLimits, dicomweb_app
 from coread.gateways.fhir import fhir_app
-from coread.gateways.status_page import StatusPage
+from coread.gateways.pages import CONTENT_SECURITY_POLICY
+from coread.gateways.pages.faults import negotiated_fault_handlers
+from coread.gateways.pages.static_files import MOUNT
+from coread.gateways.reading_room import ReadingRoom
 from coread.intake import Intake
 
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # Nothing that a browser is given here may run or be framed; DICOM strings are somebody else's words.
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; frame-ancestors 'none'",
+    # Nothing that a service gives may run or be framed; DICOM strings are somebody else's words. The pages
+    # bring a policy of their own.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
 
@@ -52,13 +57,8 @@ class WebRooms(Protocol):
         ...
 
     @property
-    def readings(self) -> Readings:
-        """What the readers said."""
-        ...
-
-    @property
     def resources(self) -> Resources:
-        """The same in FHIR."""
+        """What the readers and doctors said, in FHIR."""
         ...
 
 
@@ -76,8 +76,8 @@ class WebOptions:
     """Largest request body."""
 
 
-def web_app(rooms: WebRooms, options: WebOptions | None = None) -> Starlette:
-    """Build the service: ``/dicomweb``, ``/fhir``, ``/health``, ``/ready`` and the page ``/``.
+def web_app(rooms: WebRooms, options: WebOptions | None = None, room: ReadingRoom | None = None) -> Starlette:
+    """Build the service: ``/dicomweb``, ``/fhir``, ``/health``, ``/ready``, and the pages of a reading room.
 
     Parameters
     ----------
@@ -85,25 +85,32 @@ def web_app(rooms: WebRooms, options: WebOptions | None = None) -> Starlette:
         A clinic, or whatever else has these rooms.
     options
         What the service allows.
+    room
+        Pages, and who may come in; None: the services alone, open to whoever reaches them.
     """
     options = options or WebOptions()
     root = options.public_url.rstrip("/")
-    dicomweb = dicomweb_app(
+    dicomweb: ASGIApp = dicomweb_app(
         rooms.archive,
         rooms.intake,
         limits=StoreLimits(max_body_bytes=options.max_body_bytes),
         public_url=root and f"{root}/dicomweb",
     )
-    page = StatusPage(rooms.archive, rooms.studies, rooms.readings)
+    fhir: ASGIApp = fhir_app(rooms.resources, public_url=root and f"{root}/fhir")
+    if room and room.guards_services:
+        dicomweb, fhir = (
+            room.identity.guard(app, Permission.SEE_IMAGES, Permission.STORE_IMAGES)
+            for app in (dicomweb, fhir)
+        )
     routes = [
-        Route("/", page.show),
-        Route("/style.css", page.style),
         Route("/health", _health),
         Route("/ready", _Readiness(rooms).answer),
+        *((*room.identity.routes(), *room.pages.routes()) if room else ()),
         Mount("/dicomweb", dicomweb),
-        Mount("/fhir", fhir_app(rooms.resources, public_url=root and f"{root}/fhir")),
+        Mount("/fhir", fhir),
     ]
-    return Starlette(routes=routes, middleware=_middleware(options), exception_handlers=json_fault_handlers())
+    handlers = negotiated_fault_handlers() if room else json_fault_handlers()
+    return Starlette(routes=routes, middleware=_middleware(options, room), exception_handlers=handlers)
 
 
 class LoopbackGuard:
@@ -142,6 +149,8 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if scope["path"].startswith(f"{MOUNT}/"):  # a worker obeys the policy of its own script
+                    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -164,7 +173,7 @@ def _health(_request: Request) -> Response:
     return JSONResponse({"status": "alive"})
 
 
-def _middleware(options: WebOptions) -> list[Middleware]:
+def _middleware(options: WebOptions, room: ReadingRoom | None) -> list[Middleware]:
     hosts = (*options.allowed_hosts, _host_name(options.public_url.partition("://")[2].partition("/")[0]))
     cors = Middleware(
         CORSMiddleware,
@@ -177,6 +186,7 @@ def _middleware(options: WebOptions) -> list[Middleware]:
         Middleware(LoopbackGuard, allowed_hosts=[host for host in hosts if host]),
         Middleware(SecurityHeaders),
         *([cors] if options.allowed_origins else []),
+        *([Middleware(room.identity.middleware)] if room else []),
     ]
 
 

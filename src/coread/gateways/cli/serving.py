@@ -41,7 +41,7 @@ def worker(settings: SettingsFile = None) -> None:
 
 def _keep_open(given: SettingsFile, role: Role) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
-    for chatty in ("alembic", "uvicorn"):
+    for chatty in ("alembic", "highdicom", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     doors = Doors(find_settings(given), role)
     wanted = threading.Event()
@@ -67,4 +67,9 @@ def _say_where(doors: Doors, role: Role) -> None:
         _console.print(f"  DICOM     {wanted.ae_title} at {wanted.host}:{doors.receiver.port}")
         _console.print(f"  DICOMweb  {doors.web.url}/dicomweb")
         _console.print(f"  FHIR      {doors.web.url}/fhir")
-        _console.print(f"  Studies   {doors.web.url}/")
+        _console.print(f"  Pages     {doors.web.url}/")
+        if not doors.clinic.people.list():
+            _console.print(
+                "Nobody can log in yet. Make the first account:\n"
+                "  coread person add LOGIN --name NAME --role administrator --role doctor"
+            )
