@@ -12,9 +12,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
-from identity_providers import SECRET, CertifiedProvider, LyingProvider, missing
+from identity_providers import SECRET, CertifiedProvider, LyingProvider, missing, new_key
 from identity_site import HTML, PASSWORD, csrf_of, session_token, site_on, submit
-from joserfc.jwk import RSAKey
 from keeping import START
 from starlette.responses import Response
 
@@ -307,8 +306,8 @@ def keyed_with_public_key(lying) -> str:
 
 SIGNATURES = {
     "no signature": unsigned,
-    "another key": lambda lying: lying.id_token(RSAKey.generate_key(2048, {"kid": "first"})),
-    "an unknown key": lambda lying: lying.id_token(RSAKey.generate_key(2048, {"kid": "other"})),
+    "another key": lambda lying: lying.id_token(new_key("first again"), kid="first"),
+    "an unknown key": lambda lying: lying.id_token(new_key("other")),
     "the public key as a shared secret": keyed_with_public_key,
     "a changed body": lambda lying: ".".join(
         part[:-2] + "AA" if number == 1 else part for number, part in enumerate(lying.id_token().split("."))
@@ -327,7 +326,7 @@ def test_a_signature_that_does_not_hold_is_not_believed(lying, ask, forgery):
 
 def test_new_keys_of_the_provider_are_fetched_after_a_while(lying, ask):
     ask()
-    lying.key = RSAKey.generate_key(2048, {"kid": "second"})
+    lying.key = new_key("second")
     lying.published = [lying.key]
     with pytest.raises(IdentityProviderFault):
         ask()

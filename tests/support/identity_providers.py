@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+@cache
+def new_key(kid: str) -> RSAKey:
+    """Make a key, once for each name."""
+    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"})
+
+
 class LyingProvider:
     """A provider whose every word a test can change.
 
@@ -85,7 +92,7 @@ class LyingProvider:
     """
 
     def __init__(self, now: int) -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "first", "use": "sig", "alg": "RS256"})
+        self.key = new_key("first")
         self.published = [self.key]
         self.claims: dict[str, Any] = {"sub": "s1", "aud": "coread", "iat": now, "exp": now + 3600}
         self.info: dict[str, Any] = {"sub": "s1", "preferred_username": "li", "name": "LI Wei"}
