@@ -70,8 +70,12 @@ class Casebook:
         self.questions = Questions(database, ledger)
 
     def unpublished(self, limit: int = 100) -> list[str]:
-        """Return the UIDs of signed reports whose results have not gone out yet, oldest first."""
-        statement = select(UNPUBLISHED.c.uid).order_by(UNPUBLISHED.c.signed_us, UNPUBLISHED.c.uid)
+        """Return the UIDs of signed reports whose results have not gone out yet, oldest first.
+
+        An addendum never stands before the report that it follows.
+        """
+        order = (UNPUBLISHED.c.signed_us, UNPUBLISHED.c.number, UNPUBLISHED.c.uid)
+        statement = select(UNPUBLISHED.c.uid).order_by(*order)
         with self._database.read() as connection:
             return list(connection.execute(statement.limit(limit)).scalars())
 

@@ -221,8 +221,9 @@ def _project(connection: Connection, act: Act, revision: int) -> None:
     if act.report:
         report = {"uid": act.report.uid, "number": act.report.number, "revision": revision}
         connection.execute(insert(REPORTS).values(report | {"study_instance_uid": act.study_instance_uid}))
-        signed = {"uid": act.report.uid, "signed_us": to_us(act.report.signed_at)}
-        connection.execute(insert(UNPUBLISHED).values(signed))
+        waiting = {"uid": act.report.uid, "number": act.report.number}
+        waiting["signed_us"] = to_us(act.report.signed_at)
+        connection.execute(insert(UNPUBLISHED).values(waiting))
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:

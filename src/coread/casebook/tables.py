@@ -99,7 +99,8 @@ UNPUBLISHED = Table(
     METADATA,
     Column("uid", _uid(), primary_key=True),
     Column("signed_us", BigInteger, nullable=False),
-    Index("ix_case_unpublished_signed", "signed_us", "uid"),
+    Column("number", Integer, nullable=False),
+    Index("ix_case_unpublished_signed", "signed_us", "number", "uid"),
 )
 
 #: The standing verdict on each finding of a reader, for statistics.

@@ -30,11 +30,17 @@ def sentence(statement: Statement, language: str) -> str:
         {
             "finding": finding,
             "finding_lower": finding[:1].lower() + finding[1:],
-            "site": part("site", language, site=meaning(statement.site, language)) if statement.site else "",
+            "site": _site(statement, finding, language),
             "measures": "".join(_measure(measurement, language) for measurement in measured),
             "comment": part("comment", language, comment=comment) if comment else "",
         }
     )
+
+
+def _site(statement: Statement, finding: str, language: str) -> str:
+    """Say where, unless the finding's name says it already."""
+    site = meaning(statement.site, language) if statement.site else ""
+    return part("site", language, site=site) if site and site not in finding else ""
 
 
 def meaning(code: Code, language: str) -> str:

@@ -108,9 +108,10 @@ def _reports() -> None:
         "case_unpublished",
         sa.Column("uid", _UID, nullable=False),
         sa.Column("signed_us", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("uid"),
     )
-    op.create_index("ix_case_unpublished_signed", "case_unpublished", ["signed_us", "uid"])
+    op.create_index("ix_case_unpublished_signed", "case_unpublished", ["signed_us", "number", "uid"])
 
 
 def _verdicts() -> None:
