@@ -25,6 +25,7 @@ from signed_reports import (
 )
 from written_results import CARD, IDENTITY, WRITTEN_AT, Written, finding_on, reading_of
 
+from coread.domain.finding import Presence
 from coread.domain.reading import Outcome
 from coread.domain.review import RejectReason
 from coread.results import Kind, write, write_signed
@@ -214,6 +215,22 @@ def test_a_reading_that_the_doctor_was_not_shown_stays_preliminary(radiograph):
     reading = reading_of(radiograph, [finding_on(radiograph)])
     out = written_of(Signed(radiograph, report_of(radiograph, (reading,), [own(radiograph)]), (reading,)))
     assert [r["status"] for r in out.fhir("DiagnosticReport")] == ["final"]
+    assert len(out.fhir("Observation")) == 1
+
+
+def test_a_reading_decided_on_in_part_stays_preliminary_and_says_which(radiograph):
+    """A doctor need not decide on what a reader calls absent."""
+    found, absent = finding_on(radiograph), finding_on(radiograph, None, Presence.ABSENT, number=2)
+    reading = reading_of(radiograph, [found, absent])
+    report = report_of(radiograph, (reading,), [rejected(found, reading)])
+    out = written_of(Signed(radiograph, report, (reading,)))
+    ended = readers_report(out)
+    assert ended["status"] == "preliminary"
+    assert ended["conclusion"].split("\n")[1:] == [
+        "Opacity: present – Rejected: artefact",
+        "Opacity: absent – Not decided on",
+    ]
+    assert len(ended["result"]) == 2
     assert len(out.fhir("Observation")) == 1
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from signed_reports import CARDS, SIGNER, Signed, addendum_to, report_of, signed_on
-from written_results import reading_of
+from written_results import CARD, IDENTITY, finding_on, reading_of
 
 from coread.dicom import open_object
+from coread.domain.finding import Presence
 from coread.domain.reading import Outcome
 from coread.domain.review import Line, Origin, Section
 from coread.results import ReportFacts, pdf
@@ -150,6 +151,21 @@ def test_an_abstention_is_told_with_its_reason(radiograph, words):
     assert "放弃判读" in text
     assert "不是正位胸片" in text
     assert "AI未对本次检查报告任何发现" in text
+
+
+@pytest.mark.peer
+def test_what_was_not_decided_on_is_told_too(radiograph, words):
+    reading = reading_of(radiograph, [finding_on(radiograph, None, Presence.ABSENT)])
+    made = Signed(radiograph, report_of(radiograph, (reading,), []), (reading,))
+    text = words(pdf(made.report, made.facts))
+    assert re.search(r"– +Opacity: absent +chest-radiograph 1\.2\.3 +0\.83 .* Not decided on", text)
+
+
+@pytest.mark.peer
+def test_of_a_reader_in_another_version_no_evidence_is_claimed(signed, words):
+    newer = {IDENTITY.name: replace(CARD, identity=replace(IDENTITY, version="9"))}
+    text = words(pdf(signed.report, replace(signed.facts, cards=newer)))
+    assert "chest-radiograph 1.2.3: not stated" in text
 
 
 @pytest.mark.peer

@@ -8,25 +8,24 @@ from collections.abc import Callable
 
 import pydicom
 import pytest
-from signing import Shelf, publishing_worker, signed_report
+from signing import add, sign
 
+from coread.dicom import open_object
 from coread.errors import DestinationUnreachable
+from coread.results import printed_in
+from coread.workflow import Press
 from coread.workflow.bundles import is_decided, newest
 
 
 class Ward:
-    """A house whose worker publishes."""
+    """A house with a doctor."""
 
-    def __init__(self, house, senders=None, probe=lambda point: None) -> None:
-        self.house = house
-        self.clinic = house.clinic
+    def __init__(self, make, **more) -> None:
         self.sent: list[tuple[str, bytes]] = []
-        self.senders = senders or {"dimse": self._take, "fhir": self._take}
-        self.shelf = Shelf(self.clinic.settings.data.folder / "shelf", self.clinic.ledger)
-        self.clinic.start("gateway")
-        self.worker = publishing_worker(self.clinic, self.shelf, self.senders, probe)
-        self.worker.start()
-        self.clinic.worker = self.worker  # so that the clinic wakes and stops it
+        more.setdefault("senders", {"dimse": self._take, "fhir": self._take})
+        self.house = make(**more)
+        self.clinic = self.house.clinic
+        self.clinic.start()
 
     def _take(self, destination, data: bytes) -> None:
         self.sent.append((destination.name, data))
@@ -40,11 +39,14 @@ class Ward:
     def settle(self) -> None:
         self.house.wait(lambda: not self.clinic.deliveries.pending())
 
-    def sign(self, report) -> None:
-        self.shelf.sign(report)
+    def sign(self, uid: str, **more):
+        return self.published(sign(self.clinic, uid, **more))
+
+    def published(self, report):
         self.clinic.wake()
-        self.house.wait(lambda: report.uid not in self.shelf.unpublished())
+        self.house.wait(lambda: report.uid not in self.clinic.casebook.unpublished())
         self.settle()
+        return report
 
     def resource(self, identifier: str):
         return json.loads(self.clinic.resources.get(*identifier.split("/")))
@@ -52,7 +54,7 @@ class Ward:
 
 @pytest.fixture
 def ward(any_house) -> Callable[..., Ward]:
-    return lambda **more: Ward(any_house(senders={}), **more)
+    return lambda **more: Ward(any_house, **more)
 
 
 def results_of(clinic, uid: str):
@@ -64,8 +66,7 @@ def test_a_signed_report_is_written_filed_sent_and_published(ward) -> None:
     made = ward()
     uid = made.read()
     before = len(made.sent)
-    report = signed_report(made.clinic, uid)
-    made.sign(report)
+    report = made.sign(uid)
     filed = {i.ref.sop_instance_uid: i.header.facts["Modality"] for i in results_of(made.clinic, uid)}
     assert filed == {report.derive_uid("sr"): "SR", report.derive_uid("pdf"): "DOC"}
     out = made.sent[before:]
@@ -89,7 +90,7 @@ def test_what_was_preliminary_is_final_under_the_same_ids(ward) -> None:
         r for r in map(json.loads, made.clinic.resources.of_study(uid)) if r.get("status") == "preliminary"
     ]
     assert {r["resourceType"] for r in preliminary} == {"DiagnosticReport", "Observation"}
-    made.sign(signed_report(made.clinic, uid))
+    made.sign(uid)
     now = {r["id"]: made.resource(f"{r['resourceType']}/{r['id']}")["status"] for r in preliminary}
     assert set(now.values()) <= {"final", "cancelled"}
 
@@ -97,7 +98,7 @@ def test_what_was_preliminary_is_final_under_the_same_ids(ward) -> None:
 def test_its_results_do_not_reopen_the_study(ward) -> None:
     made = ward()
     uid = made.read()
-    made.sign(signed_report(made.clinic, uid))
+    made.sign(uid)
     state = made.clinic.studies.state(uid)
     assert (state.is_open, state.version) == (False, 1)
 
@@ -105,10 +106,9 @@ def test_its_results_do_not_reopen_the_study(ward) -> None:
 def test_an_addendum_follows_and_names_what_it_amends(ward) -> None:
     made = ward()
     uid = made.read()
-    first, second = (signed_report(made.clinic, uid, number) for number in (1, 2))
-    made.shelf.sign(first)
-    made.sign(second)
-    assert made.shelf.unpublished() == []
+    first = sign(made.clinic, uid)
+    second = made.published(add(made.clinic, uid))
+    assert made.clinic.casebook.unpublished() == []
     sent = [pydicom.dcmread(io.BytesIO(data)) for name, data in made.sent if name == "pacs"]
     addendum = next(d for d in sent if d.SOPInstanceUID == second.derive_uid("sr"))
     (study,) = addendum.PredecessorDocumentsSequence
@@ -126,9 +126,9 @@ def test_results_that_no_destination_wants_are_filed_all_the_same(any_house) -> 
     rules = (
         '[[rule]]\nname = "r"\nowner = "t"\nwhen = { Modality = ["DX"] }\nreaders = ["example-brightness"]\n'
     )
-    made = Ward(any_house(senders={}, rules=rules))
+    made = Ward(any_house, rules=rules)
     uid = made.read()
-    made.sign(signed_report(made.clinic, uid))
+    made.sign(uid)
     assert len(results_of(made.clinic, uid)) == 2
     assert made.sent == []
 
@@ -145,9 +145,8 @@ def test_a_destination_that_was_away_gets_the_decided_statements_only(ward) -> N
     made = ward(senders={"dimse": lambda *_: None, "fhir": records})
     uid = made.house.file(1)
     made.house.wait_for("study.read", uid)
-    report = signed_report(made.clinic, uid, reject=True)
-    made.shelf.sign(report)
-    made.house.wait(lambda: report.uid not in made.shelf.unpublished())
+    sign(made.clinic, uid, reject=True)
+    made.house.wait_for("report.published", uid)
     away[0] = False
     for delivery in made.clinic.deliveries.of_study(uid):
         if str(delivery.state) == "failed":
@@ -169,35 +168,23 @@ def test_a_report_whose_image_is_lost_waits_and_goes_out_when_it_is_back(ward) -
     path = next(p for p in objects.rglob("*") if p.is_file() and p.name in instance.object_key)
     kept = path.read_bytes()
     path.unlink()
-    report = signed_report_of_lost(made, uid, kept)
-    made.shelf.sign(report)
+    report = sign(made.clinic, uid)
     made.clinic.wake()
     made.house.wait_for("step.failed", uid)
-    assert made.shelf.unpublished() == [report.uid]
+    assert made.clinic.casebook.unpublished() == [report.uid]
     path.write_bytes(kept)
-    made.house.wait(lambda: made.shelf.unpublished() == [])
+    made.house.wait_for("report.published", uid)
     assert made.house.kinds(uid).count("report.published") == 1
-
-
-def signed_report_of_lost(made, uid: str, data: bytes):
-    """Make the report while the image is away for a moment only."""
-    instance = next(i for i in made.clinic.archive.study(uid).instances if i.source == "folder")
-    original = made.clinic.archive.read_object
-    made.clinic.archive.read_object = lambda i, **_: data if i.ref == instance.ref else original(i)
-    try:
-        return signed_report(made.clinic, uid)
-    finally:
-        del made.clinic.archive.read_object
 
 
 def test_two_looks_at_one_report_are_one_walk(ward) -> None:
     seen: list[str] = []
     made = ward(probe=seen.append)
     uid = made.read()
-    made.shelf.sign(signed_report(made.clinic, uid))
+    sign(made.clinic, uid)
     for _ in range(20):
-        made.worker._reports.look()
-    made.house.wait(lambda: made.shelf.unpublished() == [])
+        made.clinic.worker._reports.look()
+    made.house.wait_for("report.published", uid)
     made.settle()
     assert seen.count("before write signed results") == 1
 
@@ -229,6 +216,24 @@ def test_a_preliminary_resource_that_comes_too_late_is_known(ward) -> None:
     text = json.dumps(early)
     assert not is_decided(resources, "Observation", early["id"], text)
     assert not is_decided(resources, "Observation", "unheard-of", text)
-    made.sign(signed_report(made.clinic, uid))
+    made.sign(uid)
     assert is_decided(resources, "Observation", early["id"], text)
     assert not is_decided(resources, "Observation", early["id"], json.dumps({**early, "status": "final"}))
+
+
+def test_the_press_prints_before_and_gives_what_went_out_after(ward) -> None:
+    made = ward()
+    uid = made.read()
+    clinic = made.clinic
+    organization = clinic.settings.review.organisation
+    press = Press(clinic.archive, clinic.readings, clinic.casebook, clinic.registry.card, organization)
+    clinic.worker.stop()
+    report = sign(clinic, uid)
+    before = press(report)
+    assert before.startswith(b"%PDF")
+    clinic.worker = None
+    clinic.start()
+    made.published(report)
+    filed = open_object(clinic.archive.read(report.derive_uid("pdf")))
+    assert press(report) == printed_in(filed) == before
+    assert press(report, "zh") != before

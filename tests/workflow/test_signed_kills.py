@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import signing_process
-from signing import Shelf, signed_report
+from signing import add, sign
 
 from coread.clinic import Clinic
 from coread.testing.patients import chest_radiograph
@@ -25,13 +25,12 @@ POINTS += [f"{when} {step}" for step in STEPS for when in ("after", "kept")]
 
 
 class Ward:
-    """A gateway in this process, workers in others, reports on a shelf between them."""
+    """A gateway with a doctor in this process, workers in others."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
         self.clinic = Clinic(signing_process.ward_settings(folder, url), {}, EXAMPLE_READERS)
         self.clinic.start("gateway")
-        self.shelf = Shelf(folder / "shelf", self.clinic.ledger)
         self.studies: list[str] = []
         self.workers: list[subprocess.Popen[str]] = []
 
@@ -60,11 +59,8 @@ class Ward:
         self.wait(lambda: len(self.clinic.ledger.events(kind="study.read")) == len(self.studies))
         self.wait(lambda: not self.clinic.deliveries.pending())
 
-    def sign(self, uid: str, number: int = 1) -> None:
-        self.shelf.sign(signed_report(self.clinic, uid, number))
-
     def wait_for_all(self) -> None:
-        self.wait(lambda: not self.shelf.unpublished())
+        self.wait(lambda: not self.clinic.casebook.unpublished())
         self.wait(lambda: not self.clinic.deliveries.pending())
 
     def check(self, reports: int = 1) -> None:
@@ -74,7 +70,9 @@ class Ward:
             modalities = Counter(i.header.facts["Modality"] for i in kept)
             # A kill may leave an object in the store that the next start files, as recovered.
             assert (modalities["DOC"], modalities["SR"]) == (reports, reports + 1)
-            made = [r.derive_uid(kind) for r in self.shelf.reports_of(uid) for kind in ("sr", "pdf")]
+            made = [
+                r.derive_uid(kind) for r in self.clinic.casebook.reports_of(uid) for kind in ("sr", "pdf")
+            ]
             assert {i.ref.sop_instance_uid for i in kept} >= set(made)
             kinds = Counter(e.event.kind for e in self.clinic.ledger.events(uid))
             assert (kinds["report.published"], kinds["results.filed"]) == (reports, reports + 1)
@@ -118,7 +116,7 @@ def test_kill_at_each_place_on_the_way_of_a_report(ward) -> None:
     first.kill()
     first.wait()
     for uid, point in zip(ward.studies, POINTS, strict=True):
-        ward.sign(uid)
+        sign(ward.clinic, uid)
         worker = ward.start_worker(point)
         assert worker.wait(30) == -signal.SIGKILL, point
     ward.start_worker()
@@ -134,12 +132,12 @@ def test_several_workers_publish_each_report_once_and_finish_what_one_left(ward_
         ward.send(number)
     doomed, *_ = [ward.start_worker() for _ in range(3)]
     ward.read_all()
-    for number in (1, 2):
-        for uid in ward.studies:
-            ward.sign(uid, number)
-        if number == 1:
-            ward.wait(lambda: len(ward.shelf.unpublished()) < len(ward.studies))
-            doomed.kill()
+    for uid in ward.studies:
+        sign(ward.clinic, uid)
+    ward.wait(lambda: len(ward.clinic.casebook.unpublished()) < len(ward.studies))
+    doomed.kill()
+    for uid in ward.studies:
+        add(ward.clinic, uid)
     ward.wait_for_all()
     ward.check(reports=2)
 
@@ -154,7 +152,7 @@ def test_another_worker_takes_up_a_report_at_the_place_of_the_kill(ward_on_postg
     ward.read_all()
     reading.kill()
     doomed = ward.start_worker(point)
-    ward.sign(ward.studies[0])
+    sign(ward.clinic, ward.studies[0])
     assert doomed.wait(30) == -signal.SIGKILL
     ward.start_worker()
     ward.wait_for_all()

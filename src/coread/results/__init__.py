@@ -2,8 +2,19 @@
 
 from coread.results.edition import Kind, ResultObject
 from coread.results.printed import pdf
+from coread.results.signed.document import printed_in
 from coread.results.signed.facts import ReportFacts, Signer
-from coread.results.signed.write import write_signed
+from coread.results.signed.write import report_facts, write_signed
 from coread.results.write import write
 
-__all__ = ["Kind", "ReportFacts", "ResultObject", "Signer", "pdf", "write", "write_signed"]
+__all__ = [
+    "Kind",
+    "ReportFacts",
+    "ResultObject",
+    "Signer",
+    "pdf",
+    "printed_in",
+    "report_facts",
+    "write",
+    "write_signed",
+]

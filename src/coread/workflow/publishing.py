@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from coread.domain.bundle import Card
-from coread.domain.reading import Reading
 from coread.domain.review import SignedReport
-from coread.domain.study import Instance, Study
-from coread.errors import CoReadError, ReaderUnavailable
-from coread.results import ResultObject, Signer, write_signed
-from coread.routing import originals, route
-from coread.workflow.reading import is_fhir, opened
+from coread.errors import CoReadError
+from coread.results import ResultObject, write_signed
+from coread.routing import route
+from coread.workflow.press import Press
+from coread.workflow.reading import is_fhir
 from coread.workflow.rooms import Rooms, SignedReports
 
 _FHIR = "fhir"
@@ -77,32 +75,12 @@ def _reports(rooms: Rooms) -> SignedReports:
 
 
 def _written(rooms: Rooms, report: SignedReport) -> tuple[ResultObject, ...]:
-    readings = [rooms.readings.get(uid) for uid in report.reading_uids]
-    study = rooms.archive.study(report.study_instance_uid)
-    images = opened(rooms, _shown(study, report, readings))
-    earlier = [r for r in _reports(rooms).reports_of(report.study_instance_uid) if r.number < report.number]
-    signer = Signer(report.person_id, report.person_name, rooms.organization)
-    return write_signed(report, readings, images, _cards(rooms, readings), person=signer, earlier=earlier)
-
-
-def _shown(study: Study, report: SignedReport, readings: Sequence[Reading]) -> tuple[Instance, ...]:
-    """Choose the images that findings and statements stand on; of a large study, not all that was read."""
-    pointed = {d.statement.image for d in report.decisions if d.statement and d.statement.image}
-    pointed |= {finding.image for reading in readings for finding in reading.findings}
-    uids = {ref.sop_instance_uid for ref in pointed}
-    chosen = tuple(i for i in study.instances if i.ref.sop_instance_uid in uids)
-    return chosen or originals(study)[:1] or study.instances[:1]
-
-
-def _cards(rooms: Rooms, readings: Sequence[Reading]) -> dict[str, Card]:
-    """Return the cards of the readers that are still installed; a report does not wait for the others."""
-    cards = {}
-    for name in dict.fromkeys(reading.reader.name for reading in readings):
-        try:
-            cards[name] = rooms.registry.reader(name).card
-        except ReaderUnavailable:
-            continue
-    return cards
+    laid = Press(
+        rooms.archive, rooms.readings, _reports(rooms), rooms.registry.card, rooms.organization
+    ).lay_out(report)
+    return write_signed(
+        report, laid.readings, laid.images, laid.cards, person=laid.signer, earlier=laid.earlier
+    )
 
 
 def _file(rooms: Rooms, report: SignedReport, result: ResultObject) -> None:

@@ -47,7 +47,7 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[
     card = rooms.registry.reader(reading.reader.name).card
     wanted = {ref.sop_instance_uid for ref in reading.inputs}
     shown = [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted]
-    images = opened(rooms, shown, check=False)  # the step before has checked them
+    images = _opened(rooms, shown, check=False)  # the step before has checked them
     written = write(reading, images, card, planned_at(plan))
     with ThreadPoolExecutor(_FILING_THREADS, "filing") as pool:  # each file waits for the disk by itself
         list(pool.map(partial(_file, rooms, plan, reading), written))
@@ -71,7 +71,7 @@ def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
 def _read_anew(rooms: Rooms, plan: Plan, name: str) -> Reading:
     reader = rooms.registry.reader(name)
     study = study_of(rooms, plan)
-    images = opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
+    images = _opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
     predecessor = next(r["predecessor_uid"] for r in plan["readers"] if r["name"] == name)
     reading = run(reader, Case(study, plan["version"], images), predecessor)
     rooms.readings.save(reading)
@@ -84,14 +84,7 @@ def _one_of_each_series(study: Study) -> tuple[Instance, ...]:
     return tuple(first[uid] for uid in study.series_instance_uids)
 
 
-def opened(rooms: Rooms, instances: Sequence[Instance], *, check: bool = True) -> tuple[DicomObject, ...]:
-    """Read and parse kept objects.
-
-    Raises
-    ------
-    StoreFault
-        If one is gone or changed.
-    """
+def _opened(rooms: Rooms, instances: Sequence[Instance], *, check: bool = True) -> tuple[DicomObject, ...]:
     return tuple(open_object(rooms.archive.read_object(i, check=check)) for i in instances)
 
 

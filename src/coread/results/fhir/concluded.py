@@ -2,9 +2,10 @@
 
 Left as it was, a preliminary report would go on asserting what was rejected. A reader's own
 DiagnosticReport becomes ``final`` when each of its findings has been decided on: "complete and verified
-by an authorized person" (R4); its conclusion then says what the doctor decided. The report of a reader that
-abstained becomes ``cancelled``: no answer will come. One whose findings the doctor was not shown stays
-preliminary.
+by an authorized person" (R4); its conclusion then says what the doctor decided. While some are not decided
+on, what a reader calls absent for instance, it stays ``preliminary`` and says which. The report of a reader
+that abstained becomes ``cancelled``: no answer will come. One of which nothing was decided on stays as it
+is.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def concluded(edition: SignedEdition) -> Iterator[Json]:
             said = f"{conclusion(reading)}\n{conclusion_zh(reading)}"
             yield _report(edition, reading, "cancelled", ["none"], said)
         uids = [finding.tracking_uid for finding in reading.findings]
-        if reading.outcome is Outcome.FINDINGS and decided >= set(uids):
-            yield _report(edition, reading, "final", uids, _assessment(edition, reading))
+        if decided & set(uids):
+            status = "final" if decided >= set(uids) else "preliminary"
+            yield _report(edition, reading, status, uids, _assessment(edition, reading))
 
 
 def _report(edition: SignedEdition, reading: Reading, status: str, uids: list[str], said: str) -> Json:
@@ -101,12 +103,12 @@ def _images(study_uid: str, reading: Reading) -> list[Json] | None:
 def _assessment(edition: SignedEdition, reading: Reading) -> str:
     """Say what the doctor decided on each finding of a reader."""
     language = edition.report.draft.language
+    verdicts = {a.decision.finding_uid: judged(a, language) for a in edition.assessed if a.reading is reading}
     said = [
-        f"{stated(a.finding.code, a.finding.presence, language)} – {judged(a, language)}"
-        for a in edition.assessed
-        if a.finding is not None and a.reading is reading
+        f"{stated(f.code, f.presence, language)} – {verdicts.get(f.tracking_uid, say('undecided', language))}"
+        for f in reading.findings
     ]
-    return "\n".join([f"{headline(reading)}:", *(said or [say("no_findings", language)])])
+    return "\n".join([f"{headline(reading)}:", *said])
 
 
 def _unanswered(edition: SignedEdition, reading: Reading) -> Json:

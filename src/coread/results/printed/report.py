@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from coread.domain.finding import Finding
 from coread.domain.reading import Outcome, Reading
 from coread.domain.review import Line, Origin, Section, SignedReport
 from coread.results.printed.patient import person, shown_facts
 from coread.results.printed.sheet import BLUE, GREY, MARGIN_PT, Cell, Sheet, Style
-from coread.results.signed.facts import Assessed, ReportFacts, assess
+from coread.results.signed.facts import Assessed, ReportFacts, assess, undecided
 from coread.results.signed.words import is_chinese, judged, probable, say, stated
 
 _HEAD = Style(15, True)
@@ -153,12 +154,13 @@ class _Page:
         sheet.gap(8)
         sheet.rule()
         sheet.paragraph(self.say("ai"), Style(10, True))
-        rows = [a for a in self.assessed if not a.is_own]
+        rows = [self.cells(a) for a in self.assessed if not a.is_own]
+        rows += [self.open_cells(*one) for one in undecided(self.report, self.facts.readings)]
         if rows:
             heads = ("number", "finding", "reader", "probability", "verdict")
             self.row(sheet, [self.say(head) for head in heads], _TABLE_HEAD)
-            for assessed in rows:
-                self.row(sheet, self.cells(assessed), _TABLE)
+            for row in rows:
+                self.row(sheet, row, _TABLE)
         else:
             sheet.paragraph(self.say("ai_none"), _TABLE)
         for reading in self.facts.readings:
@@ -187,6 +189,11 @@ class _Page:
             judged(assessed, self.language),
         ]
 
+    def open_cells(self, reading: Reading, finding: Finding) -> list[str]:
+        """Return the row of a finding without a verdict."""
+        said = stated(finding.code, finding.presence, self.language)
+        return ["–", said, str(reading.reader), probable(finding.confidence), self.say("undecided")]
+
     def silence(self, reading: Reading) -> str:
         """Say which reader gave no answer, and why."""
         reason = reading.reason
@@ -197,7 +204,8 @@ class _Page:
         graded = {}
         for reading in self.facts.readings:
             card = self.facts.cards.get(reading.reader.name)
-            graded[str(reading.reader)] = self.say(card.evidence_grade if card else "unknown")
+            is_own = card is not None and card.identity == reading.reader
+            graded[str(reading.reader)] = self.say(card.evidence_grade if card and is_own else "unknown")
         return "; ".join(f"{reader}: {grade}" for reader, grade in graded.items())
 
     def signature(self, sheet: Sheet, report: SignedReport) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from highdicom.base import SOPClass
 
+from coread.dicom import DicomObject
 from coread.domain import codes
 from coread.domain.codes import Code
 from coread.results.edition import Kind, ResultObject, coded, equipment
@@ -46,6 +47,12 @@ def write(edition: SignedEdition, pdf: bytes) -> ResultObject:
     result.EncapsulatedDocumentLength = len(pdf)
     result.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
     return edition.finish(result, Kind.PDF, edition.first)
+
+
+def printed_in(document: DicomObject) -> bytes:
+    """Return the PDF that an Encapsulated PDF object holds, without padding."""
+    length = int(document.dataset.EncapsulatedDocumentLength)
+    return bytes(document.dataset.EncapsulatedDocument[:length])
 
 
 def _title(edition: SignedEdition) -> str:

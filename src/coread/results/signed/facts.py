@@ -101,6 +101,15 @@ def assess(report: SignedReport, readings: Iterable[Reading]) -> tuple[Assessed,
     return tuple(_joined(decision, known) for decision in report.decisions)
 
 
+def undecided(report: SignedReport, readings: Iterable[Reading]) -> tuple[tuple[Reading, Finding], ...]:
+    """Return the findings that lay on the table and that the report does not decide on.
+
+    A doctor need not decide on what a reader calls absent.
+    """
+    decided = {decision.finding_uid for decision in report.decisions}
+    return tuple((r, f) for r in readings for f in r.findings if f.tracking_uid not in decided)
+
+
 def _joined(decision: Decision, known: Mapping[str, tuple[Reading, Finding]]) -> Assessed:
     if decision.verdict is None:
         return Assessed(decision)

@@ -105,6 +105,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "refused": ("refused to read", "拒绝判读"),
     "failed": ("failed", "判读失败"),
     "no_findings": ("no finding", "无发现"),
+    "undecided": ("Not decided on", "未作判定"),
     "reader_said": ("The reader had said", "AI原结论"),
 }  # fmt: skip
 

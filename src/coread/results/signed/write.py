@@ -14,7 +14,7 @@ from coread.results.edition import ResultObject
 from coread.results.printed import pdf
 from coread.results.signed import document
 from coread.results.signed.edition import SignedEdition
-from coread.results.signed.facts import Signer
+from coread.results.signed.facts import ReportFacts, Signer
 from coread.results.source import Source
 
 
@@ -56,14 +56,38 @@ def write_signed(
     ResultFault
         If there is no image, a time has no zone, or a decision names a finding of no given reading.
     """
-    sources = tuple(Source(image) for image in images)
-    _check(report, sources)
-    edition = SignedEdition(
-        report.signed_at, sources, report, tuple(readings), dict(cards), person, tuple(earlier)
-    )
+    edition = _edition(report, readings, images, cards, person, earlier)
     printed = pdf(report, edition.facts)
     dicom = (sr.write_signed(edition), document.write(edition, printed))
     return (*dicom, *fhir.write_signed(edition, dicom, printed))
+
+
+def report_facts(
+    report: SignedReport,
+    readings: Sequence[Reading],
+    images: Sequence[DicomObject],
+    cards: Mapping[str, Card],
+    *,
+    person: Signer,
+    earlier: Sequence[SignedReport] = (),
+) -> ReportFacts:
+    """Return what `pdf` needs to print the very pages that `write_signed` wraps; arguments as there."""
+    return _edition(report, readings, images, cards, person, earlier).facts
+
+
+def _edition(
+    report: SignedReport,
+    readings: Sequence[Reading],
+    images: Sequence[DicomObject],
+    cards: Mapping[str, Card],
+    person: Signer,
+    earlier: Sequence[SignedReport],
+) -> SignedEdition:
+    sources = tuple(Source(image) for image in images)
+    _check(report, sources)
+    return SignedEdition(
+        report.signed_at, sources, report, tuple(readings), dict(cards), person, tuple(earlier)
+    )
 
 
 def _check(report: SignedReport, sources: Sequence[Source]) -> None:
