@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LAB_BIN := $(LAB_VENV)/bin
 OUT ?= demo-out
 
-.PHONY: help demo test test-lab check bench bench-quick docs serve clean
+.PHONY: help demo demo-open test test-lab check bench bench-quick docs serve clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ $(LAB_VENV)/.lab: pyproject.toml
 
 demo: $(VENV)/.demo  ## Set up, send real images through the clinic, show what came out
 	$(BIN)/coread demo --out $(OUT)
+
+demo-open: $(VENV)/.demo  ## The same, and keep the reading room open at http://127.0.0.1:8042/
+	$(BIN)/coread demo --out $(OUT) --stay --web-port 8042
 
 serve: $(VENV)/.demo  ## The same clinic, kept running
 	$(BIN)/coread serve

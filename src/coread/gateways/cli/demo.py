@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,19 +19,23 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from coread.clinic import Clinic
+from coread.clinic import Clinic, now
 from coread.dicom import open_object, scan_header
+from coread.domain.person import Role
 from coread.domain.reading import Outcome, Reading
 from coread.errors import NotFound
 from coread.gateways import dimse
+from coread.gateways.cli import screenshots
 from coread.gateways.cli.opening import wide_console
 from coread.gateways.doors import Doors
+from coread.governance import generate_password
 from coread.settings import Settings
 
 _console = wide_console()
 
 _QUIET_PERIOD_S = 0.5
 _PATIENCE_S = 120.0
+_LOGIN = "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what the demo leaves; emptied first.")] = Path(
         "demo-out"
     ),
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep the reading room open afterwards, until Ctrl-C.")
+    ] = False,
+    web_port: Annotated[int, typer.Option(help="TCP port of the reading room; 0: any free one.")] = 0,
 ) -> None:
     """Show the main job on real images, and leave the results where one can look at them."""
     if out.exists() and not (out / ".coread-demo").exists() and any(out.iterdir()):
@@ -97,12 +107,17 @@ def demo(
     out.mkdir(parents=True)
     (out / ".coread-demo").touch()
     images = [_specimen_path(specimen).read_bytes() for specimen in SPECIMENS]
-    with _running(out) as (doors, pacs), _progress() as progress:
-        rows = _walk(doors, images, progress)
-        arrived = _wait_for_delivery(doors.clinic, pacs.clinic, rows, progress)
-        picture = _leave_results(out, doors.clinic, rows)
-        events = len(doors.clinic.ledger.events(limit=100_000))
-    _tell(rows, arrived, events, picture, out)
+    with _running(out, web_port) as (doors, pacs):
+        login = _doctor(doors.clinic)
+        with _progress() as progress:
+            rows = _walk(doors, images, progress)
+            arrived = _wait_for_delivery(doors.clinic, pacs.clinic, rows, progress)
+            picture = _leave_results(out, doors.clinic, rows)
+            shots = _photograph(doors, rows, login, out, progress)
+        _tell(rows, arrived, doors.clinic.ledger.size(), picture, out)
+        _tell_of_room(doors, login, shots, stay=stay)
+        if stay:
+            _wait_for_ctrl_c()
     if not all(row.is_as_expected for row in rows):
         raise typer.Exit(1)
 
@@ -117,11 +132,11 @@ def _specimen_path(specimen: Specimen) -> Path:
 
 
 @contextmanager
-def _running(out: Path) -> Iterator[tuple[Doors, Doors]]:
+def _running(out: Path, web_port: int) -> Iterator[tuple[Doors, Doors]]:
     """Open a second system that plays the hospital's PACS, and the clinic that sends to it."""
     with Doors(_pacs_settings(out / "pacs"), "gateway") as pacs:
         (out / "rules.toml").write_text(_RULES, encoding="utf-8")
-        with Doors(_clinic_settings(out, pacs.dicom_port)) as doors:
+        with Doors(_clinic_settings(out, pacs.dicom_port, web_port)) as doors:
             yield doors, pacs
 
 
@@ -131,18 +146,26 @@ def _pacs_settings(folder: Path) -> Settings:
     )
 
 
-def _clinic_settings(out: Path, pacs_port: int) -> Settings:
+def _clinic_settings(out: Path, pacs_port: int, web_port: int) -> Settings:
     pacs = {"name": "pacs", "kind": "dimse", "host": "127.0.0.1", "port": pacs_port, "ae_title": "PACS"}
     return Settings.model_validate(
         {
             "data": {"folder": out / "clinic"},
             "dimse": {"port": 0},
-            "web": {"port": 0},
+            "web": {"port": web_port},
             "completeness": {"quiet_period_s": _QUIET_PERIOD_S},
             "routing": {"rules": out / "rules.toml"},
             "destinations": [pacs],
         }
     )
+
+
+def _doctor(clinic: Clinic) -> tuple[str, str]:
+    """Make an account that may look at everything; return its login and password."""
+    password = generate_password()
+    person = clinic.people.add(_LOGIN, "Demo Doctor", list(Role), password, by="system", at=now())
+    clinic.people.set_password(person.id, password, by=person.actor, at=now())
+    return _LOGIN, password
 
 
 def _progress() -> Progress:
@@ -172,6 +195,31 @@ def _row(clinic: Clinic, specimen: Specimen, study_uid: str) -> Row:
         if i.source.startswith("reader:")
     )
     return Row(specimen, readings[-1], (finished - complete).total_seconds(), objects)
+
+
+def _photograph(
+    doors: Doors, rows: Sequence[Row], login: tuple[str, str], out: Path, progress: Progress
+) -> list[Path]:
+    """Take pictures of the reading room, where there is a browser."""
+    if screenshots.why_not() or doors.web is None:
+        return []
+    study = f"/studies/{rows[0].reading.study_instance_uid}"
+    pictures = (
+        screenshots.Picture("reading-list", "/", "main tbody tr"),
+        screenshots.Picture("study", study, "#viewer:not([data-loading])"),
+    )
+    task = progress.add_task("taking pictures of the reading room", total=2 * len(pictures))
+    return screenshots.take(
+        doors.web.url, login, pictures, out / "screenshots", lambda: progress.advance(task)
+    )
+
+
+def _wait_for_ctrl_c() -> None:
+    wanted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: wanted.set())
+    while not wanted.wait(1):
+        continue
 
 
 def _wait_for_event(clinic: Clinic, study_uid: str, kind: str) -> datetime:
@@ -242,6 +290,20 @@ def _tell(rows: Sequence[Row], arrived: int, events: int, picture: Path | None, 
         + (f"Picture: {picture}\n" if picture else "")
         + "Evidence: retrospective, public data; for research, not for diagnosis."
     )
+
+
+def _tell_of_room(doors: Doors, login: tuple[str, str], shots: Sequence[Path], *, stay: bool) -> None:
+    """Say where the reading room is and how to get in."""
+    if shots:
+        _console.print(f"Reading room: {len(shots)} pictures in {shots[0].parent}")
+    else:
+        _console.print(f"No pictures of the reading room: {screenshots.why_not()}.")
+    name, password = login
+    if stay and doors.web:
+        _console.print(f"Reading room: {doors.web.url}/  login {name}, password {password}")
+        _console.print("Ctrl-C closes it.")
+    else:
+        _console.print("To work in it: make demo-open, which keeps it open and prints login and password.")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
