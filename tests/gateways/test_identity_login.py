@@ -407,6 +407,11 @@ def test_a_temporary_password_opens_only_the_way_to_one_s_own(site, li):
     assert answer.headers["location"] == "/account"
     assert browser.get("/").status_code == 403
     assert browser.get("/", headers=HTML).headers["location"] == "/account"
+    token = {"X-CSRF-Token": csrf_of(browser.get("/account", headers=HTML))}
+    words = {"name": "x", "days": "9", "scope-images:see": "on"}
+    assert browser.post("/account/tokens", data=words, headers=token).status_code == 403
+    assert browser.post("/account/totp", headers=token).status_code == 403
+    assert browser.post("/api/v1/reauthenticate", json={"password": "x"}, headers=token).status_code == 403
     changed = submit(
         browser, "/account/password", at="/account", password="eleven purple lighthouses",
         new_password="nine yellow elephants dance", new_password_again="nine yellow elephants dance",

@@ -87,6 +87,7 @@ def test_a_second_factor_is_set_up_used_and_removed(site, li):
     token = csrf_of(shown)
     wrong = browser.post("/account/totp/confirm", data={"csrf": token, "code": "000000"}, headers=HTML)
     assert wrong.status_code == 401
+    assert shown_secret(wrong) == secret
     done = browser.post(
         "/account/totp/confirm", data={"csrf": token, "code": site.code(secret)}, headers=HTML
     )
@@ -109,6 +110,14 @@ def test_a_second_factor_is_not_set_up_twice(site, li):
     token = csrf_of(browser.get("/account", headers=HTML))
     site.enrol(li)
     assert browser.post("/account/totp", data={"csrf": token}, headers=HTML).status_code == 409
+
+
+def test_a_code_without_a_set_up_is_told_on_the_account_page(site, li):
+    browser = site.enter()
+    token = csrf_of(browser.get("/account", headers=HTML))
+    answer = browser.post("/account/totp/confirm", data={"csrf": token, "code": "000000"}, headers=HTML)
+    assert answer.status_code == 401
+    assert "Your account" in answer.text
 
 
 def test_one_s_own_token_is_issued_shown_once_and_revoked(site, li):

@@ -149,6 +149,18 @@ class People(Accounts):
             )
         return secret
 
+    def pending_totp(self, id: str) -> str:
+        """Return the secret that `enrol_totp` made and no code confirmed yet; empty if there is none.
+
+        Raises
+        ------
+        NotFound
+            If there is no such person.
+        """
+        with self._register.read() as connection:
+            row = row_of(connection, PEOPLE.c.id == id)
+        return "" if row["is_totp_confirmed"] else str(row["totp_secret"])
+
     def confirm_totp(self, id: str, code: str, *, at: datetime) -> None:
         """Put the second factor to use, if `code` shows that the app has its secret.
 

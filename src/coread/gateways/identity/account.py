@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from coread.domain.person import Permission
 from coread.errors import AccessDenied, AccessFault, AccountConflict, CoReadError
-from coread.gateways.identity.answering import status, told
+from coread.gateways.identity.answering import in_order, status, told
 from coread.gateways.identity.reception import Reception, see_other, session_of
 from coread.gateways.pages import page_of, render
 from coread.gateways.pages.asking import Asked
@@ -87,15 +87,14 @@ class AccountPages:
 
     def confirm(self, asked: Asked) -> Response:
         """Put the second factor to use, with a code that the app shows."""
-
-        def change(form: Mapping[str, str]) -> None:
-            person = session_of(asked.request).person
+        people, person = self._reception.people, session_of(asked.request).person
+        try:
             with self._reception.attempt(asked.request):
-                self._reception.people.confirm_totp(
-                    person.id, form.get("code", ""), at=self._reception.clock()
-                )
-
-        return self._done(asked, "totp", change)
+                people.confirm_totp(person.id, asked.form().get("code", ""), at=self._reception.clock())
+        except AccessFault as error:
+            secret = people.pending_totp(person.id)
+            return self._enrolment(asked, secret, error) if secret else self._page(asked, error)
+        return see_other("/account?done=totp")
 
     def remove(self, asked: Asked) -> Response:
         """Go back to the password alone, with password and code."""
@@ -145,7 +144,7 @@ class AccountPages:
             "account": self._reception.people.account(session.person.id),
             "must_change": session.must_change_password,
             "tokens": [token for token in tokens if token.is_good(at)],
-            "scopes": sorted(permissions_of(session.person.roles)),
+            "scopes": in_order(permissions_of(session.person.roles)),
             "done": asked.query("done") if error is None else "",
             "languages": LANGUAGES,
             "way_home": page_of(session.caller.permissions),
@@ -154,14 +153,11 @@ class AccountPages:
         }
         return render(asked.request, "account.html", context, **status(error))
 
-    def _enrolment(self, asked: Asked, secret: str) -> Response:
+    def _enrolment(self, asked: Asked, secret: str, error: CoReadError | None = None) -> Response:
         picture = segno.make(totp_address(secret, session_of(asked.request).person.login), error="m")
-        context = {
-            "secret": secret,
-            "picture": picture.svg_data_uri(scale=5, border=4, light="#fff"),
-            "fault": None,
-        }
-        return render(asked.request, "totp.html", context)
+        uri = picture.svg_data_uri(scale=5, border=4, light="#fff")
+        context = {"secret": secret, "picture": uri, **told(asked, error)}
+        return render(asked.request, "totp.html", context, **status(error))
 
 
 def _days(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from math import ceil
 from typing import Any
 
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from coread.domain.person import Permission
 from coread.errors import AccountLocked, CoReadError, TooManyRequests
 from coread.gateways.answers import retry_headers
 from coread.gateways.identity.guard import denied
@@ -57,3 +58,8 @@ def status(error: CoReadError | None) -> dict[str, Any]:
     if error is None:
         return {}
     return {"status_code": status_of(error).http, "headers": retry_headers(error)}
+
+
+def in_order(permissions: Collection[Permission]) -> list[Permission]:
+    """Return permissions in the order in which they are told everywhere."""
+    return [permission for permission in Permission if permission in permissions]

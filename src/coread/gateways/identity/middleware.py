@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coread.errors import AccessFault, ForgedRequest, ObjectTooLarge
+from coread.errors import CoReadError, ForgedRequest, ObjectTooLarge
 from coread.gateways.identity.cookies import Cookie
 from coread.gateways.identity.guard import denied
 from coread.gateways.identity.reception import Reception
@@ -52,9 +52,11 @@ class WhoCalls:
                 await self._find(request)
             if scope["method"] not in SAFE_METHODS:
                 receive = await self._check(request, receive)
-        except (AccessFault, ObjectTooLarge) as error:
+        except CoReadError as error:
             await denied(request, error)(scope, receive, send)
             return
+        except ClientDisconnect:
+            return  # nobody reads an answer
         await self._app(scope, receive, send)
 
     async def _find(self, request: Request) -> None:

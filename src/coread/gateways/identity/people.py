@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from coread.domain.person import Permission, Person, Role
 from coread.errors import AccessFault, CoReadError
-from coread.gateways.identity.answering import status, told
+from coread.gateways.identity.answering import in_order, status, told
 from coread.gateways.identity.reception import Reception, see_other, session_of
 from coread.gateways.pages import render
 from coread.gateways.pages.asking import Asked
@@ -114,7 +114,7 @@ class PeoplePages:
         context = {
             "people": self._reception.people.list(),
             "roles": [*Role],
-            "permissions": {role: sorted(MATRIX[role]) for role in Role},
+            "permissions": {role: in_order(MATRIX[role]) for role in Role},
             "form": form or {"has_password": "on"},
             "chosen_in_form": _roles(form or {}),
             **self._reception.proof_context(asked.request, "/people"),
@@ -129,7 +129,7 @@ class PeoplePages:
             "tokens": self._reception.tokens.list(id),
             "now": self._reception.clock(),
             "roles": [*Role],
-            "permissions": {role: sorted(MATRIX[role]) for role in Role},
+            "permissions": {role: in_order(MATRIX[role]) for role in Role},
             "done": asked.query("done") if error is None else "",
             **self._reception.proof_context(asked.request, f"/people/{id}"),
             **told(asked, error),

@@ -91,7 +91,7 @@ class Reception:
         LoginFailed, AccountLocked, TooManyRequests
             If it was not right, or tried too often.
         """
-        session = session_of(request)
+        session = _own_session(request)
         if password:
             at = self.clock()
             with self.attempt(request) as source:
@@ -108,6 +108,7 @@ class Reception:
         LoginRequired, AccessDenied, ReauthenticationRequired, LoginFailed, AccountLocked, TooManyRequests
             As `prove`.
         """
+        _own_session(request)
         if not self.is_proven(request, self.options.fresh_s):
             self.prove(request, form.get("proof_password", ""), form.get("proof_code", ""))
 
@@ -149,6 +150,14 @@ def session_of(request: Request) -> Session:
     if getattr(getattr(request.state, "caller", None), "person", None) is not None:
         raise AccessDenied("a token", "a person who is logged in", "do this on the page")
     raise LoginRequired("nobody logged in, or a session that has ended", "a session", "log in")
+
+
+def _own_session(request: Request) -> Session:
+    """Return the session that asks, if surely the person's: nobody else knows its password."""
+    session = session_of(request)
+    if session.must_change_password:
+        raise AccessDenied("a password that somebody else set", "one's own", "choose your own password first")
+    return session
 
 
 def see_other(path: str) -> RedirectResponse:
