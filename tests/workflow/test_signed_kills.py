@@ -49,7 +49,7 @@ class Ward:
         worker.stdout.readline()
         return worker
 
-    def wait(self, holds: Callable[[], bool], seconds: float = 90) -> None:
+    def wait(self, holds: Callable[[], bool], seconds: float = 180) -> None:
         limit = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < limit, "waited in vain"
@@ -108,6 +108,7 @@ def ward_on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[Ward]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_kill_at_each_place_on_the_way_of_a_report(ward) -> None:
     for number in range(1, len(POINTS) + 1):
         ward.send(number)
@@ -118,7 +119,7 @@ def test_kill_at_each_place_on_the_way_of_a_report(ward) -> None:
     for uid, point in zip(ward.studies, POINTS, strict=True):
         sign(ward.clinic, uid)
         worker = ward.start_worker(point)
-        assert worker.wait(30) == -signal.SIGKILL, point
+        assert worker.wait(90) == -signal.SIGKILL, point
     ward.start_worker()
     ward.wait_for_all()
     ward.check()
@@ -153,7 +154,7 @@ def test_another_worker_takes_up_a_report_at_the_place_of_the_kill(ward_on_postg
     reading.kill()
     doomed = ward.start_worker(point)
     sign(ward.clinic, ward.studies[0])
-    assert doomed.wait(30) == -signal.SIGKILL
+    assert doomed.wait(90) == -signal.SIGKILL
     ward.start_worker()
     ward.wait_for_all()
     ward.check()
