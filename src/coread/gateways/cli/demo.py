@@ -163,8 +163,7 @@ def _clinic_settings(out: Path, pacs_port: int, web_port: int) -> Settings:
 def _doctor(clinic: Clinic) -> tuple[str, str]:
     """Make an account that may look at everything; return its login and password."""
     password = generate_password()
-    person = clinic.people.add(_LOGIN, "Demo Doctor", list(Role), password, by="system", at=now())
-    clinic.people.set_password(person.id, password, by=person.actor, at=now())
+    clinic.people.add(_LOGIN, "Demo Doctor", list(Role), password, by="system", at=now(), is_temporary=False)
     return _LOGIN, password
 
 
