@@ -42,7 +42,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "对{name}于{time}签署的报告的第{number}次补充",
     ),
     "addendum_note": (
-        "The earlier report stays on file unchanged and is printed below; the addendum goes before it.",
+        "The earlier report is kept unchanged and printed below; where they differ, the addendum holds.",
         "原报告保留不变，并附于下文；如有不同，以本补充报告为准。",
     ),
     "earlier": ("Earlier report, signed by {name} on {time}", "原报告，由{name}于{time}签署"),
@@ -79,8 +79,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "research": (
         "The AI readers are for research use and not cleared as medical devices. Evidence: {evidence}. "
-        "Each of their findings was decided on by the doctor who signed.",
-        "AI软件仅供研究使用，未获医疗器械注册。证据等级：{evidence}。每项AI发现均经签署医师判定。",
+        "The verdicts above are those of the doctor who signed.",
+        "AI软件仅供研究使用，未获医疗器械注册。证据等级：{evidence}。以上结论由签署医师作出。",
     ),
     "signed": ("Electronically signed by", "电子签名"),
     "signed_at": ("Signed on", "签署时间"),
