@@ -32,9 +32,9 @@ HOMES: Final = (_GATEWAYS / "pages", _GATEWAYS / "identity")
 
 #: Tables that scripts may use; they are served as JSON.
 SCRIPT_TABLES: Final = (
-    "script", "keys", "live", "column", "section", "rule", "change", "hurdle", "draft_fault", "withheld", "sure",
-    "verdict", "reject", "presence", "likelihood", "outcome", "mode", "case_state", "grade", "delivery",
-    "origin", "origin_mark", "dimension", "group", "ledger_fault",
+    "script", "keys", "live", "column", "section", "rule", "change", "hurdle", "draft_fault", "withheld",
+    "sure", "verdict", "reject", "presence", "likelihood", "outcome", "mode", "case_state", "grade",
+    "delivery", "origin", "origin_mark", "dimension", "group", "ledger_fault",
 )  # fmt: skip
 
 Tree = Mapping[str, Any]

@@ -32,7 +32,7 @@ export class CasePanel {
   /* ---------- questions ---------- */
 
   questions(review) {
-    return h("section.block#questions", { "aria-labelledby": "questions-title", id: "questions" },
+    return h("section.block", { "aria-labelledby": "questions-title", id: "questions" },
       h("h2", { id: "questions-title" }, t("script.questions")),
       review.questions.map((question) => this.questionBlock(question)),
       this.store.mayDecide && this.store.surroundings.colleagues.length ? this.question : null);

@@ -51,8 +51,8 @@ function headBlock(panel, room) {
   return h("header.finding-head", {},
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("h3", {}, either(finding.code.meaning, finding.code.meaning_zh)),
       h(`span.presence.presence-${finding.presence}`, {}, w("presence", finding.presence)),
-      h("button.button.small.push", { type: "button", onclick: () => room.select(panel.finding_uid), title: t("script.show_place_title") }, place(panel, room))),
-    site || measures.length ? h("p.muted", {}, [site, ...measures].filter(Boolean).join(" · ")) : null);
+      h("button.button.small.push", { type: "button", onclick: () => room.select(panel.finding_uid), title: t("script.show_place_title") }, t("script.show_place"))),
+    h("p.muted.small", {}, [panel.reader.name, site, ...measures, place(panel, room)].filter(Boolean).join(" · ")));
 }
 
 function place(panel, room) {

@@ -52,7 +52,9 @@ export class ReportPanel {
     }
     if (this.isBusy) return;
     const kept = this.kept.get();
-    if (!this.room.isReadOnly() && this.store.mayDecide && (kept || review.draft)) this.startWith(kept, review.draft);
+    if (this.room.isReadOnly() || !this.store.mayDecide) this.drawStart();
+    else if (this.store.isSigned && kept?.isAddendum) this.openAddendum();
+    else if (!this.store.isSigned && (kept || review.draft)) this.startWith(kept, review.draft);
     else this.drawStart();
   }
 
@@ -66,7 +68,7 @@ export class ReportPanel {
 
   /** Make or go on with the draft. */
   async open() {
-    if (this.editors.length) return this.editors.find((editor) => editor.name === "impression")?.field.focus();
+    if (this.editors.length) return this.focusImpression();
     if (this.room.isReadOnly() || !this.store.mayDecide) return undefined;
     const { review, surroundings } = this.store;
     return this.generate(review.draft?.template ?? review.suggested_template, review.draft?.language ?? surroundings.report_language ?? language);
@@ -80,12 +82,16 @@ export class ReportPanel {
       this.edit(draft, draft.sections.map(asText));
       this.saved = "";
       await this.save();
-      this.editors[0]?.field.focus();
+      this.focusImpression();
     } catch (fault) {
       bannerFault("draft", fault);
     } finally {
       this.isBusy = false;
     }
+  }
+
+  focusImpression() {
+    (this.editors.find((editor) => editor.name === "impression") ?? this.editors[0])?.field.focus();
   }
 
   fetchDraft(template, lang) {
@@ -210,7 +216,7 @@ export class ReportPanel {
   /* ---------- saving ---------- */
 
   changed() {
-    this.kept.set({ template: this.template, language: this.language, sections: this.editors.map(({ name, text }) => ({ name, text })) });
+    this.kept.set({ isAddendum: this.store.isSigned, template: this.template, language: this.language, sections: this.editors.map(({ name, text }) => ({ name, text })) });
     this.say(t("script.save_typing"));
     clearTimeout(this.timer);
     this.since ??= Date.now();
@@ -273,18 +279,18 @@ export class ReportPanel {
 
   /* ---------- signing ---------- */
 
-  /** Begin an addendum, in the language of the report; its words are kept in this window until they are signed. */
+  /** Begin or go on with an addendum, in the language of the report; its words are kept in this window until they are signed. */
   openAddendum() {
     if (!this.store.maySign || this.room.isReadOnly() || !this.store.isSigned) return;
     if (!this.editors.length) {
       const { draft } = this.store.review.reports.at(-1);
-      const kept = new Kept("draft", this.store.review.study_instance_uid, this.store.surroundings.person.id).get();
-      const sections = kept?.sections ?? draft.sections.map(({ name }) => ({ name, text: "" }));
+      const kept = this.kept.get();
+      const sections = kept?.isAddendum ? kept.sections : draft.sections.map(({ name }) => ({ name, text: "" }));
       this.edit({ template: draft.template, language: draft.language }, sections);
       this.saved = this.fingerprint();
       this.say(t("script.save_window"));
     }
-    (this.editors.find((editor) => editor.name === "impression") ?? this.editors[0])?.field.focus();
+    this.focusImpression();
   }
 
   async sign() {

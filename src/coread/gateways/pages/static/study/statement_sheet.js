@@ -42,14 +42,14 @@ export function openSheet({ title, statement, room, save }) {
     h("div.field", {}, h("label", { for: "statement-site" }, t("script.statement_site")), site.element),
     h("div.field", {}, h("span.strong", {}, t("script.statement_place")), place,
       h("div.button-row", {},
-        h("button.button", { type: "button", onclick: () => draw("box") }, t("script.draw_box")),
-        h("button.button", { type: "button", onclick: () => draw("outline") }, t("script.draw_outline")),
-        h("button.button", { type: "button", onclick: useImage }, t("script.use_image")))),
+        h("button.button.small", { type: "button", onclick: () => draw("box") }, t("script.draw_box")),
+        h("button.button.small", { type: "button", onclick: () => draw("outline") }, t("script.draw_outline")),
+        h("button.button.small", { type: "button", onclick: useImage }, t("script.use_image")))),
     h("div.field", {}, h("span.strong", {}, t("script.statement_measures")), measures,
-      h("button.button", { type: "button", onclick: takeMeasures }, t("script.take_measures"))),
+      h("div.button-row", {}, h("button.button.small", { type: "button", onclick: takeMeasures }, t("script.take_measures")))),
     h("div.field", {}, h("label", { for: "statement-comment" }, t("script.statement_comment")), comment),
     problem,
-    h("div.button-row", {}, submit, h("button.button", { type: "button", onclick: closeSheet }, t("script.cancel"), h("kbd", {}, "Esc"))));
+    h("div.button-row.sheet-foot", {}, submit, h("button.button", { type: "button", onclick: closeSheet }, t("script.cancel"), h("kbd", {}, "Esc"))));
   form.addEventListener("keydown", (event) => {
     if (event.key === "Escape") closeSheet();
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();

@@ -1,5 +1,4 @@
 // Between the page and the viewer: the first image at once, overlays from findings, drawing, measures with codes.
-import { get } from "../api.js";
 import { either, language, t } from "../words.js";
 import { mountPlain } from "./plain_viewer.js";
 
@@ -12,7 +11,6 @@ export class Viewing {
   constructor(store) {
     this.store = store;
     this.viewer = null;
-    this.names = new Map();
     this.sketch = null;
     this.started = performance.now();
     place.addEventListener("focusin", () => place.classList.add("has-focus"));
@@ -28,7 +26,6 @@ export class Viewing {
       firstImage: surroundings.first_image && { seriesInstanceUid: surroundings.first_image.series_instance_uid, sopInstanceUid: surroundings.first_image.sop_instance_uid, frame: surroundings.first_image.frame },
       onEvent: (event) => this.hear(event),
     };
-    this.nameImages();
     const layer = document.createElement("div");
     layer.className = "viewer-layer";
     place.append(layer);
@@ -57,19 +54,9 @@ export class Viewing {
     }
   }
 
-  /** Learn series and instance numbers, to name images as people do. */
-  async nameImages() {
-    try {
-      const found = await get(`${this.store.path}/image-names`, { isBackground: true });
-      for (const [uid, name] of Object.entries(found.names)) this.names.set(uid, name);
-      this.store.tell();
-    } catch {
-      // Images stay unnamed.
-    }
-  }
-
+  /** Name an image by series and image number, as people do; empty where they are not known. */
   imageName(uid) {
-    const name = uid && this.names.get(uid);
+    const name = uid && this.store.review.image_names[uid];
     return name ? t("script.image_name", { series: name[0] || "–", image: name[1] || "–" }) : "";
   }
 
