@@ -70,6 +70,13 @@ def test_names_and_origins_can_be_allowed(rooms):
         assert "access-control-allow-origin" not in other.headers
 
 
+def test_browsers_are_held_to_https_where_it_is_spoken(rooms, site):
+    assert "strict-transport-security" not in site.get("/health").headers
+    with WebServer(web_app(rooms, WebOptions(public_url="https://coread.example"))) as server:
+        response = httpx.get(f"{server.url}/health", headers={"Host": "coread.example"}, trust_env=False)
+    assert response.headers["strict-transport-security"] == "max-age=31536000"
+
+
 def test_by_default_no_other_origin_may_read(site):
     response = site.get("/health", headers={"Origin": "https://ohif.example"})
     assert "access-control-allow-origin" not in response.headers

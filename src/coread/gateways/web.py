@@ -28,6 +28,7 @@ from coread.gateways.pages.static_files import MOUNT
 from coread.gateways.reading_room import ReadingRoom
 from coread.intake import Intake
 
+_ONE_YEAR = "max-age=31536000"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -138,10 +139,19 @@ class LoopbackGuard:
 
 
 class SecurityHeaders:
-    """Adds to each answer what browsers are told."""
+    """Adds to each answer what browsers are told.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters
+    ----------
+    app
+        What answers.
+    is_behind_tls
+        Whether people reach the service over https only, be it by a proxy.
+    """
+
+    def __init__(self, app: ASGIApp, is_behind_tls: bool = False) -> None:
         self._app = app
+        self._is_behind_tls = is_behind_tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, add headers to the answer."""
@@ -151,6 +161,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith(f"{MOUNT}/"):  # a worker obeys the policy of its own script
                     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+                if self._is_behind_tls or scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", _ONE_YEAR)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -184,7 +196,7 @@ def _middleware(options: WebOptions, room: ReadingRoom | None) -> list[Middlewar
     )
     return [
         Middleware(LoopbackGuard, allowed_hosts=[host for host in hosts if host]),
-        Middleware(SecurityHeaders),
+        Middleware(SecurityHeaders, is_behind_tls=options.public_url.startswith("https://")),
         *([cors] if options.allowed_origins else []),
         *([Middleware(room.identity.middleware)] if room else []),
     ]
