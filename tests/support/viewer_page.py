@@ -64,7 +64,7 @@ class Page:
 
     def faults(self) -> list[str]:
         """Return what broke: script errors, breaches of the policy."""
-        return list(self.script("return window.faults"))
+        return list(self.script("return window.faults ?? []"))
 
     def press(self, *keys: str) -> None:
         """Press keys, one after the other, with the viewer in focus."""

@@ -21,6 +21,7 @@ export interface LookupTable {
 export interface Palette {
   descriptor: number[];
   data: Element | undefined;
+  isSegmented: boolean;
 }
 
 export interface Frame {
@@ -121,7 +122,13 @@ function pixelFacts(model: Model) {
 }
 
 function paletteOf(model: Model, channel: number): Palette {
-  return { descriptor: numbers(model, `0028110${channel}`), data: model[`0028120${channel}`] };
+  const whole = model[`0028120${channel}`];
+  const segmented = model[`0028122${channel}`];
+  return {
+    descriptor: numbers(model, `0028110${channel}`),
+    data: whole ?? segmented,
+    isSegmented: whole === undefined && segmented !== undefined,
+  };
 }
 
 /** Pixel Padding Value and Range Limit (PS3.3 C.7.5.1.1.2), lesser first. */

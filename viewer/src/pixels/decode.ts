@@ -2,8 +2,10 @@
 
 import type { Frame } from "../dicom/frame";
 import { type Part, transferSyntaxOf } from "../net/multipart";
+import { rleSamples } from "./rle";
 import { NATIVE, PixelFault, type Samples, nativeSamples } from "./native";
 
+const RLE = "1.2.840.10008.1.2.5";
 const JPEG_BASELINE = "1.2.840.10008.1.2.4.50";
 
 export interface Decoded {
@@ -20,6 +22,7 @@ export async function decodeFrame(part: Part, frame: Frame): Promise<Decoded> {
     // The server gives native colour as interleaved red, green, blue, whatever the header says.
     return checked({ samples: nativeSamples(part.bytes, frame), ...shape(frame) }, frame);
   }
+  if (syntax === RLE) return checked({ samples: rgbWhere(frame, rleSamples(part.bytes, frame)), ...shape(frame) }, frame);
   if (syntax === JPEG_BASELINE) return checked(await byBrowser(part.bytes, frame), frame);
   return checked(await byCodec(part.bytes, syntax, frame), frame);
 }
@@ -57,8 +60,26 @@ async function byBrowser(bytes: Uint8Array, frame: Frame): Promise<Decoded> {
 async function byCodec(bytes: Uint8Array, syntax: string, frame: Frame): Promise<Decoded> {
   const { decodeInWorker } = await import("./codecs");
   const found = await decodeInWorker(bytes, syntax, frame);
-  const samples = frame.photometric.startsWith("YBR_FULL") ? rgbOfYbr(found.samples) : found.samples;
+  const samples = rgbWhere(frame, asHeaderSays(found.samples, frame));
   return { samples, rows: found.rows, columns: found.columns, channels: frame.samplesPerPixel };
+}
+
+function rgbWhere(frame: Frame, samples: Samples): Samples {
+  return frame.photometric.startsWith("YBR_FULL") ? rgbOfYbr(samples) : samples;
+}
+
+/** A codestream may say that its values are unsigned where the header says signed; the header is right. */
+function asHeaderSays(samples: Samples, frame: Frame): Samples {
+  const { buffer, byteOffset, length } = samples;
+  if (frame.isSigned && samples instanceof Uint16Array) {
+    const shift = 32 - frame.bitsStored;
+    return new Int16Array(buffer, byteOffset, length).map((value) => (value << shift) >> shift);
+  }
+  if (frame.isSigned && samples instanceof Uint8Array) {
+    const shift = 32 - frame.bitsStored;
+    return new Int8Array(buffer, byteOffset, length).map((value) => (value << shift) >> shift);
+  }
+  return samples;
 }
 
 /** YBR_FULL to RGB (PS3.3 C.7.6.3.1.2). */

@@ -1,13 +1,13 @@
 /** A decoded frame as Cornerstone keeps and shows it. */
 
 import { type Types, utilities } from "@cornerstonejs/core";
-import type { Frame, LookupTable } from "../dicom/frame";
+import type { Frame, LookupTable, Palette } from "../dicom/frame";
 import { type Element, inlineBytes } from "../dicom/model";
 import type { Affine } from "../overlay/affine";
 import type { Decoded } from "./decode";
 import { type Grey, type GreyValues, type ReadTable, greyOf, tableEntries } from "./modality";
 import { PixelFault } from "./native";
-import { rgbOfPalette } from "./palette";
+import { expandSegments, rgbOfPalette } from "./palette";
 import { FULL_COLOUR, type Look, headerLook, paintColour, paintGrey } from "./voi";
 
 /** A frame, ready to be shown. */
@@ -46,12 +46,17 @@ function byteRange(frame: Frame) {
 
 async function colourSamples(frame: Frame, decoded: Decoded, fetchBulk: Fetch): Promise<Uint8Array> {
   if (frame.palette) {
-    const tables = await Promise.all(frame.palette.map((palette) => readBytes(palette.data, fetchBulk)));
+    const tables = await Promise.all(frame.palette.map((palette) => paletteBytes(palette, fetchBulk)));
     return rgbOfPalette(decoded.samples, frame, tables);
   }
   const { samples } = decoded;
   if (samples.BYTES_PER_ELEMENT === 1) return samples as Uint8Array;
   return Uint8Array.from(samples as Uint16Array, (value) => value >> (frame.bitsStored - 8));
+}
+
+async function paletteBytes(palette: Palette, fetchBulk: Fetch): Promise<Uint8Array> {
+  const bytes = await readBytes(palette.data, fetchBulk);
+  return palette.isSegmented ? expandSegments(bytes, palette.descriptor[2] ?? 16) : bytes;
 }
 
 function colourImage(imageId: string, frame: Frame, samples: Uint8Array): FrameImage {
