@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -110,6 +112,31 @@ def test_a_key_acts_once_and_stands_for_one_thing(room: ReadingRoom) -> None:
         with pytest.raises(DecisionRefused):
             ask()
     assert len(room.kinds(UID)) == 2
+
+
+@pytest.mark.slow
+def test_fifty_threads_on_one_study_leave_no_gap_and_nothing_twice(room: ReadingRoom) -> None:
+    placed(room)
+    gate = threading.Barrier(50)
+
+    def write(number: int) -> None:
+        gate.wait(60)
+        revision = 1
+        while True:
+            wish = act(room, revision, f"key-{number}", finding_uid=f"2.25.{number}")
+            try:
+                room.casebook.journal.record(wish, 900)
+                return
+            except StaleReview as fault:
+                revision = fault.revision
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(write, range(50)))
+    case, entries = room.casebook.journal.read(UID)
+    assert case.revision == 51
+    assert [entry.revision for entry in entries] == list(range(1, 52))
+    assert {entry.finding_uid for entry in entries[1:]} == {f"2.25.{n}" for n in range(50)}
+    assert room.kinds(UID).count("finding.decision-undone") == 50
 
 
 def test_what_fails_leaves_nothing(room: ReadingRoom) -> None:

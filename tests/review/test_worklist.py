@@ -18,6 +18,7 @@ from coread.casebook import Placement, Wanted, to_json
 from coread.domain.review import Verdict
 from coread.errors import BadQuery
 from coread.review import CaseState, Filter, Policy, UrgencyReason
+from coread.review.worklist.catching_up import CatchingUp
 from coread.review.worklist.listing import Listing
 from coread.review.worklist.urgency import Occurrence, standing_reasons, waiting_reasons
 
@@ -273,7 +274,7 @@ def test_the_order_comes_from_an_index_without_sorting(crowded: ReadingRoom) -> 
 def test_the_list_takes_in_what_happened_in_parts(room: ReadingRoom) -> None:
     for number in range(1, 8):
         room.study(number, {})
-    catching_up = room.desk._lists._catching_up
+    catching_up = CatchingUp(room.desk._from)
     assert catching_up.run(limit=3)
     assert len(room.casebook.queue.page(Wanted(DOCTOR.id), 50)) == 3
     assert catching_up.run(limit=3)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 Value = TypeVar("Value")
+Reader: TypeAlias = Callable[[Any], Any]
 
 
 def to_json(value: Any) -> str:
@@ -42,29 +43,39 @@ def plain(value: Any) -> Any:
 
 
 def _read(kind: Any, data: Any) -> Any:
-    if is_dataclass(kind):
-        hints = _hints(cast(type, kind))
-        known = {name: _read(hint, data[name]) for name, hint in hints.items() if name in data}
-        return cast(type, kind)(**known)
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        chosen = next(arg for arg in args if arg is not type(None))
-        return None if data is None else _read(chosen, data)
-    if origin is tuple:
-        kinds = [args[0]] * len(data) if args[-1] is Ellipsis else args
-        return tuple(_read(held, item) for held, item in zip(kinds, data, strict=True))
-    return _atom(kind, data)
-
-
-def _atom(kind: Any, data: Any) -> Any:
-    if kind is datetime:
-        return datetime.fromisoformat(data)
-    if isinstance(kind, type) and issubclass(kind, (Enum, float)):
-        return kind(data)
-    return data
+    return _reader(kind)(data)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _reader(kind: Any) -> Reader:
+    """Make the function that reads values of a kind, once for each kind."""
+    if is_dataclass(kind):
+        return _of_dataclass(cast(type, kind))
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        read = _reader(next(arg for arg in args if arg is not type(None)))
+        return lambda data: None if data is None else read(data)
+    if origin is tuple:
+        return _of_tuple(args)
+    if kind is datetime:
+        return datetime.fromisoformat
+    is_built = isinstance(kind, type) and issubclass(kind, (Enum, float))
+    return cast(Reader, kind) if is_built else lambda data: data
+
+
+def _of_dataclass(kind: type) -> Reader:
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind) if field.init}
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind) if field.init}
+
+    def read(data: Any) -> Any:
+        return kind(**{name: readers[name](held) for name, held in data.items() if name in readers})
+
+    return read
+
+
+def _of_tuple(args: tuple[Any, ...]) -> Reader:
+    if args[-1] is Ellipsis:
+        read = _reader(args[0])
+        return lambda data: tuple(read(item) for item in data)
+    readers = [_reader(arg) for arg in args]
+    return lambda data: tuple(read(item) for read, item in zip(readers, data, strict=True))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from coread.casebook.case import Entry, EntryKind
-from coread.casebook.codec import from_json, to_json
+from coread.casebook.codec import from_json
 from coread.domain.review import Decision, Draft, Impression, SignedReport
 
 _DECISIONS = (EntryKind.DECIDED, EntryKind.ADDED)
@@ -47,16 +46,13 @@ class Record:
     drafted_by: frozenset[str] = frozenset()
     """Everybody who saved a draft."""
     reports: tuple[SignedReport, ...] = ()
+    basis: str = ""
+    """Hex digest of what stands: a draft that was saved on another basis is not up to date."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """The decisions that stand, oldest first."""
         return tuple(held.decision for held in self.standing.values())
-
-    @property
-    def basis(self) -> str:
-        """Hex digest of what stands: a draft that was saved on another basis is not up to date."""
-        return hashlib.sha256(to_json(self.decisions).encode()).hexdigest()
 
     @property
     def signed_finding_uids(self) -> frozenset[str]:
@@ -66,22 +62,39 @@ class Record:
 
 def record_of(entries: Iterable[Entry]) -> Record:
     """Fold entries, in the order of their revisions, into what stands."""
-    standing: dict[str, Standing] = {}
-    impressions: dict[str, Impression] = {}
-    draft, drafted_by, reports = None, set(), []
+    standing: dict[str, Entry] = {}
+    impressions: dict[str, Entry] = {}
+    drafts: list[tuple[Entry, str]] = []
+    reports: list[Entry] = []
     for entry in entries:
         if entry.kind in _DECISIONS:
-            decision = from_json(Decision, entry.payload)
             standing.pop(entry.finding_uid, None)
-            standing[entry.finding_uid] = Standing(decision, entry.revision, entry.study_version)
+            standing[entry.finding_uid] = entry
         elif entry.kind is EntryKind.UNDONE:
             standing.pop(entry.finding_uid, None)
         elif entry.kind is EntryKind.IMPRESSION:
-            impressions[entry.person_id] = from_json(Impression, entry.payload)
+            impressions[entry.person_id] = entry
         elif entry.kind is EntryKind.DRAFT:
-            basis = Record(MappingProxyType(standing)).basis
-            draft = SavedDraft(from_json(Draft, entry.payload), entry.revision, entry.person_id, basis)
-            drafted_by.add(entry.person_id)
+            drafts.append((entry, _basis(standing)))
         elif entry.kind in _REPORTS:
-            reports.append(from_json(SignedReport, entry.payload))
-    return Record(standing, impressions, draft, frozenset(drafted_by), tuple(reports))
+            reports.append(entry)
+    return Record(
+        standing={uid: _standing(entry) for uid, entry in standing.items()},
+        impressions={person: from_json(Impression, entry.payload) for person, entry in impressions.items()},
+        draft=_saved(*drafts[-1]) if drafts else None,
+        drafted_by=frozenset(entry.person_id for entry, _ in drafts),
+        reports=tuple(from_json(SignedReport, entry.payload) for entry in reports),
+        basis=_basis(standing),
+    )
+
+
+def _standing(entry: Entry) -> Standing:
+    return Standing(from_json(Decision, entry.payload), entry.revision, entry.study_version)
+
+
+def _saved(entry: Entry, basis: str) -> SavedDraft:
+    return SavedDraft(from_json(Draft, entry.payload), entry.revision, entry.person_id, basis)
+
+
+def _basis(standing: Mapping[str, Entry]) -> str:
+    return hashlib.sha256("\n".join(entry.payload for entry in standing.values()).encode()).hexdigest()

@@ -194,7 +194,8 @@ def _stated(table: Table, saying: Saying, finding: Finding) -> Statement | None:
 
 def _event_facts(table: Table, decision: Decision, finding: Finding | None) -> dict[str, str]:
     before = table.record.standing.get(decision.finding_uid)
-    image = decision.statement.image if decision.statement else finding.image if finding else None
+    ref = decision.statement.image if decision.statement else finding.image if finding else None
+    image = table.image(ref.sop_instance_uid) if ref else None
     return {
         "finding": decision.finding_uid,
         "verdict": str(decision.verdict or ""),
@@ -208,16 +209,9 @@ def _event_facts(table: Table, decision: Decision, finding: Finding | None) -> d
         "active_s": f"{decision.active_s:g}",
         "shown": " ".join(decision.shown),
         "mode": str(table.study_mode),
-        "image": image.sop_instance_uid if image else "",
-        "image_sha256": _image_sha256(table, image.sop_instance_uid) if image else "",
+        "image": ref.sop_instance_uid if ref else "",
+        "image_sha256": image.sha256 if image else "",
     }
-
-
-def _image_sha256(table: Table, sop_instance_uid: str) -> str:
-    try:
-        return table.sources.archive.get(sop_instance_uid).sha256
-    except NotFound:  # deleted after it was read
-        return ""
 
 
 def _reader_facts(reading: Reading, finding: Finding) -> dict[str, str]:

@@ -350,7 +350,7 @@ class ReviewDesk:
         def deed(table: Table) -> Deed:
             return reporting.draft_deed(table, template, language, sections)
 
-        recorded = self._writer.write(ticket, asked, deed)
+        recorded, _ = self._writer.write(ticket, asked, deed)
         return from_json(Draft, recorded.outcome)
 
     def sign(self, study_uid: str, person: Person, *, revision: int, key: str) -> SignedReport:
@@ -497,12 +497,11 @@ class ReviewDesk:
         return self._from.clock()
 
     def _write(self, ticket: Ticket, asked: tuple[Any, ...], deed: Callable[[Table], Deed]) -> StudyReview:
-        self._writer.write(ticket, asked, deed)
-        return self.look(ticket.study_instance_uid, ticket.person)
+        _, table = self._writer.write(ticket, asked, deed)
+        return review_of(table, table.case.revision)
 
     def _sign(self, ticket: Ticket, asked: tuple[Any, ...], deed: Callable[[Table], Deed]) -> SignedReport:
-        recorded = self._writer.write(ticket, asked, deed)
-        table = self._tables.lay(ticket.study_instance_uid, ticket.person)
+        recorded, table = self._writer.write(ticket, asked, deed)
         return reporting.report_of(table, recorded.outcome)
 
 

@@ -9,7 +9,6 @@ from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
 from coread.domain.finding import Finding
 from coread.domain.reading import Reading
 from coread.domain.review import Decision
-from coread.errors import NotFound
 from coread.review.drafting import draft_faults, suggested
 from coread.review.evidence import in_words, opinions, performance, who
 from coread.review.signing import hurdles, rejected_sentences
@@ -116,10 +115,8 @@ def nudge_of(table: Table, finding: Finding) -> str:
 
 
 def _image_facts(table: Table, finding: Finding) -> Facts:
-    try:
-        return table.sources.archive.get(finding.image.sop_instance_uid).header.facts
-    except NotFound:  # the image was deleted after it was read
-        return {}
+    image = table.image(finding.image.sop_instance_uid)
+    return image.header.facts if image else {}
 
 
 def _reading_views(table: Table) -> Iterator[ReadingView]:

@@ -150,13 +150,8 @@ def _occasion(table: Table) -> Occasion:
 def _view(table: Table) -> str:
     images = (finding.image for _, finding in table.findings.values())
     first = next(images, None)
-    if first is None:
-        return ""
-    try:
-        facts = table.sources.archive.get(first.sop_instance_uid).header.facts
-    except NotFound:
-        return ""
-    return facts.get("ViewPosition", "").strip().upper()
+    image = table.image(first.sop_instance_uid) if first else None
+    return image.header.facts.get("ViewPosition", "").strip().upper() if image else ""
 
 
 def _prior_date(table: Table) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from coread.domain.codes import Code
 from coread.domain.finding import Box, Finding
 from coread.domain.review import Statement
-from coread.errors import DecisionRefused, NotFound
+from coread.errors import DecisionRefused
 from coread.review.table import Table
 
 _MOST_CHARACTERS = 20_000
@@ -94,10 +94,9 @@ def _check_place(table: Table, statement: Statement) -> None:
         if statement.boxes or statement.outline:
             raise _refused("a place without an image", "the image that shows it", "image")
         return
-    try:
-        instance = table.sources.archive.get(statement.image.sop_instance_uid)
-    except NotFound as fault:
-        raise _refused("an image that is not kept", "an image of this study", "image") from fault
+    instance = table.image(statement.image.sop_instance_uid)
+    if instance is None:
+        raise _refused("an image that is not kept", "an image of this study", "image")
     if instance.ref != statement.image or instance.ref.study_instance_uid != table.study_instance_uid:
         raise _refused("an image that is not of this study", "an image of this study", "image")
     facts = instance.header.facts

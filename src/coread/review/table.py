@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from coread.archive import Query, StudyState
+from coread.archive import StudyState
 from coread.casebook import Case, Entry, Record, record_of
 from coread.domain.finding import Finding
 from coread.domain.identity import is_uid
 from coread.domain.person import Person
 from coread.domain.reading import Reading
 from coread.domain.review import Decision, Mode
+from coread.domain.study import Instance
 from coread.errors import NotFound
 from coread.review.modes import most_open, reveal_by
 from coread.review.sources import Sources
-from coread.review.worklist.catching_up import CatchingUp, newest
+from coread.review.worklist.catching_up import Glance, bring_up, glance_at, newest
 
 Facts = Mapping[str, str]
 
@@ -33,16 +34,41 @@ class Table:
     case: Case
     entries: tuple[Entry, ...]
     record: Record
-    state: StudyState
-    facts: Facts
-    readings: tuple[Reading, ...]
-    """All versions."""
+    glance: Glance
     sources: Sources
+
+    @property
+    def state(self) -> StudyState:
+        """How far the study's arrival is."""
+        return self.glance.state
+
+    @property
+    def facts(self) -> Facts:
+        """Facts of the study."""
+        return self.glance.facts
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Every reading of every version."""
+        return self.glance.readings
 
     @property
     def study_instance_uid(self) -> str:
         """Which study it is."""
         return self.case.study_instance_uid
+
+    @cached_property
+    def _images(self) -> dict[str, Instance | None]:
+        return {}
+
+    def image(self, sop_instance_uid: str) -> Instance | None:
+        """Return an image of the archive, looked up once; None for one that was deleted after it was read."""
+        if sop_instance_uid not in self._images:
+            try:
+                self._images[sop_instance_uid] = self.sources.archive.get(sop_instance_uid)
+            except NotFound:
+                self._images[sop_instance_uid] = None
+        return self._images[sop_instance_uid]
 
     @property
     def imaging(self) -> tuple[str, ...]:
@@ -122,7 +148,6 @@ class Tables:
 
     def __init__(self, sources: Sources) -> None:
         self._from = sources
-        self._catching_up = CatchingUp(sources)
 
     def lay(self, study_instance_uid: str, person: Person) -> Table:
         """Bring a study up to date and lay it out for a person.
@@ -134,27 +159,16 @@ class Tables:
         """
         if not is_uid(study_instance_uid):
             raise NotFound("no Study Instance UID", "a UID", "open the study from the list")
-        table = self._lay(study_instance_uid, person)
+        glance = glance_at(study_instance_uid, self._from)
         for _ in range(_TRIES):
-            if {reading.uid for reading in table.newest} == set(table.case.reading_uids):
+            case, entries = self._from.casebook.journal.read(study_instance_uid)
+            present = bring_up(case, glance, self._from)
+            if present is case:
                 break
-            table = self._lay(study_instance_uid, person)  # another process took in a reading in between
-        return table
+            glance = glance_at(study_instance_uid, self._from)  # another process may have seen more
+        return Table(person, case, entries, record_of(entries), glance, self._from)
 
-    def _lay(self, study_instance_uid: str, person: Person) -> Table:
-        readings = self._from.readings.of_study(study_instance_uid)
-        self._catching_up.study(study_instance_uid, readings)
-        case, entries = self._from.casebook.journal.read(study_instance_uid)
-        found = self._from.archive.find_studies(Query({"StudyInstanceUID": study_instance_uid}))
-        if not found:
-            raise NotFound("a study that was deleted", remedy="look whether it was deleted on purpose")
-        return Table(
-            person=person,
-            case=case,
-            entries=entries,
-            record=record_of(entries),
-            state=self._from.studies.state(study_instance_uid),
-            facts=found[0],
-            readings=readings,
-            sources=self._from,
-        )
+    def again(self, table: Table) -> Table:
+        """Lay out the same study with what has been written since; the archive is not asked again."""
+        case, entries = self._from.casebook.journal.read(table.study_instance_uid)
+        return replace(table, case=case, entries=entries, record=record_of(entries))

@@ -57,7 +57,9 @@ class Writer:
         self._from = sources
         self._tables = Tables(sources)
 
-    def write(self, ticket: Ticket, asked: tuple[Any, ...], decide: Callable[[Table], Deed]) -> Recorded:
+    def write(
+        self, ticket: Ticket, asked: tuple[Any, ...], decide: Callable[[Table], Deed]
+    ) -> tuple[Recorded, Table]:
         """Lay the study out, let `decide` keep the rules, and write what it comes to.
 
         The rules are kept on the revision that is then written on: nobody can change the study in between.
@@ -70,6 +72,11 @@ class Writer:
             All that is asked, for the digest: another question under the same key is refused.
         decide
             Raises what the rules say against it, else returns the deed.
+
+        Returns
+        -------
+        Recorded, Table
+            What became of it, and the study after it.
 
         Raises
         ------
@@ -85,13 +92,15 @@ class Writer:
         question = to_json([ticket.study_instance_uid, ticket.person.id, *asked])
         digest = hashlib.sha256(question.encode(errors="surrogatepass")).hexdigest()
         journal = self._from.casebook.journal
-        if former := journal.repeated(ticket.key, digest):
-            return former
+        former = journal.repeated(ticket.key, digest)
         table = self._tables.lay(ticket.study_instance_uid, ticket.person)
+        if former:
+            return former, table
         if table.case.revision != ticket.revision:
             raise stale(ticket.revision, table.case.revision)
         act = _act(ticket, digest, table, decide(table))
-        return journal.record(act, self._from.policy.lock_s)
+        recorded = journal.record(act, self._from.policy.lock_s)
+        return recorded, self._tables.again(table)
 
 
 def stale(seen: int, present: int) -> StaleReview:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from coread.archive import Query
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from coread.archive import Query, StudyState
 from coread.casebook import Case, Placement, to_json
 from coread.domain.reading import Reading
 from coread.errors import NotFound
@@ -27,6 +31,18 @@ def newest(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
     return tuple(latest[name] for name in sorted(latest))
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the archive has of a study at one look."""
+
+    state: StudyState
+    arrived_at: datetime
+    """When the first image came."""
+    facts: Mapping[str, str]
+    readings: tuple[Reading, ...]
+    """Of all versions and readers."""
+
+
 class CatchingUp:
     """Takes in what happened since it was last asked."""
 
@@ -49,21 +65,6 @@ class CatchingUp:
             queue.advance(reached)
         return is_behind
 
-    def study(self, study_instance_uid: str, readings: tuple[Reading, ...] | None = None) -> Case:
-        """Bring one study up to the archive's state and return its head.
-
-        Raises
-        ------
-        NotFound
-            If the archive has nothing of it.
-        """
-        queue, now = self._from.casebook.queue, self._from.clock()
-        known = queue.cases([study_instance_uid]).get(study_instance_uid)
-        placement = self._placement(study_instance_uid, readings)
-        if known and not known.is_gone and _agrees(known, placement):
-            return known
-        return queue.place(placement, now)
-
     def _touched(self, start: int, limit: int) -> list[tuple[int, str]]:
         """Return (sequence, study) of the events since `start`, as far as all kinds were looked at."""
         found: list[tuple[int, str]] = []
@@ -77,44 +78,67 @@ class CatchingUp:
 
     def _take_in(self, study_instance_uid: str) -> None:
         try:
-            self.study(study_instance_uid)
+            glance = glance_at(study_instance_uid, self._from)
         except NotFound:
             self._from.casebook.queue.gone(study_instance_uid)
+            return
+        known = self._from.casebook.queue.cases([study_instance_uid]).get(study_instance_uid)
+        bring_up(known or Case(study_instance_uid), glance, self._from)
 
-    def _placement(self, uid: str, readings: tuple[Reading, ...] | None) -> Placement:
-        state = self._from.studies.state(uid)
-        found = self._from.archive.find_studies(Query({"StudyInstanceUID": uid}))
-        if not found or state.first_arrival_at is None:
-            raise NotFound("a study that the archive does not have", remedy="look whether it was deleted")
-        facts = found[0]
-        present = newest(self._from.readings.of_study(uid) if readings is None else readings)
-        modalities = tuple(filter(None, facts.get("ModalitiesInStudy", "").split("\\")))
-        occurrence = Occurrence(
-            priority=state.priority,
-            texts=tuple(facts.get(name, "") for name in _TEXTS),
-            modalities=modalities,
-            urgent_modalities=self._from.policy.urgent_modalities,
-            opinions=opinions(present, self._from.cards),
-        )
-        listing = Listing(
-            reasons=standing_reasons(occurrence),
-            answers=tuple(answer_of(reading) for reading in present),
-            site=facts.get("InstitutionName", ""),
-        )
-        return Placement(
-            study_instance_uid=uid,
-            study_version=state.version,
-            reading_uids=tuple(reading.uid for reading in present),
-            points=listing.points,
-            arrived_at=state.first_arrival_at,
-            complete_at=state.closed_at,
-            modalities=modalities,
-            listing=to_json(listing),
-        )
+
+def glance_at(study_instance_uid: str, sources: Sources) -> Glance:
+    """Look at what the archive has of a study now.
+
+    Raises
+    ------
+    NotFound
+        If it has nothing of it.
+    """
+    readings = sources.readings.of_study(study_instance_uid)
+    state = sources.studies.state(study_instance_uid)
+    found = sources.archive.find_studies(Query({"StudyInstanceUID": study_instance_uid}))
+    if not found or state.first_arrival_at is None:
+        raise NotFound("a study that the archive does not have", remedy="look whether it was deleted")
+    return Glance(state, state.first_arrival_at, found[0], readings)
+
+
+def bring_up(known: Case, glance: Glance, sources: Sources) -> Case:
+    """Bring a study's head up to what was seen, and return it; the same glance again changes nothing."""
+    placement = _placement(glance, sources)
+    if _agrees(known, placement):
+        return known
+    return sources.casebook.queue.place(placement, sources.clock())
+
+
+def _placement(glance: Glance, sources: Sources) -> Placement:
+    facts, present = glance.facts, newest(glance.readings)
+    modalities = tuple(filter(None, facts.get("ModalitiesInStudy", "").split("\\")))
+    occurrence = Occurrence(
+        priority=glance.state.priority,
+        texts=tuple(facts.get(name, "") for name in _TEXTS),
+        modalities=modalities,
+        urgent_modalities=sources.policy.urgent_modalities,
+        opinions=opinions(present, sources.cards),
+    )
+    listing = Listing(
+        reasons=standing_reasons(occurrence),
+        answers=tuple(answer_of(reading) for reading in present),
+        site=facts.get("InstitutionName", ""),
+    )
+    return Placement(
+        study_instance_uid=glance.state.study_instance_uid,
+        study_version=glance.state.version,
+        reading_uids=tuple(reading.uid for reading in present),
+        points=listing.points,
+        arrived_at=glance.arrived_at,
+        complete_at=glance.state.closed_at,
+        modalities=modalities,
+        listing=to_json(listing),
+    )
 
 
 def _agrees(known: Case, placement: Placement) -> bool:
-    return (known.study_version, set(known.reading_uids), known.listing) == (
+    return not known.is_gone and (known.study_version, set(known.reading_uids), known.listing) == (
         placement.study_version,
         set(placement.reading_uids),
         placement.listing,
