@@ -46,7 +46,8 @@ class Instance:
     size_bytes: int
     received_at: datetime
     source: str
-    """Where it came from: ``dimse:<calling AE>``, ``stow``, ``folder`` or ``reader:<name>``."""
+    """Where it came from: ``dimse:<calling AE>``, ``stow``, ``folder``, ``reader:<name>``,
+    or ``reader:signed-report`` for what a doctor signed."""
 
     @property
     def ref(self) -> InstanceRef:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from coread.clinic import Clinic, now
 from coread.domain.person import Role
@@ -11,8 +13,8 @@ from coread.errors import SettingsFault
 from coread.gateways.identity import Identity, IdentityOptions, OidcOptions
 from coread.gateways.pages.keeping.system_page import Target
 from coread.gateways.pages.pages import PageRooms, Pages
-from coread.results import ReportFacts, Signer, pdf
 from coread.settings import DestinationSettings, Settings, describe
+from coread.workflow import Press
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
             targets=[_target(d) for d in settings.destinations],
             settings=lambda: describe(settings),
             reports=clinic.casebook.reports_of,
-            print_report=lambda report, language: _printed(clinic, report, language),
+            print_report=_press(clinic),
             prove=identity.prove,
             now=now,
             stale_after_s=settings.workflow.stale_after_s,
@@ -68,20 +70,15 @@ def _target(destination: DestinationSettings) -> Target:
     return Target(destination.name, destination.kind, address)
 
 
-def _printed(clinic: Clinic, report: SignedReport, language: str) -> bytes:
-    """Print a report from what is kept; its results may not be filed yet."""
-    instance = clinic.archive.study(report.study_instance_uid).instances[0]
-    readings = tuple(clinic.readings.get(uid) for uid in report.reading_uids)
-    named = ((r.reader.name, clinic.registry.card(r.reader.name)) for r in readings)
-    reports = clinic.casebook.reports_of(report.study_instance_uid)
-    facts = ReportFacts(
-        patient=instance.header.facts,
-        signer=Signer(report.person_id, report.person_name, clinic.settings.review.organisation),
-        readings=readings,
-        cards={name: card for name, card in named if card},
-        earlier=tuple(r for r in reports if r.number < report.number),
-    )
-    return pdf(report, facts, language)
+def _press(clinic: Clinic) -> Callable[[SignedReport, str], bytes]:
+    """Print reports; what prints is loaded when the first is asked for."""
+
+    @cache
+    def press() -> Press:
+        organisation = clinic.settings.review.organisation
+        return Press(clinic.archive, clinic.readings, clinic.casebook, clinic.registry.card, organisation)
+
+    return lambda report, language: press()(report, language)
 
 
 def _identity(settings: Settings) -> IdentityOptions:

@@ -20,6 +20,7 @@ RESOURCE_TYPES: Mapping[str, tuple[str, ...]] = {
     "ImagingStudy": ("identifier", "status", "study"),
     "Media": ("identifier", "status", "study"),
     "Observation": ("identifier", "status", "code", "derived-from", "study"),
+    "Practitioner": ("identifier",),
     "Provenance": ("target", "study"),
 }
 

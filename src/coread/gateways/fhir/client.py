@@ -14,7 +14,15 @@ _FHIR_JSON = "application/fhir+json"
 _HEADERS = {"Content-Type": _FHIR_JSON, "Accept": _FHIR_JSON}
 
 # What is referred to goes first, for servers that look whether it exists.
-_ORDER = ("Device", "ImagingStudy", "Media", "Observation", "DiagnosticReport", "Provenance")
+_ORDER = (
+    "Device",
+    "Practitioner",
+    "ImagingStudy",
+    "Media",
+    "Observation",
+    "DiagnosticReport",
+    "Provenance",
+)
 _EXECUTED = ("transaction", "batch")
 
 Resource = dict[str, Any]
