@@ -78,7 +78,10 @@ def _press(clinic: Clinic) -> Callable[[SignedReport, str], bytes]:
         organisation = clinic.settings.review.organisation
         return Press(clinic.archive, clinic.readings, clinic.casebook, clinic.registry.card, organisation)
 
-    return lambda report, language: press()(report, language)
+    def printed(report: SignedReport, language: str) -> bytes:
+        return press()(report, language)
+
+    return printed
 
 
 def _identity(settings: Settings) -> IdentityOptions:
