@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select
 
-from coread.casebook.rows.instants import from_us, to_us
+from coread.casebook.rows.instants import from_us, time_or_none, to_us
 from coread.casebook.tables import ANSWERS, QUESTIONS
 from coread.domain.event import Event
 from coread.errors import AccessDenied, DecisionRefused, NotFound
@@ -125,7 +125,7 @@ def _question(row: Mapping[Any, Any]) -> AskedQuestion:
         text=row["text"],
         asked_at=from_us(row["asked_us"]),
         answer=row["answer"] or "",
-        answered_at=from_us(row["answered_us"]),
+        answered_at=time_or_none(row["answered_us"]),
     )
 
 

@@ -23,21 +23,21 @@ from coread.domain.review import (
 )
 from coread.errors import DecisionRefused, NotFound
 from coread.ledger import Ledger
-from coread.review import reporting
-from coread.review.deciding import Saying, addition_deed, decision_deed, impression_deed, undo_deed
+from coread.review.acts import reporting
+from coread.review.acts.deciding import Saying, addition_deed, decision_deed, impression_deed, undo_deed
+from coread.review.acts.statements import check_text
+from coread.review.acts.writing import Deed, Ticket, Writer
 from coread.review.drafting import Template, check_language, templates
 from coread.review.evidence import who
 from coread.review.follow_up import Advice, Context, Nodule, advise
 from coread.review.opening import named_question, review_of
 from coread.review.policy import Policy
 from coread.review.sources import Sources
-from coread.review.statements import check_text
 from coread.review.statistics import VerdictStatistic, verdict_statistics
 from coread.review.study_review import Question, StudyReview
 from coread.review.table import Table, Tables
 from coread.review.worklist.assembling import Lists
 from coread.review.worklist.entry import Filter, SavedView, Worklist
-from coread.review.writing import Deed, Ticket, Writer
 
 _PHRASE = 2_000
 _NAME = 128

@@ -9,9 +9,9 @@ from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
 from coread.domain.finding import Finding
 from coread.domain.reading import Reading
 from coread.domain.review import Decision
+from coread.review.acts.signing import hurdles, rejected_sentences
 from coread.review.drafting import draft_faults, suggested
 from coread.review.evidence import in_words, opinions, performance, who
-from coread.review.signing import hurdles, rejected_sentences
 from coread.review.sources import Sources
 from coread.review.study_review import (
     Change,

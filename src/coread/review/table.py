@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from coread.archive import StudyState
@@ -36,6 +36,8 @@ class Table:
     record: Record
     glance: Glance
     sources: Sources
+    images: dict[str, Instance | None] = field(default_factory=dict)
+    """Images that were looked up already."""
 
     @property
     def state(self) -> StudyState:
@@ -57,18 +59,14 @@ class Table:
         """Which study it is."""
         return self.case.study_instance_uid
 
-    @cached_property
-    def _images(self) -> dict[str, Instance | None]:
-        return {}
-
     def image(self, sop_instance_uid: str) -> Instance | None:
         """Return an image of the archive, looked up once; None for one that was deleted after it was read."""
-        if sop_instance_uid not in self._images:
+        if sop_instance_uid not in self.images:
             try:
-                self._images[sop_instance_uid] = self.sources.archive.get(sop_instance_uid)
+                self.images[sop_instance_uid] = self.sources.archive.get(sop_instance_uid)
             except NotFound:
-                self._images[sop_instance_uid] = None
-        return self._images[sop_instance_uid]
+                self.images[sop_instance_uid] = None
+        return self.images[sop_instance_uid]
 
     @property
     def imaging(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from coread.casebook.case import Case, CaseState, Entry, Holder
-from coread.casebook.rows.instants import from_us, to_us
+from coread.casebook.rows.instants import from_us, time_or_none, to_us
 from coread.casebook.tables import CASES, ENTRIES
 
 _SEPARATOR = "\\"
@@ -53,8 +53,8 @@ def case_of(row: Row) -> Case:
         is_changed=row["is_changed"],
         is_gone=row["is_gone"],
         points=row["points"],
-        arrived_at=from_us(row["arrived_us"] or None),
-        complete_at=from_us(row["complete_us"]),
+        arrived_at=time_or_none(row["arrived_us"] or None),
+        complete_at=time_or_none(row["complete_us"]),
         study_version=row["study_version"],
         reading_uids=parts(row["reading_uids"]),
         modalities=parts(row["modalities"]),

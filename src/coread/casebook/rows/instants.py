@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import overload
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -20,14 +19,11 @@ def to_us(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-@overload
-def from_us(us: int) -> datetime: ...
+def from_us(us: int) -> datetime:
+    """Return the time in UTC."""
+    return _EPOCH + timedelta(microseconds=us)
 
 
-@overload
-def from_us(us: int | None) -> datetime | None: ...
-
-
-def from_us(us: int | None) -> datetime | None:
-    """Return the time in UTC; None for none."""
-    return None if us is None else _EPOCH + timedelta(microseconds=us)
+def time_or_none(us: int | None) -> datetime | None:
+    """Return the time in UTC; None where there is none."""
+    return None if us is None else from_us(us)

@@ -8,12 +8,12 @@ from coread.archive import Query
 from coread.casebook import EntryKind, to_json
 from coread.domain.review import Draft, SignedReport
 from coread.errors import AlreadySigned, DecisionRefused, NotFound, NotReadyToSign
+from coread.review.acts.signing import check_ready, hurdles, signed_report
+from coread.review.acts.statements import check_text
+from coread.review.acts.writing import Deed
 from coread.review.drafting import Occasion, check_language, compose, template_named, traced
 from coread.review.follow_up import catalogue
-from coread.review.signing import check_ready, hurdles, signed_report
-from coread.review.statements import check_text
 from coread.review.table import Table
-from coread.review.writing import Deed
 
 _MOST_SECTIONS = 20
 _SECTION = 64

@@ -10,17 +10,17 @@ from coread.domain.identity import derive_uid
 from coread.domain.reading import Reading
 from coread.domain.review import Decision, Impression, RejectReason, Statement, Verdict
 from coread.errors import AlreadySigned, DecisionRefused, NotFound
-from coread.review.evidence import age_band, who
-from coread.review.opening import nudge_of
-from coread.review.statements import (
+from coread.review.acts.statements import (
     check_seconds,
     check_statement,
     check_text,
     check_words,
     statement_of,
 )
+from coread.review.acts.writing import Deed, Ticket, digest_of
+from coread.review.evidence import age_band, who
+from coread.review.opening import nudge_of
 from coread.review.table import Table
-from coread.review.writing import Deed, Ticket, digest_of
 
 
 @dataclass(frozen=True, slots=True)

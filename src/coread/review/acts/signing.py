@@ -8,8 +8,8 @@ from datetime import datetime
 from coread.domain.finding import Presence
 from coread.domain.review import Draft, SignedReport
 from coread.errors import NotReadyToSign
+from coread.review.acts.statements import statement_of
 from coread.review.drafting import draft_faults, sentence
-from coread.review.statements import statement_of
 from coread.review.study_review import Hurdle
 from coread.review.table import Table
 
