@@ -10,11 +10,9 @@ from coread.errors import CoReadError
 from coread.results import ResultObject, write_signed
 from coread.routing import route
 from coread.workflow.press import Press
-from coread.workflow.reading import is_fhir
+from coread.workflow.reading import is_fhir, is_for
 from coread.workflow.rooms import Rooms, SignedReports
 
-_FHIR = "fhir"
-_BUNDLE = "Bundle/"
 #: Never reopens its study: the archive takes what comes from a reader of ours for no original.
 _SOURCE = "reader:signed-report"
 
@@ -101,15 +99,9 @@ def _plan_deliveries(
     deliveries are done, and they belong together.
     """
     parcels = {
-        name: [i for i in ids if _is_for(i, rooms.destinations[name].kind)] for name in plan["destinations"]
+        name: [i for i in ids if is_for(i, rooms.destinations[name].kind)] for name in plan["destinations"]
     }
     for name, objects in parcels.items():
         for identifier in objects:
             rooms.deliveries.plan(plan["study_uid"], identifier, name, report.signed_at)
     return parcels
-
-
-def _is_for(identifier: str, destination_kind: str) -> bool:
-    if destination_kind == _FHIR:
-        return identifier.startswith(_BUNDLE)
-    return not is_fhir(identifier)

@@ -16,6 +16,7 @@ from coread.workflow.planning import Plan, planned_at, study_of
 from coread.workflow.rooms import Rooms
 
 _FHIR = "fhir"
+_BUNDLE = "Bundle/"
 _FILING_THREADS = 4
 
 
@@ -101,7 +102,7 @@ def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> N
 def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> dict[str, list[str]]:
     """Plan every delivery; return the objects for each destination."""
     parcels = {
-        name: [i for i in ids if _is_for(i, rooms.destinations[name].kind)] for name in plan["destinations"]
+        name: [i for i in ids if is_for(i, rooms.destinations[name].kind)] for name in plan["destinations"]
     }
     for name, objects in parcels.items():
         for identifier in objects:
@@ -120,6 +121,17 @@ def is_fhir(identifier: str) -> bool:
     return "/" in identifier
 
 
-def _is_for(identifier: str, destination_kind: str) -> bool:
-    """FHIR resources go to FHIR servers, SOP instances to all others."""
-    return is_fhir(identifier) == (destination_kind == _FHIR)
+def is_for(identifier: str, destination_kind: str) -> bool:
+    """Tell whether a result goes to a kind of destination.
+
+    A FHIR server gets the transaction Bundle alone: sent one by one, a resource would come before what it
+    refers to and be refused. All others get the SOP instances.
+
+    Examples
+    --------
+    >>> is_for("Bundle/1", "fhir"), is_for("Device/1", "fhir"), is_for("2.25.1", "dimse")
+    (True, False, True)
+    """
+    if destination_kind == _FHIR:
+        return identifier.startswith(_BUNDLE)
+    return not is_fhir(identifier)
