@@ -41,6 +41,7 @@ def test_from_the_list_to_the_addendum(any_room: ReadingRoom) -> None:
     assert room.casebook.reports_of(uid) == (report, addendum)
     room.casebook.mark_published(report.uid)
     assert room.casebook.unpublished() == [addendum.uid]
+    assert "yzzyva" not in str(room.house.ledger.events())
     for kind in (
         "review.opened",
         "review.locked",

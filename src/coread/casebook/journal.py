@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from coread.casebook.case import Case, CaseState, Entry, EntryKind
 from coread.casebook.locking import holder_or_refusal, lock_event
@@ -18,7 +19,7 @@ from coread.casebook.tables import ENTRIES, KEYS, READS, REPORTS, UNPUBLISHED, V
 from coread.domain.event import Event
 from coread.domain.review import SignedReport
 from coread.errors import DecisionRefused, NotFound, StaleReview
-from coread.ledger import Ledger, Transactions
+from coread.ledger import Ledger, Prepared, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,32 @@ class Recorded:
     """Whether the key had come before, and nothing was done now."""
 
 
+_KEY = Prepared(select(KEYS).where(KEYS.c.key == bindparam("key")))
+_ADD_KEY = Prepared(insert(KEYS))
+_ENTRIES_OF = Prepared(
+    select(ENTRIES)
+    .where(ENTRIES.c.study_instance_uid == bindparam("uid"), ENTRIES.c.revision <= bindparam("last"))
+    .order_by(ENTRIES.c.revision)
+)
+
+
 class Journal:
     """Reads and writes the entries of studies."""
 
     def __init__(self, database: Transactions, ledger: Ledger) -> None:
         self._database = database
         self._ledger = ledger
+        # Writers of one process wait here, in order and without a connection, not at the database, which lets
+        # SQLite's writers sleep ever longer and PostgreSQL's keep the pool empty.
+        self._turn = threading.Lock()
 
     def read(self, study_instance_uid: str) -> tuple[Case, tuple[Entry, ...]]:
         """Return a study's head and its entries up to that head; a new head if nothing is known."""
         with self._database.read() as connection:
             row = head_row(connection, study_instance_uid)
             case = case_of(row) if row else Case(study_instance_uid)
-            statement = select(ENTRIES).where(
-                ENTRIES.c.study_instance_uid == study_instance_uid, ENTRIES.c.revision <= case.revision
-            )
-            rows = connection.execute(statement.order_by(ENTRIES.c.revision)).mappings()
-            return case, tuple(_entry(row) for row in rows)
+            wanted = {"uid": study_instance_uid, "last": case.revision}
+            return case, tuple(_entry(row) for row in _ENTRIES_OF.run(connection, wanted).rows)
 
     def repeated(self, key: str, digest: str) -> Recorded | None:
         """Return what this key did before, if it came before.
@@ -124,7 +134,7 @@ class Journal:
         StaleReview
             If the study is at another revision than the person saw.
         """
-        with self._database.write() as connection:
+        with self._turn, self._database.write() as connection:
             self._ledger.lock_in(connection)
             if former := _repeated(connection, act.key, act.digest):
                 return former
@@ -149,12 +159,12 @@ class Journal:
         save_head(connection, case.study_instance_uid, _head_after(act, case, lock_s))
         _project(connection, act, entry.revision)
         row = {"key": act.key, "digest": act.digest, "revision": entry.revision, "outcome": act.outcome}
-        connection.execute(insert(KEYS).values(row | {"at_us": to_us(act.at)}))
+        _ADD_KEY.run(connection, row | {"at_us": to_us(act.at)})
         return entry.revision
 
 
 def _repeated(connection: Connection, key: str, digest: str) -> Recorded | None:
-    row = connection.execute(select(KEYS).where(KEYS.c.key == key)).mappings().first()
+    row = _KEY.run(connection, {"key": key}).first()
     if row is None:
         return None
     if row["digest"] != digest:

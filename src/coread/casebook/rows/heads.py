@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from coread.casebook.case import Case, CaseState, Entry, Holder
 from coread.casebook.rows.instants import from_us, time_or_none, to_us
 from coread.casebook.tables import CASES, ENTRIES
+from coread.ledger import Prepared
 
 _SEPARATOR = "\\"
 
 Row = Mapping[Any, Any]
 
+_HEAD = Prepared(select(CASES).where(CASES.c.study_instance_uid == bindparam("uid")))
+_ADD_ENTRY = Prepared(insert(ENTRIES))
+
 
 def head_row(connection: Connection, study_instance_uid: str) -> Row | None:
     """Return a study's head row, if the casebook knows the study."""
-    statement = select(CASES).where(CASES.c.study_instance_uid == study_instance_uid)
-    return connection.execute(statement).mappings().first()
+    return _HEAD.run(connection, {"uid": study_instance_uid}).first()
 
 
 def save_head(connection: Connection, study_instance_uid: str, values: Row) -> None:
@@ -40,7 +43,7 @@ def write_entry(connection: Connection, entry: Entry) -> None:
         "finding_uid": entry.finding_uid,
         "payload": entry.payload,
     }
-    connection.execute(insert(ENTRIES).values(row))
+    _ADD_ENTRY.run(connection, row)
 
 
 def case_of(row: Row) -> Case:
@@ -49,9 +52,9 @@ def case_of(row: Row) -> Case:
         study_instance_uid=row["study_instance_uid"],
         revision=row["revision"],
         state=CaseState(row["state"]),
-        is_pending=row["is_pending"],
-        is_changed=row["is_changed"],
-        is_gone=row["is_gone"],
+        is_pending=bool(row["is_pending"]),
+        is_changed=bool(row["is_changed"]),
+        is_gone=bool(row["is_gone"]),
         points=row["points"],
         arrived_at=time_or_none(row["arrived_us"] or None),
         complete_at=time_or_none(row["complete_us"]),

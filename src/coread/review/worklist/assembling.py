@@ -40,8 +40,10 @@ class Lists:
         now = self._from.clock()
         listed = self._listed(person, wanted, now)
         has_more = len(listed) > wanted.limit
-        entries = self._entries(person, listed[: wanted.limit], now)
-        return Worklist(entries, self._counts(person), has_more, is_behind)
+        arriving = self._from.studies.list(is_open=True, limit=_MOST_OPEN)
+        growing = frozenset(state.study_instance_uid for state in arriving)
+        entries = self._entries(person, listed[: wanted.limit], growing, now)
+        return Worklist(entries, self._counts(person, len(growing)), has_more, is_behind)
 
     def _listed(self, person: Person, wanted: Filter, now: datetime) -> list[Listed]:
         """Return one head more than the page holds."""
@@ -74,9 +76,10 @@ class Lists:
                 found[facts["StudyInstanceUID"]] = None
         return tuple(found)
 
-    def _entries(self, person: Person, listed: list[Listed], now: datetime) -> tuple[Entry, ...]:
+    def _entries(
+        self, person: Person, listed: list[Listed], growing: frozenset[str], now: datetime
+    ) -> tuple[Entry, ...]:
         uids = [held.case.study_instance_uid for held in listed]
-        growing = {s.study_instance_uid for s in self._from.studies.list(is_open=True, limit=_MOST_OPEN)}
         facts = self._facts(uids)
         return tuple(
             self._entry(person, held, facts.get(uid, {}), uid in growing, now)
@@ -125,9 +128,8 @@ class Lists:
             return frozenset(n for n in names if mode(person, n, listing.site) is Mode.TRIAGE_ONLY)
         return frozenset(n for n in names if mode(person, n, listing.site) is not Mode.CONCURRENT)
 
-    def _counts(self, person: Person) -> Counts:
+    def _counts(self, person: Person, arriving: int) -> Counts:
         tally = self._from.casebook.queue.tally(person.id)
-        arriving = len(self._from.studies.list(is_open=True, limit=_MOST_OPEN))
         return Counts(tally.pending, tally.unread, tally.by_state, arriving, tally.questions)
 
 
