@@ -50,6 +50,23 @@ const REPAIRS: Repair[] = [
     put: `const top = Math.round(255 / component.bitConversion);
           q = Math.max(0, Math.min(top, (q + (top + 1) * 8 + 8) >> 4));`,
   },
+  // A decoder that is used again still holds the former image, and gives it out where the next one cannot be read.
+  {
+    file: /\/decoders\/decodeJPEG2000\.js$/,
+    find: "const decoder = local.decoder;",
+    put: "local.decoder?.delete(); const decoder = (local.decoder = new local.codec.J2KDecoder());",
+  },
+  {
+    file: /\/decoders\/decodeJPEGLS\.js$/,
+    find: "const decoder = local.decoder;",
+    put: "local.decoder?.delete(); const decoder = (local.decoder = new local.codec.JpegLSDecoder());",
+  },
+  {
+    // One for each frame, and none ever given back.
+    file: /\/decoders\/decodeHTJ2K\.js$/,
+    find: "const decoder = new local.codec.HTJ2KDecoder();",
+    put: "local.decoder?.delete(); const decoder = (local.decoder = new local.codec.HTJ2KDecoder());",
+  },
 ];
 
 function repair(): Plugin {

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.encaps import encapsulate
 from real_files import REAL_FILES, real_file, with_identifiers
 from viewer_page import Page
 from viewer_site import Site
@@ -188,3 +189,17 @@ def test_a_voi_lut_is_obeyed_where_there_is_no_window(page: Page, site: Site) ->
     dataset.save_as(file)
     _look_alike(page, site, file.getvalue())
     assert "SQUARE" in page.text(".crv-bottom-right")
+
+
+def test_high_throughput_jpeg_2000(page: Page, site: Site) -> None:
+    x, y = np.meshgrid(np.arange(96), np.arange(64))
+    pixels = (-1000 + x * 20 + y * 10 + (x * 7 + y * 13) % 17).astype(np.int16)
+    dataset = pydicom.dcmread(io.BytesIO(_keep(320, pixels, "CT", WindowCenter=200, WindowWidth=3000)))
+    # Encoded once by OpenJPH, which pydicom does not carry.
+    codestream = (Path(__file__).parent / "data" / "gradient_htj2k.j2c").read_bytes()
+    dataset.PixelData = encapsulate([codestream])
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.201"
+    file = io.BytesIO()
+    dataset.save_as(file)
+    _look_alike(page, site, file.getvalue())
+    assert page.script("return [...viewer.active.image.grey.values]") == pixels.ravel().tolist()

@@ -2,7 +2,7 @@
 
 import { cache } from "@cornerstonejs/core";
 import type { Frame } from "./dicom/frame";
-import type { Early } from "./first";
+import type { Early, FirstImage, Place } from "./first";
 import { OverlayBook } from "./overlay/book";
 import type { Sheet } from "./overlay/layer";
 import type { FrameImage } from "./pixels/image";
@@ -27,6 +27,8 @@ import { Strip } from "./view/strip";
 
 const DEFAULT_CACHE_MB = 768;
 const HIGHLIGHT_MS = 2500;
+/** Longer the first image does not wait for the list of the others. */
+const LISTING_PATIENCE_MS = 120;
 
 export class App implements Viewer, PaneHost {
   say: Say;
@@ -78,17 +80,42 @@ export class App implements Viewer, PaneHost {
   async start(): Promise<void> {
     try {
       const first = await this.early.first;
-      this.series = await this.early.study.series();
       if (!first) return this.refuse(this.say("noImages"));
-      this.store.register(first.series);
-      await this.store.adopt(first.series.imageId(first.index), first.header, first.part).catch(() => undefined);
-      await this.active.open(first.series, first.index);
+      const place = await this.openFirst(first);
+      this.series = await this.early.study.series();
+      if (!place) await this.openAny();
     } catch (error) {
       return this.refuse(`${this.say("studyFault")}: ${reasonOf(error)}`);
     }
     this.strip.add("", this.series, this.say);
     this.showState();
-    void this.active.series!.fetchHeaders();
+    void this.active.series?.fetchHeaders();
+  }
+
+  /** Open the first image; alone where its series takes long to list, then among its series. */
+  private async openFirst(first: FirstImage): Promise<Place | undefined> {
+    this.store.register(first.series);
+    const image = this.store.adopt(first.series.imageId(first.index), first.header, first.part);
+    const listed = first.listed ?? Promise.resolve(first);
+    const isThere = await image.then(() => true, () => false);
+    const soon = await Promise.race([listed, later(LISTING_PATIENCE_MS)]).catch(() => undefined);
+    if (!soon && isThere) await this.active.open(first.series, first.index);
+    const place = soon ?? (await listed.catch(() => undefined));
+    if (!place) return undefined;
+    this.prefetch.replace(first.series, place.series);
+    this.store.register(place.series);
+    if (soon) await this.active.open(place.series, place.index);
+    else await this.active.extend(place.series, place.index);
+    return place;
+  }
+
+  private async openAny(): Promise<void> {
+    for (const series of this.series) {
+      if ((await series.list()).length === 0) continue;
+      this.store.register(series);
+      return this.active.open(series, 0);
+    }
+    this.refuse(this.say("noImages"));
   }
 
   private refuse(text: string): void {
@@ -385,6 +412,10 @@ export class App implements Viewer, PaneHost {
     this.store.close();
     this.shell.root.remove();
   }
+}
+
+function later(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
 }
 
 function isTyping(target: EventTarget | null): boolean {

@@ -7,12 +7,18 @@ import { Series } from "./study/series";
 import { Study } from "./study/study";
 import type { ViewerConfig } from "./types";
 
-/** The first image, on its way. */
-export interface FirstImage {
+/** An image of a series, by its place in it. */
+export interface Place {
   series: Series;
   index: number;
+}
+
+/** The first image, on its way. */
+export interface FirstImage extends Place {
   header: Promise<Frame>;
   part: Promise<Part>;
+  /** The same image among all of its series, where those were not listed yet. */
+  listed: Promise<Place> | undefined;
 }
 
 export interface Early {
@@ -38,20 +44,26 @@ async function named(
   onPicture: (url: string) => void,
 ): Promise<FirstImage | undefined> {
   const { seriesInstanceUid, sopInstanceUid, frame } = config.firstImage!;
-  const part = dicomweb.frame(study.uid, seriesInstanceUid, sopInstanceUid, frame);
-  part.catch(() => undefined);
-  const early = new Series(study.uid, { "0020000E": { vr: "UI", Value: [seriesInstanceUid] } }, dicomweb);
-  const header = early.headerOf(sopInstanceUid, frame);
-  header.catch(() => undefined);
-  void dicomweb.pictureUrl(dicomweb.renderedUrl(study.uid, seriesInstanceUid, sopInstanceUid, frame)).then(onPicture, () => undefined);
-  const listed = early.list();
-  const all = await study.series();
-  const series = all.find((one) => one.uid === seriesInstanceUid);
-  if (!series) return found(study, dicomweb, onPicture);
-  series.slots = await listed;
-  const index = Math.max(0, series.indexOf(sopInstanceUid, frame));
-  series.adopt(early);
-  return { series, index, header, part };
+  const early = Series.ofOne(study.uid, seriesInstanceUid, { sopInstanceUid, frame }, dicomweb);
+  const part = quiet(dicomweb.frame(study.uid, seriesInstanceUid, sopInstanceUid, frame));
+  const header = quiet(early.header(0));
+  const url = dicomweb.renderedUrl(study.uid, seriesInstanceUid, sopInstanceUid, frame);
+  void dicomweb.pictureUrl(url).then(onPicture, () => undefined);
+  return { series: early, index: 0, header, part, listed: quiet(listed(study, early, sopInstanceUid, frame)) };
+}
+
+async function listed(study: Study, early: Series, sopInstanceUid: string, frame: number): Promise<Place> {
+  const [all, slots] = await Promise.all([study.series(), early.fetchSlots()]);
+  const series = all.find((one) => one.uid === early.uid);
+  if (!series) throw new Error("no such series");
+  series.adopt(early, slots);
+  return { series, index: Math.max(0, series.indexOf(sopInstanceUid, frame)) };
+}
+
+/** A promise whose failure is looked at later, by whoever awaits it. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 async function found(
@@ -69,7 +81,7 @@ async function found(
     part.catch(() => undefined);
     const header = series.header(0);
     header.catch(() => undefined);
-    return { series, index: 0, header, part };
+    return { series, index: 0, header, part, listed: undefined };
   }
   return undefined;
 }

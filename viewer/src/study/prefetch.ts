@@ -39,6 +39,13 @@ export class Prefetch {
     this.isPinned = on;
   }
 
+  /** Go on with a series in place of one that was a part of it. */
+  replace(part: Series, whole: Series): void {
+    const settled = this.settled.get(part);
+    if (settled && part !== whole) this.settled.set(whole, new Set([...settled, ...(this.settled.get(whole) ?? [])]));
+    this.settled.delete(part);
+  }
+
   /** How many MB the frames of a series take, by those that are here. */
   megabytesOf(series: Series): number {
     return (this.frameBytes(series) * series.slots.length) / 1048576;
@@ -99,6 +106,7 @@ export class Prefetch {
     const settled = this.settled.get(series) ?? new Set();
     this.settled.set(series, settled.add(imageId));
     if (!this.isPinned) this.letGo();
+    if (series.isPartial) return;
     const progress = this.progressOf(series);
     if (this.told.has(series)) return;
     if (progress.isWhole) this.told.add(series);

@@ -22,6 +22,8 @@ export class Series {
   readonly description: string;
   readonly instanceCount: number;
   slots: Slot[] = [];
+  /** Whether one frame of it is known and the listing is on its way. */
+  isPartial = false;
   private listing: Promise<Slot[]> | undefined;
   private everyHeader: Promise<void> | undefined;
   private readonly models = new Map<string, Promise<Model>>();
@@ -39,19 +41,35 @@ export class Series {
     this.instanceCount = number(facts, "00201209") ?? 0;
   }
 
+  /** A series of which one frame is known, before it is listed. */
+  static ofOne(
+    studyUid: string,
+    seriesUid: string,
+    { sopInstanceUid, frame }: { sopInstanceUid: string; frame: number },
+    dicomweb: Dicomweb,
+  ): Series {
+    const series = new Series(studyUid, { "0020000E": { vr: "UI", Value: [seriesUid] } }, dicomweb);
+    series.isPartial = true;
+    series.slots = [{ sopInstanceUid, frame, numberOfFrames: frame, instanceNumber: undefined }];
+    return series;
+  }
+
   /** List the frames, in the order of Instance Number. */
-  list(): Promise<Slot[]> {
-    this.listing ??= this.dicomweb.instances(this.studyUid, this.uid).then((found) => {
-      this.slots = slotsOf(found);
-      return this.slots;
-    });
+  async list(): Promise<Slot[]> {
+    this.slots = await this.fetchSlots();
+    return this.slots;
+  }
+
+  /** Ask for the listing without walking by it yet. */
+  fetchSlots(): Promise<Slot[]> {
+    this.listing ??= this.dicomweb.instances(this.studyUid, this.uid).then(slotsOf);
     return this.listing;
   }
 
   /** Take over the listing and headers of the same series that was asked for earlier. */
-  adopt(early: Series): void {
-    this.slots = early.slots;
-    this.listing = Promise.resolve(this.slots);
+  adopt(early: Series, slots: Slot[]): void {
+    this.slots = slots;
+    this.listing = Promise.resolve(slots);
     early.models.forEach((model, uid) => this.models.set(uid, model));
     early.frames.forEach((frame, key) => this.frames.set(key, frame));
   }

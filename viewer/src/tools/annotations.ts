@@ -39,6 +39,7 @@ let groups = 0;
 export class Annotations {
   private readonly group: NonNullable<ReturnType<typeof ToolGroupManager.createToolGroup>>;
   private readonly panes = new Set<Pane>();
+  private readonly told = new Map<string, string>();
   private readonly listener = (event: Event) => this.changed(event as CustomEvent);
 
   constructor(private readonly host: MeasureHost) {
@@ -148,9 +149,12 @@ export class Annotations {
     if (changed) this.tell(changed);
   }
 
+  /** Cornerstone reports each reckoning; the page hears of what is new. */
   private tell(one: Types.Annotation): void {
     const value = this.valueOf(one);
-    if (value) this.host.measured(value);
+    if (!value || this.told.get(value.id) === value.text + value.points.join()) return;
+    this.told.set(value.id, value.text + value.points.join());
+    this.host.measured(value);
   }
 
   private valueOf(one: Types.Annotation): MeasurementValue | undefined {

@@ -100,6 +100,13 @@ export class Pane {
     await this.show(index);
   }
 
+  /** Go on in the whole series of which one image is shown; the look stays. */
+  async extend(series: Series, index: number): Promise<void> {
+    this.series = series;
+    this.displaySet = "";
+    await this.show(index);
+  }
+
   /** Show a frame; a later call overtakes an earlier one. */
   async show(index: number): Promise<void> {
     if (!this.series || this.count === 0) return;
