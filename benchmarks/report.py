@@ -135,7 +135,56 @@ def install(result: dict[str, Any]) -> list[str]:
     ]
 
 
-SECTIONS = {"intake": intake, "latency": latency, "dicomweb": dicomweb, "kills": kills, "install": install}
+def viewer(result: dict[str, Any]) -> list[str]:
+    """How soon and how smoothly images are on the screen."""
+    rows = [
+        [row["measure"], row["coread"], row["range"], row["unit"], row.get("bound", "")]
+        for row in result["rows"]
+    ]
+    return [
+        "## Viewer",
+        "",
+        f"{result['data']['slices']} slices of 512 x 512 in {result['browser']}, headless, without a GPU, server and browser "
+        f"on one machine; {result['repeats']} fresh browsers. {result['weight']['total_mb']} MB compressed in all.",
+        "",
+        *table(["what", "median", "range", "unit", "bound"], rows),
+        *made(result),
+    ]
+
+
+def reading_room(result: dict[str, Any]) -> list[str]:
+    """A morning's work of fifty doctors."""
+    figures = ("doctors", "verdicts", "per_s", "p50_ms", "p95_ms", "max_ms")
+    rows = [
+        [name, *(run[figure] for figure in figures), len(run["faults"])]
+        for name, run in result["verdicts"].items()
+    ]
+    kept, memory, page = result["kept"], result["memory"], result["page"]
+    think_s = result["verdicts"]["paced"]["think_s"]
+    return [
+        "## Reading room",
+        "",
+        *table(["", "doctors", "verdicts", "a second", "p50 ms", "p95 ms", "max ms", "faults"], rows),
+        f"Simulated doctors, each with a session of its own, on SQLite. Paced: {think_s:g} s of thought between two verdicts "
+        "on average; crowded: without a pause. "
+        f"Of {kept['expected']} verdicts {kept['decided']} stand in the casebook and {kept['events']} in the ledger. "
+        f"Server's memory over {memory['opened']} opened studies: {memory['second_quarter_mb']} MB in the second quarter, "
+        f"{memory['last_quarter_mb']} MB in the last. "
+        f"A study page with all its scripts and the whole viewer: {page['total_kb'] / 1024:.2f} MB compressed.",
+        "",
+        *made(result),
+    ]
+
+
+SECTIONS = {
+    "intake": intake,
+    "latency": latency,
+    "dicomweb": dicomweb,
+    "viewer": viewer,
+    "reading_room": reading_room,
+    "kills": kills,
+    "install": install,
+}
 
 
 def main() -> None:

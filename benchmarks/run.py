@@ -15,8 +15,16 @@ from pathlib import Path
 import report
 
 HERE = Path(__file__).parent
-SCRIPTS = ("install.py", "intake.py", "latency.py", "dicomweb.py", "kills.py")
-TAKES_QUICK = {"intake.py", "latency.py", "dicomweb.py", "kills.py"}
+SCRIPTS = (
+    "install.py",
+    "intake.py",
+    "latency.py",
+    "dicomweb.py",
+    "viewer.py",
+    "reading_room.py",
+    "kills.py",
+)
+TAKES_QUICK = {*SCRIPTS} - {"install.py"}
 
 
 def main() -> int:
