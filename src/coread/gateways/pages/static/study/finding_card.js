@@ -47,12 +47,18 @@ export function findingName(panel) {
 function headBlock(panel, room) {
   const { finding } = panel;
   const site = finding.site && either(finding.site.meaning, finding.site.meaning_zh);
-  const measures = finding.measurements.map((item) => `${either(item.quantity.meaning, item.quantity.meaning_zh)} ${item.value} ${item.unit.value}`);
+  const measures = finding.measurements.map(measure);
   return h("header.finding-head", {},
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("h3", {}, either(finding.code.meaning, finding.code.meaning_zh)),
       h(`span.presence.presence-${finding.presence}`, {}, w("presence", finding.presence)),
       h("button.button.small.push", { type: "button", onclick: () => room.select(panel.finding_uid), title: t("script.show_place_title") }, t("script.show_place"))),
     h("p.muted.small", {}, [panel.reader.name, site, ...measures, place(panel, room)].filter(Boolean).join(" · ")));
+}
+
+/** Say a measure to four digits; "1" is UCUM's word for no unit. */
+function measure({ quantity, value, unit }) {
+  const words = `${either(quantity.meaning, quantity.meaning_zh)} ${Number(value.toPrecision(4))}`;
+  return unit.value === "1" ? words : `${words} ${unit.value}`;
 }
 
 function place(panel, room) {
