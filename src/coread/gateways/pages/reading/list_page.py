@@ -20,6 +20,7 @@ from coread.review import CaseState, Counts, Filter, ReviewDesk, Worklist
 _MODALITIES = ("CR", "CT", "DX", "MG", "MR", "NM", "PT", "RF", "US", "XA")
 _PAGE = 50
 _MOST_TEXT = 100
+_MOST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class ListPage:
     def save_view(self, asked: Asked) -> Response:
         """Save the filter of the body's query under a name."""
         body = asked.json()
-        name = from_json.text(body, "name", most=60).strip()
+        name = from_json.text(body, "name", most=_MOST_NAME).strip()
         if not name:
             raise from_json.bad("name", "a name")
         wanted = _filter(_parameters(from_json.text(body, "query", "", 2000)), 0)
@@ -76,7 +77,7 @@ class ListPage:
 
     def delete_view(self, asked: Asked) -> Response:
         """Delete a saved view."""
-        self._desk.delete_view(asked.person, from_json.text(asked.json(), "name", most=60))
+        self._desk.delete_view(asked.person, from_json.text(asked.json(), "name", most=_MOST_NAME))
         return JSONResponse({"address": "/"})
 
     def _rows(self, asked: Asked, wanted: Filter, found: Worklist) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from coread.gateways.pages import formats
 from coread.gateways.pages.languages import Words
 from coread.review import Answer, Entry, UrgencyReason
 
-#: Display bands of the urgency 0..100; the order of the list is by the number itself.
-_BANDS: Final = ((30, "now"), (20, "soon"), (0, "routine"))
+#: Words for the urgency 0..100: waiting alone gives less than 10 points. The order is by the number itself.
+_BANDS: Final = ((30, "now"), (10, "soon"), (0, "routine"))
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400

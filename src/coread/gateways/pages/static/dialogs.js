@@ -28,6 +28,8 @@ export function openDialog({ title, body, actions, big = false, isStaying = fals
   });
   document.body.append(dialog);
   dialog.showModal();
+  const words = dialog.querySelector(".dialog-body");
+  if (!words.querySelector("a, button, input, select, textarea, summary, [tabindex]")) words.tabIndex = 0;
   return dialog;
 }
 

@@ -134,7 +134,11 @@ function tellOutsideChanges(review) {
   const mine = store.surroundings.person.id;
   const fresh = review.changes.filter((change) => change.revision > before.revision && change.person_id !== mine);
   if (!fresh.length) return;
-  banner("outside", { kind: "warn", text: tn("script.outside_changes", fresh.length), more: [h("ul.small", {}, fresh.map((change) => h("li", {}, changeWords(change, store))))] });
+  const hasImages = fresh.some((change) => change.code === "images-arrived");
+  const load = () => { unbanner("outside"); viewing.restart(); };
+  banner("outside", { kind: "warn", isLasting: hasImages, text: tn("script.outside_changes", fresh.length),
+    more: [h("ul.small", {}, fresh.map((change) => h("li", {}, changeWords(change, store))))],
+    actions: hasImages ? [h("button.button.small", { type: "button", onclick: load }, t("script.load_images"))] : [] });
 }
 
 /* ---------- the outside ---------- */

@@ -41,7 +41,7 @@ function table(rows) {
     h("th", { scope: "row" }, groupName(row), h("span.cell-line.muted", {}, row.source, row.is_enough ? "" : ` · ${t("script.too_few")}`)),
     h("td.number-cell", {}, tn("script.patients", row.patients)),
     ["sensitivity", "specificity", "auc"].map((name) => h("td.number-cell", {}, measured(row[name])))));
-  return h("div.table-frame", { tabindex: 0, role: "region", "aria-label": t("script.performance") },
+  return h("div.table-frame", { tabindex: 0, role: "group", "aria-label": t("script.performance") },
     h("table.dense", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines)));
 }
 

@@ -8,7 +8,7 @@ import { sectionTitles } from "./report.js";
 export function reportsBlock(room) {
   const { review } = room.store;
   if (!review.reports.length) return null;
-  return h("section.block.reports", {},
+  return h("section.block.reports", {}, h("h2.unseen", {}, t("script.report_signed")),
     review.is_changed_since_signing ? h("p.message.warn", {}, t("script.changed_since_signing")) : null,
     [...review.reports].reverse().map((report, place) => reportCard(report, room, place === 0)),
     deliveriesBlock(review.deliveries), addendumButton(room));

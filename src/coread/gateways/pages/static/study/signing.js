@@ -65,7 +65,7 @@ function summary(store) {
 }
 
 function preview(panel) {
-  return h("div.report-preview", { tabindex: 0, role: "region", "aria-label": t("script.preview") },
+  return h("div.report-preview", { tabindex: 0, role: "group", "aria-label": t("script.preview") },
     panel.sections().map((section) => [h("h3", {}, section.title ?? w("section", section.name)), h("p.prewrap", {}, section.text.trim() || "–")]));
 }
 

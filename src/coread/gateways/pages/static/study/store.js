@@ -38,13 +38,13 @@ export class Store {
   /** Take over a newer state. */
   set(review) {
     if (!review || review.revision < this.review.revision) return;
-    this.review = review;
+    this.review = { ...review, changes: allChanges(this.review.changes, review.changes) };
     this.tell();
   }
 
-  /** Ask for the present state. */
+  /** Ask for the present state, and for what happened since the one that is shown. */
   async refresh({ isBackground = false } = {}) {
-    this.set(await get(`${this.path}/review`, { isBackground }));
+    this.set(await get(`${this.path}/review?since=${this.review.revision}`, { isBackground }));
   }
 
   /**
@@ -60,7 +60,7 @@ export class Store {
         const sent = { ...body, revision: this.review.revision, key };
         const answer = await send(method, `${this.path}/${part}`, sent);
         this.pending.delete(about);
-        this.set(answer.review ?? answer);
+        await this.takeOver(answer.review ?? answer);
         return answer;
       } catch (fault) {
         this.pending.delete(about);
@@ -74,6 +74,12 @@ export class Store {
     return run;
   }
 
+  /** Take over the answer to an act; where more has happened than the act, ask what it was. */
+  async takeOver(review) {
+    if (review.revision > this.review.revision + 1) await this.refresh().catch(() => {});
+    this.set(review);
+  }
+
   /** After a "not found": is the whole study gone? */
   async lookWhetherGone() {
     try {
@@ -82,4 +88,10 @@ export class Store {
       if (fault.status === 404) this.isGone = true;
     }
   }
+}
+
+/** Join what is known of changes with what is told now, each once, the oldest first. */
+function allChanges(known, told) {
+  const revisions = new Set(told.map((change) => change.revision));
+  return [...known.filter((change) => !revisions.has(change.revision)), ...told];
 }

@@ -18,12 +18,12 @@ export class Viewing {
   }
 
   /** Start the viewer; where it cannot start, a plain one shows the same images as the server renders them. */
-  async start() {
+  async start(first = this.store.surroundings.first_image) {
     const { surroundings } = this.store;
     const config = {
       dicomwebRoot: surroundings.dicomweb_root, studyInstanceUid: this.store.review.study_instance_uid, language,
       overlays: this.overlays(), priors: this.store.review.priors.map((prior) => ({ studyInstanceUid: prior.study_instance_uid, label: prior.facts.StudyDate ?? "" })),
-      firstImage: surroundings.first_image && { seriesInstanceUid: surroundings.first_image.series_instance_uid, sopInstanceUid: surroundings.first_image.sop_instance_uid, frame: surroundings.first_image.frame },
+      firstImage: first && { seriesInstanceUid: first.series_instance_uid, sopInstanceUid: first.sop_instance_uid, frame: first.frame },
       onEvent: (event) => this.hear(event),
     };
     const layer = document.createElement("div");
@@ -38,6 +38,17 @@ export class Viewing {
       if (surroundings.first_image) words.textContent = t("script.plain_viewer");
     }
     this.draw();
+  }
+
+  /** Begin anew with the images that are there now; the one on the screen stays where it is known. */
+  async restart() {
+    if (!this.viewer) return;
+    this.viewer.dispose();
+    this.viewer = null;
+    this.print = "";
+    place.querySelector(".viewer-layer")?.remove();
+    words.textContent = "";
+    await this.start();
   }
 
   hear(event) {
