@@ -18,12 +18,12 @@ export class Viewing {
   }
 
   /** Start the viewer; where it cannot start, a plain one shows the same images as the server renders them. */
-  async start(first = this.store.surroundings.first_image) {
+  async start() {
     const { surroundings } = this.store;
     const config = {
       dicomwebRoot: surroundings.dicomweb_root, studyInstanceUid: this.store.review.study_instance_uid, language,
       overlays: this.overlays(), priors: this.store.review.priors.map((prior) => ({ studyInstanceUid: prior.study_instance_uid, label: prior.facts.StudyDate ?? "" })),
-      firstImage: first && { seriesInstanceUid: first.series_instance_uid, sopInstanceUid: first.sop_instance_uid, frame: first.frame },
+      firstImage: surroundings.first_image && { seriesInstanceUid: surroundings.first_image.series_instance_uid, sopInstanceUid: surroundings.first_image.sop_instance_uid, frame: surroundings.first_image.frame },
       onEvent: (event) => this.hear(event),
     };
     const layer = document.createElement("div");
@@ -40,15 +40,17 @@ export class Viewing {
     this.draw();
   }
 
-  /** Begin anew with the images that are there now; the one on the screen stays where it is known. */
+  /** Begin anew with the images that are there now; the one on the screen stays. */
   async restart() {
     if (!this.viewer) return;
+    const { sopInstanceUid, frame } = this.current();
     this.viewer.dispose();
     this.viewer = null;
     this.print = "";
-    place.querySelector(".viewer-layer")?.remove();
+    place.querySelector(".viewer-layer").remove();
     words.textContent = "";
     await this.start();
+    if (sopInstanceUid) this.viewer.goTo(sopInstanceUid, frame).catch(() => {});
   }
 
   hear(event) {
