@@ -35,6 +35,9 @@ export class FrameStore {
   register(series: Series): string[] {
     return series.slots.map((_, index) => {
       const imageId = series.imageId(index);
+      const before = places.get(imageId);
+      const known = before?.series.known(before.index);
+      if (known) series.learn(known);
       places.set(imageId, { series, index, store: this });
       return imageId;
     });
@@ -66,8 +69,7 @@ export class FrameStore {
 
   /** What the header of a frame of this store says, where that is known. */
   frameOf(imageId: string): Frame | undefined {
-    const place = places.get(imageId);
-    return place?.store === this ? place.series.known(place.index) : undefined;
+    return places.get(imageId)?.store === this ? headerOf(imageId) : undefined;
   }
 
   /** Why a frame cannot be shown, once that is known. */
@@ -153,10 +155,14 @@ export function teachCornerstone(): void {
   }));
   metaData.addProvider((type: string, imageId: unknown) => {
     if (typeof imageId !== "string" || !imageId.startsWith("coread:")) return undefined;
-    const place = places.get(imageId);
-    const frame = place?.series.known(place.index);
+    const frame = headerOf(imageId);
     return frame && MODULES[type]?.(frame);
   }, 10_000);
+}
+
+function headerOf(imageId: string): Frame | undefined {
+  const place = places.get(imageId);
+  return place && (place.series.known(place.index) ?? place.store.image(imageId)?.frame);
 }
 
 const MODULES: Record<string, (frame: Frame) => object | undefined> = {
