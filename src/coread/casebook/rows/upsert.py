@@ -19,12 +19,9 @@ def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values:
     table
         Whose primary key are the columns of `key`.
     key, values
-        Columns. Without values a row that is there stays as it is.
+        Columns.
     """
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values({**key, **values})
-    if values:
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=dict(values))
-    else:
-        statement = statement.on_conflict_do_nothing()
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=dict(values))
     return connection.execute(statement).rowcount

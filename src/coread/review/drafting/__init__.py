@@ -1,7 +1,7 @@
 """Drafts of reports, made of templates and accepted findings, every line with its origin."""
 
 from coread.review.drafting.composing import Occasion, compose
-from coread.review.drafting.provenance import draft_faults, said_of, traced
+from coread.review.drafting.provenance import draft_faults, traced
 from coread.review.drafting.sentences import sentence
 from coread.review.drafting.templates import (
     LANGUAGES,
@@ -19,7 +19,6 @@ __all__ = [
     "check_language",
     "compose",
     "draft_faults",
-    "said_of",
     "sentence",
     "suggested",
     "template_named",

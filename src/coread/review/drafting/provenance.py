@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from coread.casebook import Record
 from coread.domain.review import Draft, Line, Origin, Section
-from coread.review.drafting.sentences import sentence
 from coread.review.study_review import DraftFault
 
 
@@ -70,9 +69,3 @@ def draft_faults(record: Record, rejected: Mapping[str, str]) -> tuple[DraftFaul
     faults += [DraftFault("speaks-of-rejected", uid) for uid, said in rejected.items() if said in texts]
     reported = (d.finding_uid for d in record.decisions if d.is_in_report)
     return (*faults, *(DraftFault("unmentioned", uid) for uid in reported if uid not in mentioned))
-
-
-def said_of(record: Record, language: str) -> frozenset[str]:
-    """Return the sentences of the findings that stand in the report."""
-    spoken = (d.statement for d in record.decisions if d.statement is not None)
-    return frozenset(sentence(statement, language) for statement in spoken)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
 from coread.domain.finding import Finding, Presence
-from coread.domain.reading import Outcome, Reading
+from coread.domain.reading import Reading
 from coread.review.study_review import Opinion, Vote
 
 RULE = "mean-of-calibrated-probabilities/1"
@@ -47,7 +47,7 @@ def _opinion(
     is_one_voice = len({finding.presence for finding in findings}) == 1
     agreement = "single" if len(findings) == 1 else "agree" if is_one_voice else "disagree"
     return Opinion(
-        code=_code(findings),
+        code=findings[0].code,
         rule=RULE,
         probability=mean,
         lower=min(finding.confidence.lower for finding in findings),
@@ -85,15 +85,6 @@ def _vote(reading: Reading, spoken: Mapping[str, Finding]) -> Vote:
 def has_disagreement(found: Sequence[Opinion]) -> bool:
     """Tell whether readers contradict each other on some finding."""
     return any(opinion.agreement == "disagree" for opinion in found)
-
-
-def answered(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """Return the readings that hold an answer."""
-    return tuple(reading for reading in readings if reading.outcome is Outcome.FINDINGS)
-
-
-def _code(findings: Sequence[Finding]) -> Code:
-    return findings[0].code
 
 
 def _key(code: Code) -> tuple[str, str]:

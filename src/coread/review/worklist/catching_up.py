@@ -57,7 +57,7 @@ class CatchingUp:
             return False
         touched = self._touched(start, limit)
         batch = touched[:limit]
-        for _, uid in batch:
+        for uid in dict.fromkeys(uid for _, uid in batch):
             self._take_in(uid)
         is_behind = len(touched) > limit or len(touched) == limit
         reached = batch[-1][0] if is_behind else end
