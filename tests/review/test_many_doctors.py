@@ -97,6 +97,7 @@ def test_many_windows_of_one_doctor_on_one_study(any_room: ReadingRoom) -> None:
             except StaleReview as fault:
                 stale["met"] += 1
                 revision = fault.revision
+                room.desk.open(uid, DOCTOR)
 
     at_once(window, windows)
     case, entries = room.casebook.journal.read(uid)

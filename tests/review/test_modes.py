@@ -62,6 +62,27 @@ def test_one_doctor_s_impression_shows_nothing_to_another(room: ReadingRoom) -> 
     assert "decided" not in {change.code for change in other.changes}
 
 
+def test_a_colleague_s_decision_on_a_hidden_finding_stays_hidden_and_unsigned(room: ReadingRoom) -> None:
+    uid = room.study()
+    decided = room.accept_all(uid)
+    room.desk.release_lock(uid, DOCTOR)
+    for mode in (Mode.BLIND_FIRST, Mode.TRIAGE_ONLY):
+        desk = room.desk_with(Policy(default_mode=mode))
+        review = desk.open(uid, COLLEAGUE)
+        assert review.decisions == ()
+        draft = desk.draft(uid, "chest-radiograph", "en", COLLEAGUE)
+        assert not any("pacity" in section.text for section in draft.sections)
+        finding = decided.findings[0].finding_uid
+        with pytest.raises(DecisionRefused):
+            desk.undo(uid, COLLEAGUE, finding, revision=review.revision, key=new_key())
+    texts = {"impression": "Normal."}
+    desk.save_draft(uid, COLLEAGUE, "generic", "en", texts, revision=review.revision, key=new_key())
+    review = desk.look(uid, COLLEAGUE)
+    with pytest.raises(NotReadyToSign) as told:
+        desk.sign(uid, COLLEAGUE, revision=review.revision, key=new_key())
+    assert told.value.hurdles == ("hidden-decision",)
+
+
 def test_a_finding_that_is_not_shown_cannot_be_decided(room: ReadingRoom) -> None:
     uid = room.study()
     shown = room.desk.open(uid, DOCTOR)

@@ -55,6 +55,7 @@ class Marks:
         """Record that the person has seen the study at a revision, with the events of the opening."""
         key = {"study_instance_uid": study_instance_uid, "person_id": person_id}
         with self._database.write() as connection:
+            self._ledger.lock_in(connection)
             upsert(connection, READS, key, {"revision": revision})
             self._ledger.append_in(connection, events)
 
@@ -81,6 +82,7 @@ class Marks:
     def save_view(self, person_id: str, view: KeptView, at: datetime) -> None:
         """Save a view; one of the same name is replaced."""
         with self._database.write() as connection:
+            self._ledger.lock_in(connection)
             values = {"filter": view.filter, "saved_us": to_us(at)}
             upsert(connection, VIEWS, {"person_id": person_id, "name": view.name}, values)
             self._ledger.append_in(connection, [_personal("view.saved", person_id, at, view.name)])

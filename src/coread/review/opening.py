@@ -8,7 +8,6 @@ from coread.archive import Query
 from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
 from coread.domain.finding import Finding
 from coread.domain.reading import Reading
-from coread.domain.review import Decision
 from coread.review.acts.signing import hurdles, rejected_sentences
 from coread.review.drafting import draft_faults, suggested
 from coread.review.evidence import in_words, opinions, performance, who
@@ -57,7 +56,7 @@ def review_of(table: Table, since: int) -> StudyReview:
         findings=tuple(_panel(table, *found) for found in table.findings.values()),
         readings=tuple(_reading_views(table)),
         opinions=opinions(table.shown, sources.cards),
-        decisions=visible_decisions(table),
+        decisions=table.visible,
         impression=record.impressions.get(table.person.id),
         draft=record.draft.draft if record.draft and may_see_draft else None,
         draft_faults=draft_faults(record, rejected_sentences(table)) if may_see_draft else (),
@@ -74,12 +73,6 @@ def review_of(table: Table, since: int) -> StudyReview:
         is_teaching_case=sources.casebook.marks.is_teaching(case.study_instance_uid),
         changes=tuple(_change(table, entry) for entry in table.entries if _is_news(table, entry, since)),
     )
-
-
-def visible_decisions(table: Table) -> tuple[Decision, ...]:
-    """Return what stands, without decisions on findings that this person may not see."""
-    hidden = {f.tracking_uid for r in table.readings if table.reveal_by(r.reader.name) for f in r.findings}
-    return tuple(d for d in table.record.decisions if d.verdict is None or d.finding_uid not in hidden)
 
 
 def _panel(table: Table, reading: Reading, finding: Finding) -> FindingPanel:

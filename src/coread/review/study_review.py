@@ -230,8 +230,9 @@ class Hurdle:
     """One thing that stands between the study and the signature."""
 
     code: str
-    """``images-arriving``, ``not-revealed``, ``undecided-finding``, ``outdated-decision``, ``no-draft``,
-    ``draft-outdated``, ``draft-speaks-of-rejected``, ``empty-draft``, ``no-lock``, ``nothing-new``."""
+    """``images-arriving``, ``not-revealed``, ``hidden-decision`` (a colleague decided on what this person may
+    never see: the colleague signs), ``undecided-finding``, ``outdated-decision``, ``no-draft``,
+    ``draft-outdated``, ``draft-speaks-of-rejected``, ``empty-draft``, ``no-lock``."""
     args: tuple[str, ...] = ()
 
 

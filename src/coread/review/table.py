@@ -111,6 +111,13 @@ class Table:
         """The findings that this person may see, by tracking UID."""
         return {f.tracking_uid: (reading, f) for reading in self.shown for f in reading.findings}
 
+    @cached_property
+    def visible(self) -> tuple[Decision, ...]:
+        """What stands, without decisions on findings that this person may not see."""
+        silent = [r for r in self.readings if self.reveal_by(r.reader.name)]
+        hidden = {finding.tracking_uid for reading in silent for finding in reading.findings}
+        return tuple(d for d in self.record.decisions if d.verdict is None or d.finding_uid not in hidden)
+
     def superseded(self, finding_uid: str) -> tuple[Reading, Finding] | None:
         """Return a finding that a reader no longer states, and on which a decision stands."""
         standing = self.record.standing.get(finding_uid)

@@ -131,7 +131,7 @@ def undo_deed(table: Table, finding_uid: str) -> Deed:
     """
     _refuse_signed(table, finding_uid)
     standing = table.record.standing.get(finding_uid)
-    if standing is None:
+    if standing is None or standing.decision not in table.visible:
         raise DecisionRefused(
             "a finding on which nothing is decided", "a decision", "there is nothing to undo"
         )

@@ -21,7 +21,7 @@ _SECTION = 64
 
 def generated(table: Table, template: str, language: str) -> Draft:
     """Make the draft that template and standing decisions give; nothing is saved."""
-    return compose(template_named(template), language, table.record.decisions, _occasion(table))
+    return compose(template_named(template), language, table.visible, _occasion(table))
 
 
 def draft_deed(table: Table, template: str, language: str, texts: Mapping[str, str]) -> Deed:

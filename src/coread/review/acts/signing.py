@@ -79,6 +79,8 @@ def _before_anything(table: Table) -> Iterator[Hurdle]:
         yield Hurdle("images-arriving")
     if table.withheld_by in ("impression", "draft"):
         yield Hurdle("not-revealed", (table.withheld_by,))
+    elif len(table.visible) < len(table.record.decisions):
+        yield Hurdle("hidden-decision")
     holder = table.case.held_by(table.sources.clock())
     if holder is None or holder.person_id != table.person.id:
         yield Hurdle("no-lock")
@@ -87,9 +89,13 @@ def _before_anything(table: Table) -> Iterator[Hurdle]:
 def _of_findings(table: Table) -> Iterator[Hurdle]:
     for uid in undecided(table):
         yield Hurdle("undecided-finding", (uid,))
-    for uid in table.record.standing:
-        if table.is_outdated(uid):
-            yield Hurdle("outdated-decision", (uid,))
+    yield from _outdated(table)
+
+
+def _outdated(table: Table) -> Iterator[Hurdle]:
+    for decision in table.visible:
+        if table.is_outdated(decision.finding_uid):
+            yield Hurdle("outdated-decision", (decision.finding_uid,))
 
 
 def _of_draft(table: Table) -> Iterator[Hurdle]:
@@ -108,6 +114,4 @@ def _of_draft(table: Table) -> Iterator[Hurdle]:
 
 def _before_an_addendum(table: Table) -> Iterator[Hurdle]:
     yield from _before_anything(table)
-    for uid in table.record.standing:
-        if table.is_outdated(uid):
-            yield Hurdle("outdated-decision", (uid,))
+    yield from _outdated(table)
