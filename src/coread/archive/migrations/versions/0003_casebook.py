@@ -55,7 +55,12 @@ def _cases() -> None:
         sa.Column("lock_until_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("study_instance_uid"),
     )
-    order = ["is_pending", sa.text("points DESC"), "arrived_us", "study_instance_uid"]
+    order: list[str | sa.TextClause] = [
+        "is_pending",
+        sa.text("points DESC"),
+        "arrived_us",
+        "study_instance_uid",
+    ]
     op.create_index("ix_cases_pending", "cases", order)
     op.create_index("ix_cases_state", "cases", ["is_gone", "state", sa.text("changed_us DESC")])
     op.create_index(
