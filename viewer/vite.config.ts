@@ -84,12 +84,25 @@ function repair(): Plugin {
   };
 }
 
+/** Tells the build script which modules are in the bundle, for their licence notices. */
+function witness(): Plugin {
+  const seen = (globalThis as { coreadModules?: Set<string> }).coreadModules;
+  return {
+    name: "witness",
+    generateBundle(_, bundle) {
+      for (const chunk of Object.values(bundle)) {
+        if (chunk.type === "chunk") for (const id of Object.keys(chunk.modules)) seen?.add(id);
+      }
+    },
+  };
+}
+
 export default defineConfig({
   base: "./",
-  plugins: [leaveOut(), repair()],
+  plugins: [leaveOut(), repair(), witness()],
   worker: {
     format: "es",
-    plugins: () => [leaveOut(), repair()],
+    plugins: () => [leaveOut(), repair(), witness()],
     rolldownOptions: { output: NAMES },
   },
   resolve: {

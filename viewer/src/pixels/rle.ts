@@ -41,6 +41,7 @@ function expand(packed: Uint8Array, native: Uint8Array, start: number, step: num
     if (code === 128) continue;
     const isRun = code > 128;
     const length = Math.min(left, isRun ? 257 - code : code + 1);
+    if (at + (isRun ? 1 : length) > packed.length) break;
     for (let i = 0; i < length; i++, out += step) native[out] = packed[isRun ? at : at + i]!;
     at += isRun ? 1 : code + 1;
     left -= length;
