@@ -46,6 +46,18 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Let an element hold these children; those that stay are not touched, so that focus and clicks under way live on. */
+export function keep(element, ...children) {
+  const wanted = children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
+  for (const node of [...element.childNodes]) if (!wanted.includes(node)) node.remove();
+  let at = element.firstChild;
+  for (const child of wanted) {
+    if (child === at) at = at.nextSibling;
+    else element.insertBefore(child, at);
+  }
+  return element;
+}
+
 /** Say something to who listens rather than looks. */
 export function announce(text) {
   const place = document.getElementById("announcer");

@@ -45,7 +45,7 @@ const room = {
   isReadOnly: () => store.isGone || store.isLockedByOther,
   isInReport: (uid) => store.review.reports.some((one) => one.finding_uids.includes(uid)),
   openTab: (name) => tabs.show(name),
-  select, breakLock,
+  select, attend, breakLock,
 };
 room.act = new Acts(room);
 
@@ -60,17 +60,21 @@ const tabs = new Tabs((name) => {
 /** Select a finding: it is marked, and the images show it. */
 function select(uid, { isQuiet = false } = {}) {
   if (!uid || store.selected === uid && isQuiet) return;
-  store.selected = uid;
-  attention.turnTo(uid);
-  attention.note(uid, "probability", "interval");
-  const panel = store.finding(uid);
-  if (panel?.finding.boxes.length) attention.note(uid, "box");
-  findings.draw();
+  attend(uid);
   viewing.show(uid);
   if (isQuiet) return;
   const card = document.getElementById(`finding-${uid}`);
   card?.scrollIntoView({ block: "nearest" });
   card?.focus({ preventScroll: true });
+}
+
+/** Note that a finding is being looked at, and what of it is on the screen. */
+function attend(uid) {
+  store.selected = uid;
+  attention.turnTo(uid);
+  attention.note(uid, "probability", "interval");
+  if (store.finding(uid)?.finding.boxes.length) attention.note(uid, "box");
+  findings.mark();
 }
 
 function step(by) {
@@ -222,10 +226,6 @@ store.subscribe(draw);
 document.addEventListener("focusin", (event) => { if (event.target.classList?.contains("section-text")) report.lastField = event.target; });
 draw();
 const firstOpen = store.findings.find((panel) => !panel.decision || panel.is_outdated) ?? store.findings[0];
-if (firstOpen) {
-  store.selected = firstOpen.finding_uid;
-  attention.turnTo(store.selected);
-  findings.draw();
-}
+if (firstOpen) attend(firstOpen.finding_uid);
 if (window.location.hash === "#questions") tabs.show("case");
 viewing.start().then(() => { if (store.selected && store.finding(store.selected)?.finding.presence !== "absent") viewing.show(store.selected); });

@@ -83,7 +83,7 @@ export class Acts {
   turnTo(uid, what) {
     this.room.openTab("findings");
     Object.assign(this.room.ui, { nudging: "", rejecting: "", [what]: uid });
-    this.store.selected = uid;
+    this.room.attend(uid);
     this.room.findings.redraw(uid);
     document.getElementById(`finding-${uid}`)?.scrollIntoView({ block: "nearest" });
   }

@@ -18,16 +18,15 @@ export function findingCard(panel, room) {
   const card = store.review.cards[panel.reader.name];
   const reading = store.review.readings.find((view) => view.reading_uid === panel.reading_uid);
   const open = ui.openParts(uid);
-  const isSelected = store.selected === uid;
   const verdict = panel.decision?.verdict ?? "";
   const tools = {
     showHeatMap: () => { room.viewing.showHeatMap(uid); room.attention.note(uid, "heat-map"); },
     note: (...parts) => room.attention.note(uid, ...parts),
   };
   return h("article.finding", {
-    class: [`presence-${panel.finding.presence}`, verdict ? `verdict-${verdict}` : "is-undecided", isSelected ? "is-selected" : ""].join(" "),
-    id: `finding-${uid}`, data: { uid }, tabindex: 0, "aria-current": isSelected ? "true" : null,
-    "aria-label": findingName(panel), onclick: (event) => choose(event), onfocus: () => room.select(uid, { isQuiet: true }),
+    class: [`presence-${panel.finding.presence}`, verdict ? `verdict-${verdict}` : "is-undecided"].join(" "),
+    id: `finding-${uid}`, data: { uid }, tabindex: 0, "aria-label": findingName(panel),
+    onclick: (event) => choose(event), onfocusin: () => room.select(uid, { isQuiet: true }),
   },
     headBlock(panel, room), confidenceBlock(panel, card), decisionBlock(panel, room),
     h("div.evidence", {}, whyPart(panel, open, tools), performancePart(panel, open, tools), limitsPart(card, open, tools), versionPart(panel, reading, open)));

@@ -1,5 +1,5 @@
 // The panel of findings: what is to decide first, then what is decided, the doctor's own, and who did not answer.
-import { fill, h } from "../dom.js";
+import { h, keep } from "../dom.js";
 import { moment } from "../times.js";
 import { either, t, tn, w } from "../words.js";
 import { findingCard } from "./finding_card.js";
@@ -12,6 +12,7 @@ export class FindingsPanel {
     this.place = place;
     this.room = room;
     this.cards = new Map();
+    this.parts = new Map();
     this.form = impressionForm(room.store);
     this.forced = new Set();
   }
@@ -23,15 +24,37 @@ export class FindingsPanel {
   }
 
   draw() {
-    const { store } = this.room;
-    const { review } = store;
-    const top = this.place.scrollTop;
+    const { review } = this.room.store;
     const focus = this.focused();
-    fill(this.place, this.modeBlock(review), this.ownImpression(review), this.findingsBlock(review),
-      this.ownBlock(review), opinionsBlock(review), readingsBlock(review));
-    this.place.scrollTop = top;
+    const rights = [this.room.store.mayDecide, this.room.isReadOnly(), review.reports.length];
+    keep(this.place,
+      this.part("mode", [review.reveal_by, Boolean(review.impression), rights], () => this.modeBlock(review)),
+      this.part("impression", review.impression, () => this.ownImpression(review)),
+      this.findingsBlock(review),
+      this.part("own", [review.decisions.filter((decision) => decision.verdict === null), rights], () => this.ownBlock(review)),
+      this.part("opinions", review.opinions, () => opinionsBlock(review)),
+      this.part("readings", review.readings, () => readingsBlock(review)));
     if (focus) this.refocus(focus);
     this.forced.clear();
+  }
+
+  /** Give a part of the panel; the same element as long as what it is made of has not changed. */
+  part(name, basis, make) {
+    const state = JSON.stringify(basis);
+    const held = this.parts.get(name);
+    if (held?.state === state) return held.element;
+    const element = make();
+    this.parts.set(name, { state, element });
+    return element;
+  }
+
+  /** Mark the selected card. */
+  mark() {
+    const { selected } = this.room.store;
+    for (const [uid, { element }] of this.cards) {
+      element.classList.toggle("is-selected", uid === selected);
+      if (uid === selected) element.setAttribute("aria-current", "true"); else element.removeAttribute("aria-current");
+    }
   }
 
   /** Which card and which kind of element of it had the focus. */
@@ -73,12 +96,14 @@ export class FindingsPanel {
   findingsBlock(review) {
     const uids = new Set(review.findings.map((panel) => panel.finding_uid));
     for (const uid of this.cards.keys()) if (!uids.has(uid)) this.cards.delete(uid);
-    if (!review.findings.length) return review.is_revealed ? h("p.empty", {}, t("script.no_findings")) : null;
+    if (!review.findings.length) return this.part("none", review.is_revealed, () => (review.is_revealed ? h("p.empty", {}, t("script.no_findings")) : null));
     const undecided = review.findings.filter((panel) => !panel.decision || panel.is_outdated).length;
-    return h("section.block", { "aria-labelledby": "findings-title" },
-      h("div.row", {}, h("h2", { id: "findings-title" }, t("script.findings_of_readers")),
-        h("span.muted.push", {}, undecided ? tn("script.undecided", undecided) : t("script.all_decided"))),
-      review.findings.map((panel) => this.card(panel)));
+    this.block ??= h("section.block", { "aria-labelledby": "findings-title" });
+    const head = this.part("head", undecided, () => h("div.row", {}, h("h2", { id: "findings-title" }, t("script.findings_of_readers")),
+      h("span.muted.push", {}, undecided ? tn("script.undecided", undecided) : t("script.all_decided"))));
+    keep(this.block, head, review.findings.map((panel) => this.card(panel)));
+    this.mark();
+    return this.block;
   }
 
   /** Give the card of a finding; the same element as long as nothing of it has changed. */
@@ -87,12 +112,7 @@ export class FindingsPanel {
     const { store, ui } = this.room;
     const state = JSON.stringify([panel, store.pending.has(uid), ui.nudging === uid, ui.rejecting === uid, this.room.isReadOnly(), this.room.isInReport(uid)]);
     const held = this.cards.get(uid);
-    if (held && held.state === state && !this.forced.has(uid)) {
-      const isSelected = store.selected === uid;
-      held.element.classList.toggle("is-selected", isSelected);
-      if (isSelected) held.element.setAttribute("aria-current", "true"); else held.element.removeAttribute("aria-current");
-      return held.element;
-    }
+    if (held && held.state === state && !this.forced.has(uid)) return held.element;
     const element = findingCard(panel, this.room);
     this.cards.set(uid, { state, element });
     return element;

@@ -36,7 +36,7 @@ export class ReportPanel {
   get isUnsaved() { return this.editors.length > 0 && this.fingerprint() !== this.saved; }
 
   fingerprint() {
-    return JSON.stringify([this.template, this.language, this.editors.map((editor) => [editor.name, editor.text])]);
+    return printOf({ template: this.template, language: this.language, sections: this.editors });
   }
 
   /* ---------- drawing ---------- */
@@ -44,10 +44,12 @@ export class ReportPanel {
   /** Draw what belongs to the present state; a text that is being typed is never re-drawn. */
   draw() {
     const { review } = this.store;
-    if (this.editors.length && !this.room.isReadOnly()) {
+    if (this.editors.length) {
       this.learn(review.draft);
+      this.heedOtherWindow(review.draft);
       this.drawFaults();
       this.drawHurdles();
+      this.footer.hidden = this.room.isReadOnly();
       return;
     }
     if (this.isBusy) return;
@@ -100,12 +102,12 @@ export class ReportPanel {
 
   /** Go on with the saved draft, or with newer words that this window has kept. */
   startWith(kept, draft) {
-    const server = draft && { template: draft.template, language: draft.language, sections: draft.sections.map(asText) };
-    const isSame = kept && server && JSON.stringify(texts(kept.sections)) === JSON.stringify(texts(server.sections));
+    const server = draft && asTexts(draft);
+    const isSame = kept && server && printOf(kept) === printOf(server);
     this.learn(draft);
     const chosen = kept && !isSame ? kept : server;
     this.edit(chosen, chosen.sections);
-    this.saved = server ? JSON.stringify([server.template, server.language, texts(server.sections)]) : "";
+    this.saved = server ? printOf(server) : "";
     if (kept && !isSame) {
       banner("kept", { kind: "good", text: t("script.kept_restored"), actions: server ? [h("button.button.small", { type: "button", onclick: () => this.take(server) }, t("script.take_saved"))] : [] });
       this.changed();
@@ -120,6 +122,19 @@ export class ReportPanel {
     if (draft) this.learn(draft);
   }
 
+  /** Another window of the same doctor, or whoever held the study before, has saved: no words are overwritten unseen. */
+  heedOtherWindow(draft) {
+    if (!draft || this.saving || this.isBusy || this.store.isSigned) return;
+    const server = printOf(asTexts(draft));
+    if (server === this.saved || server === this.fingerprint()) return;
+    if (this.isUnsaved) {
+      this.showConflict();
+      return;
+    }
+    this.take(asTexts(draft));
+    banner("kept", { kind: "plain", text: t("script.other_window") });
+  }
+
   take(server) {
     this.edit(server, server.sections);
     this.kept.clear();
@@ -132,9 +147,10 @@ export class ReportPanel {
     this.language = lang;
     const titles = sectionTitles(this.store.surroundings.templates, template, lang);
     const originOf = (line) => this.known.get(line) ?? "typed";
+    this.footer = this.foot();
     this.editors = sections.map((section) => new SectionEditor({ ...section, title: titles.get(section.name) ?? w("section", section.name) }, originOf, () => this.changed()));
     fill(this.place, reportsBlock(this.room), this.toolbar(), this.faults, h("div.sections-of-report", { lang: lang === "zh" ? "zh-CN" : "en" }, this.editors.map((editor) => editor.element)),
-      legend(), this.hurdles, this.foot());
+      legend(), this.hurdles, this.footer);
     this.drawFaults();
     this.drawHurdles();
     requestAnimationFrame(() => this.lay());
@@ -227,7 +243,7 @@ export class ReportPanel {
   async save() {
     clearTimeout(this.timer);
     this.since = undefined;
-    if (this.store.isSigned) return this.say(t("script.save_window"));
+    if (this.store.isSigned || this.room.isReadOnly()) return this.say(t("script.save_window"));
     if (this.saving) await this.saving.catch(() => {});
     const print = this.fingerprint();
     if (!this.editors.length || print === this.saved) return undefined;
@@ -263,18 +279,19 @@ export class ReportPanel {
 
   /** Another hand changed the study meanwhile: show both texts, lose neither. */
   showConflict() {
-    const theirs = this.store.review.draft;
-    const server = theirs && { template: theirs.template, language: theirs.language, sections: theirs.sections.map(asText) };
+    if (document.getElementById("conflict")) return;
+    const server = this.store.review.draft && asTexts(this.store.review.draft);
     const mine = this.editors.map(({ name, text }) => ({ name, text }));
-    if (!server || JSON.stringify(texts(server.sections)) === JSON.stringify(texts(mine)) || this.saved === JSON.stringify([server.template, server.language, texts(server.sections)])) {
+    if (!server || printOf(server) === this.fingerprint() || printOf(server) === this.saved) {
       this.save().catch(() => {});
       return;
     }
+    clearTimeout(this.timer);
     const column = (title, sections) => h("section", {}, h("h3", {}, title), sections.map((section) => [h("h4", {}, w("section", section.name)), h("p.prewrap", {}, section.text || "–")]));
-    const keep = h("button.button.primary", { type: "button", onclick: () => { dialog.close(); this.save().catch(() => {}); } }, t("script.keep_mine"));
+    const keep = h("button.button.primary", { type: "button", onclick: () => { dialog.close(); this.saved = printOf(server); this.save().catch(() => {}); } }, t("script.keep_mine"));
     const take = h("button.button", { type: "button", onclick: () => { dialog.close(); this.take(server); } }, t("script.take_theirs"));
     const dialog = openDialog({ title: t("script.conflict"), big: true, isStaying: true,
-      body: [h("p", {}, t("script.conflict_lead")), h("div.side-by-side", {}, column(t("script.mine"), mine), column(t("script.theirs"), server.sections))], actions: [take, keep] });
+      body: [h("p", {}, t("script.conflict_lead")), h("div.side-by-side", { id: "conflict" }, column(t("script.mine"), mine), column(t("script.theirs"), server.sections))], actions: [take, keep] });
   }
 
   /* ---------- signing ---------- */
@@ -332,8 +349,14 @@ function asText(section) {
   return { name: section.name, text: section.lines.map((line) => line.text).join("\n") };
 }
 
-function texts(sections) {
-  return sections.map(({ name, text }) => [name, text]);
+function asTexts({ template, language: lang, sections }) {
+  return { template, language: lang, sections: sections.map(asText) };
+}
+
+/** Write what the server keeps of a report: lines without padding, none empty. */
+function printOf({ template, language: lang, sections }) {
+  const kept = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+  return JSON.stringify([template, lang, sections.map(({ name, text }) => [name, kept(text)])]);
 }
 
 /** Give the titles of a template's sections. */
