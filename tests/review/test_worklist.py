@@ -109,7 +109,8 @@ def test_search_by_id_name_and_accession(any_room: ReadingRoom) -> None:
     meyer = room.study(2, {}, PatientName="Meyer^Anna", PatientID="P002", AccessionNumber="ACC8")
     for words, found in [
         ("wang", [wang]), ("王", [wang]), ("P002", [meyer]), ("P0", [wang, meyer]), ("ACC8", [meyer]),
-        ("nobody", []), ("*nna", [meyer]), ("100%", []), ("'; --", []), ("<script>", []),
+        ("nobody", []), ("*nna", [meyer]), ("meyer anna", [meyer]), ("Meyer, A", [meyer]), ("王小东", [wang]),
+        ("王 小", [wang]), ("小东", []), (",", [wang, meyer]), ("100%", []), ("'; --", []), ("<script>", []),
     ]:  # fmt: skip
         assert uids(room, Filter(text=words)) == found, words
     for bad in ("a\\b", "x" * 65):

@@ -15,6 +15,7 @@ from coread.review.study_review import Lock
 from coread.review.worklist.catching_up import CatchingUp
 from coread.review.worklist.entry import Counts, Entry, Filter, Worklist
 from coread.review.worklist.listing import Listing
+from coread.review.worklist.searching import name_patterns
 from coread.review.worklist.urgency import OVERDUE, waiting_reasons
 
 _MOST_FOUND = 500
@@ -70,8 +71,10 @@ class Lists:
         if "\\" in text or "=" in text or len(text) > 64:
             raise BadQuery("a text that no name or number begins with", "at most 64 characters", where="text")
         found: dict[str, None] = {}
-        for keyword in ("PatientID", "AccessionNumber", "PatientName"):
-            pattern = text if "*" in text else f"{text}*"
+        plain = text if "*" in text else f"{text}*"
+        asked = [("PatientID", plain), ("AccessionNumber", plain)]
+        asked += [("PatientName", pattern) for pattern in name_patterns(text)]
+        for keyword, pattern in asked:
             for facts in self._from.archive.find_studies(Query({keyword: pattern}, limit=_MOST_FOUND)):
                 found[facts["StudyInstanceUID"]] = None
         return tuple(found)

@@ -77,7 +77,7 @@ export class FindingsPanel {
     }
     if (review.reveal_by === "draft") {
       return h("section.mode-block", {}, h("h2", {}, t("script.mode_second")), h("p", {}, t("script.mode_second_lead")),
-        h("button.button.primary", { type: "button", onclick: () => this.room.openTab("report") }, t("script.write_draft"), h("kbd", {}, "d")));
+        h("button.button.primary", { type: "button", onclick: () => { this.room.openTab("report"); this.room.report.open(); } }, t("script.write_draft"), h("kbd", {}, "d")));
     }
     if (review.reveal_by === "never") {
       return h("section.mode-block", {}, h("h2", {}, t("script.mode_triage")), h("p", {}, t("script.mode_triage_lead")));
