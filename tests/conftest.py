@@ -10,12 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+# Tests are never timed: a busy machine is no fault of what is tested.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 def _missing(reason: str) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from coread.clinic import now
 from coread.errors import DestinationRefused, DestinationUnreachable, NotFound, RuleFault
 from coread.routing import Priority
 from coread.testing.patients import ct_slice
@@ -209,3 +210,18 @@ def test_the_rule_of_a_study_raises_it_in_the_list(house) -> None:
     uid = made.file(1)
     made.wait_for("study.read", uid)
     assert made.clinic.studies.state(uid).priority == Priority.STAT.of_study > 0
+
+
+def test_a_study_that_comes_again_after_its_deletion_is_read_again(any_house) -> None:
+    made = any_house()
+    made.clinic.start()
+    uid = made.file(1)
+    made.wait_for("study.read", uid)
+    made.clinic.archive.delete_study(uid, "sent in error", now())
+    with pytest.raises(NotFound):
+        made.clinic.studies.state(uid)
+    made.file(1)
+    made.wait_for("study.read", uid, count=2)
+    assert {r.study_version for r in made.clinic.readings.of_study(uid)} == {2}
+    assert made.kinds(uid).count("study.complete") == 2
+    assert "study.reopened" not in made.kinds(uid)

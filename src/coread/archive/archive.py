@@ -242,9 +242,16 @@ def _keys_of(connection: Connection, study_instance_uid: str) -> list[str]:
 def _delete_rows(connection: Connection, study_instance_uid: str) -> None:
     resources = select(RESOURCES.c.id).where(RESOURCES.c.study_instance_uid == study_instance_uid)
     connection.execute(delete(RESOURCE_TERMS).where(RESOURCE_TERMS.c.id.in_(resources)))
+    is_study = STUDIES.c.study_instance_uid == study_instance_uid
+    version = connection.execute(select(STUDIES.c.version).where(is_study)).scalar()
     tables: tuple[Any, ...] = (CONFLICTS, INSTANCES, SERIES, STUDIES, READINGS, RESOURCES, DELIVERIES)
     for table in tables:
         connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
+    if version:
+        # Of a study that comes again the versions go on: readings, walks and events are named by them, and
+        # one that seemed done already would be read by nobody.
+        stub = {"study_instance_uid": study_instance_uid, "is_open": False}
+        connection.execute(insert(STUDIES), stub | {"version": version, "handed_version": version})
 
 
 def _not_found(what: str) -> NotFound:

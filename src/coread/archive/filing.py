@@ -179,7 +179,7 @@ class Filing:
             self._connection.execute(update(STUDIES).where(STUDIES.c.study_instance_uid == uid), facts)
         if changes := _next_state(row, group):
             _ARRIVE.run(self._connection, changes | {"uid": uid})
-            if not row["is_open"] and row["version"]:
+            if not row["is_open"] and row["version"] and row["originals"]:
                 self._events.append(_reopened(row, group))
 
     def _meet(self, row: Row, arrival: Arrival) -> Filed:

@@ -168,7 +168,7 @@ class Studies:
         query = select(STUDIES).where(STUDIES.c.study_instance_uid == study_instance_uid)
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
-        if row is None:
+        if row is None or _is_deleted(row):
             raise _unknown()
         return _state(row)
 
@@ -222,6 +222,11 @@ def _is_due(latest_us: int) -> ColumnElement[bool]:
         STUDIES.c.is_told_complete,
         and_(STUDIES.c.expected.is_not(None), STUDIES.c.originals >= STUDIES.c.expected),
     )
+
+
+def _is_deleted(row: RowMapping) -> bool:
+    """Tell whether nothing but the version of a study is left, and nothing is expected of it."""
+    return row["version"] > 0 and row["originals"] == 0 and row["expected"] is None and not row["is_open"]
 
 
 def _state(row: RowMapping) -> StudyState:
