@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from keeping import START, House, image
+from sqlalchemy.event import listen
 
 from coread.archive import Database, Query, Studies
 from coread.errors import NotFound
@@ -226,3 +227,20 @@ def test_a_priority_is_raised_and_never_lowered(house: House) -> None:
     house.studies.raise_priority("1.2.1", 20)
     house.studies.raise_priority("1.2.1", 10)
     assert house.studies.state("1.2.1").priority == 20
+
+
+def test_open_studies_are_found_by_their_own_index(small_house: House) -> None:
+    """A worker looks ten times a second: not through all the studies that were ever closed."""
+    asked: list[str] = []
+    listen(small_house.database._engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    small_house.studies.due(START, 10)
+    small_house.studies.next_due_s(START, 10)
+    small_house.studies.list(is_open=True)
+    small_house.studies.unhanded()
+    with small_house.database.read() as connection:
+        selects = [statement for statement in asked if statement.startswith("SELECT")]
+        assert len(selects) == 4
+        for statement in selects:
+            count = statement.count("?")
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1,) * count).all()
+            assert any("ix_studies_open" in row[3] or "ix_studies_unhanded" in row[3] for row in plan), plan

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from coread.errors import Busy, LowDisk, OutOfRoom
 
@@ -86,6 +87,8 @@ class Database:
                 yield connection
         except OperationalError as error:
             raise _out_of_room(error) from error
+        except PoolExhausted as error:
+            raise Busy("all connections to the database in use", "one that is free", "try again") from error
 
     def migrate(self) -> None:
         """Bring the tables to this version of CoRead; safe when several processes start at once."""

@@ -176,7 +176,7 @@ class Studies:
         """Return states, the latest arrival first; all, or only open or only closed ones."""
         query = select(STUDIES).where(STUDIES.c.last_arrival_us.is_not(None))
         if is_open is not None:
-            query = query.where(STUDIES.c.is_open.is_(is_open))
+            query = query.where(STUDIES.c.is_open == is_open)
         query = query.order_by(STUDIES.c.last_arrival_us.desc()).limit(limit).offset(offset)
         with self._database.read() as connection:
             return [_state(row) for row in connection.execute(query).mappings()]
