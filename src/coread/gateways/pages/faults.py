@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from coread.errors import CoReadError, LoginRequired, StaleReview
+from coread.errors import CoReadError, LoginRequired, NotReadyToSign, StaleReview
 from coread.gateways.answers import Handler, fault_body, fault_handlers, retry_headers
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.languages import language_of, words
@@ -91,7 +91,9 @@ def _negotiating(handler: Handler) -> Handler:
 
 
 def _more(error: CoReadError) -> dict[str, Any]:
-    return {"revision": error.revision} if isinstance(error, StaleReview) else {}
+    if isinstance(error, StaleReview):
+        return {"revision": error.revision}
+    return {"hurdles": list(error.hurdles)} if isinstance(error, NotReadyToSign) else {}
 
 
 def _login_first(request: Request) -> Response:

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from coread.domain.person import Permission
+from coread.errors import OutOfRoom
 from coread.gateways.pages.asking import Asked
 from coread.governance import Caller
 from coread.ledger import Ledger, RecordedEvent
@@ -89,7 +90,7 @@ class LiveEvents:
         yield f"retry: 2000\nid: {sequence}\nevent: hello\ndata: {{}}\n\n"
         until, heard = time.monotonic() + self._lifetime_s, time.monotonic()
         while time.monotonic() < until and not self._is_closed:
-            events = await run_in_threadpool(self._since, sequence)
+            events = await run_in_threadpool(self._heard, sequence)
             sequence = events[-1].sequence if events else sequence
             if message := told(events, words):
                 heard = time.monotonic()
@@ -98,6 +99,13 @@ class LiveEvents:
                 heard = time.monotonic()
                 yield _BEAT
             await asyncio.sleep(self._interval_s)
+
+    def _heard(self, sequence: int) -> Sequence[RecordedEvent]:
+        """Return what is new; nothing while the database has no time for us, for it is told later."""
+        try:
+            return self._since(sequence)
+        except OutOfRoom:
+            return ()
 
     def _since(self, sequence: int) -> Sequence[RecordedEvent]:
         self._look()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from coread.archive import Archive, Deliveries, Quarantine, Studies, Workers
@@ -28,6 +28,7 @@ from coread.gateways.pages.reading.review_api import ReviewApi
 from coread.gateways.pages.reading.study_page import StudyPage
 from coread.gateways.pages.routes import Access, Address, Form, routes
 from coread.gateways.pages.static_files import MOUNT, StaticFiles
+from coread.gateways.pages.static_files import address as address_of
 from coread.governance import People
 from coread.intake import Intake
 from coread.ledger import Ledger
@@ -109,6 +110,7 @@ class Pages:
     def _open(self) -> tuple[Address, ...]:
         return (
             Address("GET", MOUNT + "/{path:path}", Access.PUBLIC, self._file, Form.DATA),
+            Address("GET", "/favicon.ico", Access.PUBLIC, self._icon, Form.DATA),
             Address("POST", "/language", Access.PUBLIC, self._settings.language),
             Address("GET", "/", Access.SIGNED_IN, self._list.show),
             Address("GET", "/api/v1/events", Access.SIGNED_IN, self._nothing, Form.DATA, self.live.answer),
@@ -174,6 +176,10 @@ class Pages:
 
     def _file(self, asked: Asked) -> Response:
         return self._static.answer(asked.request)
+
+    def _icon(self, _: Asked) -> Response:
+        """Answer browsers that ask by themselves, e.g. for a PDF."""
+        return RedirectResponse(address_of("icon.svg"), 308)
 
     def _nothing(self, _: Asked) -> Response:
         return Response(status_code=204)

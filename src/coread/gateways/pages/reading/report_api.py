@@ -103,7 +103,7 @@ class ReportApi:
         headers = {
             **NO_STORE,
             "Content-Disposition": f'inline; filename="report-{report.number}.pdf"',
-            "Content-Security-Policy": "default-src 'none'; object-src 'self'; plugin-types application/pdf",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
             "X-Content-Type-Options": "nosniff",
         }
         return Response(data, headers=headers, media_type="application/pdf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -83,7 +84,7 @@ def row(entry: Entry, said: Words) -> Row:
         study_date=_moment(facts.get("StudyDate", ""), facts.get("StudyTime", "")),
         accession=facts.get("AccessionNumber", ""),
         images=_whole(facts.get("NumberOfStudyRelatedInstances", "0")),
-        answers=tuple(_answer(answer, said) for answer in entry.answers),
+        answers=tuple(_answers(entry, said)),
         state=entry.state,
         lock_name=entry.lock.person_name if entry.lock and not is_mine else "",
         is_mine=is_mine,
@@ -125,9 +126,14 @@ def _reason(reason: UrgencyReason, said: Words) -> ReasonLine:
     return ReasonLine(f"{reason.points:+.3g}", said.w("urgency", reason.code, **values))
 
 
+def _answers(entry: Entry, said: Words) -> Iterator[AnswerLine]:
+    withheld = sum(answer.is_withheld for answer in entry.answers)
+    yield from (_answer(answer, said) for answer in entry.answers if not answer.is_withheld)
+    if withheld:
+        yield AnswerLine("withheld", said.tn("answer.withheld", withheld))
+
+
 def _answer(answer: Answer, said: Words) -> AnswerLine:
-    if answer.is_withheld:
-        return AnswerLine("withheld", said.t("answer.withheld", reader=answer.reader))
     if answer.outcome is not Outcome.FINDINGS:
         return AnswerLine(str(answer.outcome), said.w("answer", answer.outcome, reader=answer.reader))
     if answer.code is None or answer.probability is None:

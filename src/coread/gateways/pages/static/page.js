@@ -22,6 +22,16 @@ for (const form of document.querySelectorAll("form[data-confirm]")) {
   });
 }
 
+// What is kept for one person is none of another's: it goes at the logout, and when somebody else comes.
+const keptFor = document.documentElement.dataset.person;
+for (const name of Object.keys(sessionStorage)) {
+  const owner = /^coread\.draft\.([^.]+)\./.exec(name)?.[1];
+  if (owner && keptFor && owner !== keptFor) sessionStorage.removeItem(name);
+}
+document.querySelector('form[action="/logout"]')?.addEventListener("submit", () => {
+  for (const name of Object.keys(sessionStorage)) if (name.startsWith("coread.")) sessionStorage.removeItem(name);
+});
+
 // A form is sent once, however often its button is pressed.
 for (const form of document.querySelectorAll('form[method="post"]')) {
   form.addEventListener("submit", (event) => {

@@ -169,7 +169,7 @@ window.addEventListener("pageshow", (event) => { if (event.persisted) store.refr
 function turn(by) {
   const order = JSON.parse(sessionStorage.getItem("coread.list") ?? "[]");
   const next = order[order.indexOf(store.review.study_instance_uid) + by];
-  if (next && order.includes(store.review.study_instance_uid)) window.location.assign(`/studies/${next}`);
+  if (next && order.includes(store.review.study_instance_uid)) window.location.assign(`/studies/${encodeURIComponent(next)}`);
   else announce(t("script.no_more_studies"));
 }
 

@@ -24,7 +24,7 @@ export class CasePanel {
       h("span.modality", {}, (prior.facts.ModalitiesInStudy ?? "?").replaceAll("\\", " ")),
       h("span", {}, prior.facts.StudyDate ? date(prior.facts.StudyDate) : "–"), h("bdi.break", {}, prior.facts.StudyDescription ?? ""),
       h("span.tag.plain", {}, w("case_state", prior.state)), prior.report_count ? h("span.muted.small", {}, tn("script.reports", prior.report_count)) : null,
-      h("a.button.small.push", { href: `/studies/${prior.study_instance_uid}`, target: "_blank", rel: "noopener" }, t("script.open_prior")));
+      h("a.button.small.push", { href: `/studies/${encodeURIComponent(prior.study_instance_uid)}`, target: "_blank", rel: "noopener" }, t("script.open_prior")));
     return h("section.block", { "aria-labelledby": "priors-title" }, h("h2", { id: "priors-title" }, t("script.priors")),
       review.priors.length ? h("ul.stack", {}, review.priors.map(line)) : h("p.muted", {}, t("script.no_priors")));
   }

@@ -51,7 +51,7 @@ function headBlock(panel, room) {
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("h3", {}, either(finding.code.meaning, finding.code.meaning_zh)),
       h(`span.presence.presence-${finding.presence}`, {}, w("presence", finding.presence)),
       h("button.button.small.push", { type: "button", onclick: () => room.select(panel.finding_uid), title: t("script.show_place_title") }, t("script.show_place"))),
-    h("p.muted.small", {}, [panel.reader.name, site, ...measures, place(panel, room)].filter(Boolean).join(" · ")));
+    h("p.muted.small", {}, [panel.decision ? "" : t("script.not_verified"), panel.reader.name, site, ...measures, place(panel, room)].filter(Boolean).join(" · ")));
 }
 
 /** Say a measure to four digits; "1" is UCUM's word for no unit. */

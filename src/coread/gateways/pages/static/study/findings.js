@@ -101,7 +101,7 @@ export class FindingsPanel {
     this.block ??= h("section.block", { "aria-labelledby": "findings-title" });
     const head = this.part("head", undecided, () => h("div.row", {}, h("h2", { id: "findings-title" }, t("script.findings_of_readers")),
       h("span.muted.push", {}, undecided ? tn("script.undecided", undecided) : t("script.all_decided"))));
-    keep(this.block, head, review.findings.map((panel) => this.card(panel)));
+    keep(this.block, head, this.room.store.findings.map((panel) => this.card(panel)));
     this.mark();
     return this.block;
   }

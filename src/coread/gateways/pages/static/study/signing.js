@@ -24,9 +24,10 @@ export async function openSigning(panel) {
     hasTotp ? h("div.field", {}, h("label", { for: "sign-totp" }, t("script.sign_totp")), totp) : null, problem);
   const dialog = openDialog({
     title: t(isAddendum ? "script.sign_addendum_title" : "script.sign_title"), big: true,
-    body: [isAddendum ? null : summary(store), preview(panel), hurdles(store, isAddendum), h("p", {}, t("script.sign_lead", { name: person.display_name })), form].filter(Boolean),
+    body: [isAddendum ? null : summary(store), preview(panel), hurdles(store), h("p", {}, t("script.sign_lead", { name: person.display_name })), form].filter(Boolean),
     actions: [h("button.button", { type: "button", onclick: () => dialog.close() }, t("script.cancel")), submit],
   });
+  submit.disabled = store.review.hurdles.length > 0;
   password.focus();
 
   async function sign(event) {
@@ -55,7 +56,7 @@ export async function openSigning(panel) {
 }
 
 function faultDetail(fault) {
-  return fault.number === 2002 ? fault.body.found : "";
+  return (fault.body.hurdles ?? []).map((code) => w("hurdle", code, { name: "" })).join(" · ");
 }
 
 function summary(store) {
@@ -69,7 +70,7 @@ function preview(panel) {
     panel.sections().map((section) => [h("h3", {}, section.title ?? w("section", section.name)), h("p.prewrap", {}, section.text.trim() || "–")]));
 }
 
-function hurdles(store, isAddendum) {
-  const lines = isAddendum ? [] : [...new Set(store.review.hurdles.map((hurdle) => hurdleWords(hurdle, store)))];
+function hurdles(store) {
+  const lines = [...new Set(store.review.hurdles.map((hurdle) => hurdleWords(hurdle, store)))];
   return lines.length ? h("div.message.warn", {}, h("div", {}, h("p.strong", {}, t("script.hurdles_title")), h("ul", {}, lines.map((line) => h("li", {}, line))))) : null;
 }

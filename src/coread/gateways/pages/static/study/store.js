@@ -30,8 +30,11 @@ export class Store {
 
   get isSigned() { return this.review.reports.length > 0; }
 
-  /** The findings of readers in the order of the page. */
-  get findings() { return this.review.findings; }
+  /** The findings of readers in the order of the page: what is called present first, the most probable first. */
+  get findings() {
+    const rank = (panel) => ["present", "indeterminate", "absent"].indexOf(panel.finding.presence);
+    return [...this.review.findings].sort((a, b) => rank(a) - rank(b) || b.finding.confidence.probability - a.finding.confidence.probability);
+  }
 
   finding(uid) { return this.review.findings.find((panel) => panel.finding_uid === uid); }
 
