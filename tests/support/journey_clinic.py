@@ -17,7 +17,6 @@ from journey_records import RecordSystem
 from real_files import real_file
 
 from coread.clinic import Clinic, now
-from coread.dicom import scan_header
 from coread.domain.identity import derive_uid
 from coread.domain.person import Person, Role
 from coread.gateways.dimse import Peer, send_store
@@ -115,6 +114,7 @@ class JourneyClinic:
         """Make one image of a drawn study."""
         told = {
             "InstanceNumber": str(number),
+            "PatientID": f"J-{uid[-6:]}",
             "StudyDescription": "Chest PA",
             "StudyDate": "20260724",
             "InstitutionName": "General Hospital",
@@ -124,11 +124,22 @@ class JourneyClinic:
             series_uid=f"{uid}.1", sop_uid=f"{uid}.1.{number}",
         )  # fmt: skip
 
-    def real(self, file: str = "RG1_J2KR.dcm") -> str:
-        """Send a real radiograph of the package pydicom-data; return its study's UID once it is read."""
-        data = real_file(file).read_bytes()
-        uid = scan_header(data).ref.study_instance_uid
-        self.send(data)
+    def real(self, file: str = "RG1_J2KR.dcm", **facts: Any) -> str:
+        """Send a real radiograph of pydicom-data as a new study; return its UID once it is read."""
+        self._studies += 1
+        dataset = pydicom.dcmread(real_file(file))
+        uid = derive_uid("journey", str(self._studies))
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
+            uid,
+            f"{uid}.1",
+            f"{uid}.1.1",
+        )
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        for keyword, value in facts.items():
+            setattr(dataset, keyword, value)
+        written = io.BytesIO()
+        dataset.save_as(written, enforce_file_format=True)
+        self.send(written.getvalue())
         self.wait_read(uid)
         return uid
 

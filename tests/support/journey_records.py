@@ -27,14 +27,24 @@ class RecordSystem:
         self.refused: list[str] = []
         self.url = ""
 
-    def of(self, kind: str, about: str = "") -> list[Resource]:
-        """Return the newest version of each resource of a kind that holds a text somewhere."""
-        newest = [versions[-1] for name, versions in self.versions.items() if name.startswith(f"{kind}/")]
-        return [resource for resource in newest if about in json.dumps(resource)]
+    def of(self, kind: str) -> list[Resource]:
+        """Return the newest version of each resource of a kind."""
+        return [versions[-1] for name, versions in self.versions.items() if name.startswith(f"{kind}/")]
 
-    def statuses(self, kind: str, about: str) -> list[str]:
-        """Return the statuses of the newest versions, sorted."""
-        return sorted(str(resource["status"]) for resource in self.of(kind, about))
+    def reports_of(self, study_uid: str) -> list[Resource]:
+        """Return the newest version of each DiagnosticReport about a study, by doctors and readers."""
+        studies = {f"ImagingStudy/{s['id']}" for s in self.of("ImagingStudy") if study_uid in json.dumps(s)}
+        reports = self.of("DiagnosticReport")
+        return [r for r in reports if {item["reference"] for item in r["imagingStudy"]} & studies]
+
+    def doctors_reports_of(self, study_uid: str) -> list[Resource]:
+        """Return the newest version of each DiagnosticReport of a doctor about a study."""
+        return [r for r in self.reports_of(study_uid) if "reference" in r["performer"][0]]
+
+    def observations_of(self, study_uid: str) -> list[str]:
+        """Return the statuses of all that was observed in a study, sorted."""
+        wanted = {item["reference"] for r in self.reports_of(study_uid) for item in r.get("result", ())}
+        return sorted(str(self.versions[name][-1]["status"]) for name in wanted)
 
     async def take(self, request: Request) -> Response:
         """Carry out a transaction, whole or not at all."""

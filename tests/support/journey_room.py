@@ -12,6 +12,7 @@ from journey_clinic import PASSWORD
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -124,6 +125,11 @@ class Room:
             selector, words,
         )  # fmt: skip
 
+    def review(self) -> dict[str, Any]:
+        """Return the review that the server tells the open study page now."""
+        path = "`/api/v1${location.pathname}/review`"
+        return dict(self.script(f"return fetch({path}).then((answer) => answer.json())"))
+
     def text(self, selector: str = "body") -> str:
         """Return what is to be read in the first element that fits."""
         return str(self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
@@ -166,10 +172,53 @@ class Room:
         """Press a key with Ctrl held."""
         ActionChains(self.browser).key_down(_CTRL).send_keys(key).key_up(_CTRL).perform()
 
+    def focus(self) -> str:
+        """Say what has the focus: its id, else its name or tag."""
+        return str(
+            self.script("const e = document.activeElement; return e.id || e.name || e.tagName.toLowerCase()")
+        )
+
+    def tab_to(self, selector: str, most: int = 80) -> None:
+        """Press Tab until what fits a selector has the focus, as who has no mouse does."""
+        for _ in range(most):
+            if self.script("return document.activeElement.matches(arguments[0])", selector):
+                return
+            self.press(Keys.TAB)
+        raise AssertionError(f"Tab does not lead to {selector}; it leads to {self.focus()}")
+
     def settle(self) -> None:
         """Wait until no act of the study page is on its way."""
         self.wait("return !document.querySelector('.deciding')")
         self.script("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    # ---------- images ----------
+
+    def corner(self) -> str:
+        """Return what the viewer writes at the image: which one of how many, and more."""
+        return str(
+            self.script(
+                "return [...document.querySelectorAll('.crv-corner')].map((e) => e.innerText).join('\\n')"
+            )
+        )
+
+    def wheel(self, steps: int) -> None:
+        """Turn the wheel over the image, downwards if positive."""
+        surface = self.find(".crv-surface")
+        for _ in range(abs(steps)):
+            origin = ScrollOrigin.from_element(surface)
+            ActionChains(self.browser).scroll_from_origin(origin, 0, 120 if steps > 0 else -120).perform()
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag over the image, from and to a share of its pane: (0, 0) is the top left, (1, 1) the other corner."""
+        surface = self.find(".crv-surface")
+        size = surface.rect
+        places = [
+            (round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])) for x, y in (start, end)
+        ]
+        chain = ActionChains(self.browser, duration=80)
+        chain.move_to_element_with_offset(surface, *places[0]).click_and_hold()
+        chain.move_by_offset((places[1][0] - places[0][0]) // 2, (places[1][1] - places[0][1]) // 2)
+        chain.move_to_element_with_offset(surface, *places[1]).release().perform()
 
     # ---------- findings ----------
 
