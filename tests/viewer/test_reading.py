@@ -254,6 +254,31 @@ def test_a_prior_stands_beside_and_scrolls_along(page: Page) -> None:
     page.wait("return viewer.panes.length === 1")
 
 
+def test_a_lesion_is_shown_in_study_and_prior(page: Page) -> None:
+    box = {"left_px": 50, "top_px": 36, "width_px": 20, "height_px": 17}
+    lesion = {"kind": "box", "label": "Lesion 1", "frame": 1, "box": box}
+    overlays = [
+        lesion | {"id": "now", "sopInstanceUid": f"{STUDY}.1.13"},
+        lesion | {"id": "then", "sopInstanceUid": f"{PRIOR}.1.13"},
+    ]
+    _open(page, priors=[{"studyInstanceUid": PRIOR, "label": "2024-01-02 CT"}], overlays=overlays)
+    page.script("viewer.showOverlay('now')")
+    page.wait("return document.querySelector('[data-overlay=now]')")
+    page.script("viewer.showOverlay('then')")
+    page.wait("return document.querySelector('[data-overlay=then]')")
+    assert page.script("return viewer.panes.map(pane => pane.index)") == [12, 12]
+    assert page.script("return document.querySelector('[data-overlay=now]') !== null")
+
+
+def test_what_the_page_asks_for_does_not_take_the_focus(page: Page) -> None:
+    _open(page)
+    page.script(
+        "const b = document.body; b.tabIndex = 0; b.focus(); viewer.goTo(arguments[0], 1)", f"{STUDY}.1.5"
+    )
+    page.wait("return viewer.active.index === 4")
+    assert page.script("return document.activeElement === document.body")
+
+
 def test_a_volume_is_cut_in_three_planes_through_one_point(page: Page) -> None:
     _open(page)
     page.press("y")

@@ -130,7 +130,10 @@ export class App implements Viewer, PaneHost {
     this.shell.grid.dataset["panes"] = String(this.panes.length);
     enableGestures(pane, {
       dragMode: (on, event) => this.toolbox.dragMode(on, event),
-      activate: (on) => this.activate(on),
+      activate: (on) => {
+        this.activate(on);
+        if (!shellHasFocus(this.shell)) this.shell.root.focus({ preventScroll: true });
+      },
       scroll: (on, steps) => void this.scroll(on, on.index + steps),
       panned: (on) => this.comparison?.viewChanged(on),
     });
@@ -149,7 +152,6 @@ export class App implements Viewer, PaneHost {
   activate(pane: Pane): void {
     this.active = pane;
     for (const one of this.panes) one.root.classList.toggle("crv-active", one === pane);
-    if (!this.shell.root.contains(document.activeElement)) this.shell.root.focus({ preventScroll: true });
     this.showState();
   }
 
@@ -370,6 +372,14 @@ export class App implements Viewer, PaneHost {
       this.showState();
       return;
     }
+    await this.goToPrior(sopInstanceUid, frame);
+  }
+
+  /** An image of a prior is shown beside the study's. */
+  private async goToPrior(sopInstanceUid: string, frame: number): Promise<void> {
+    if (!this.config.priors?.length || !this.active.series) return;
+    if (!this.comparison) await this.toggleCompare();
+    await this.comparison?.goTo(sopInstanceUid, frame);
   }
 
   drawBox(): Promise<Drawn | null> {
@@ -416,6 +426,10 @@ export class App implements Viewer, PaneHost {
 
 function later(ms: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}
+
+function shellHasFocus(shell: Shell): boolean {
+  return shell.root.contains(document.activeElement);
 }
 
 function isTyping(target: EventTarget | null): boolean {

@@ -30,6 +30,9 @@ export const COLOURS: Record<Overlay["kind"], string> = {
   seg: "#7ae582",
 };
 
+/** A heat map is fainter than lines at the same setting, for it must not hide what it speaks about. */
+const HEAT_SHARE = 0.7;
+
 export function colourOfOverlay(overlay: Overlay): string {
   return overlay.colour && CSS.supports("color", overlay.colour) ? overlay.colour : COLOURS[overlay.kind];
 }
@@ -56,14 +59,15 @@ export class OverlayLayer {
 
   private drawSheets(scene: Scene): void {
     const context = this.freshContext();
-    context.globalAlpha = scene.opacity;
     for (const overlay of scene.overlays) {
       if (overlay.kind !== "heat-map" || !overlay.heatMap) continue;
       const { left_px, top_px, width_px, height_px } = overlay.heatMap.extent;
       this.setMap(context, scene.map);
       context.imageSmoothingEnabled = true;
+      context.globalAlpha = scene.opacity * HEAT_SHARE;
       context.drawImage(heatMapPicture(overlay.heatMap), left_px, top_px, width_px, height_px);
     }
+    context.globalAlpha = scene.opacity;
     for (const sheet of scene.sheets) {
       this.setMap(context, sheet.map);
       context.imageSmoothingEnabled = sheet.isSmooth;

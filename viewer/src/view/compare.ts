@@ -10,9 +10,11 @@ import type { Pane } from "./pane";
 export class Comparison {
   private readonly chooser = element("select");
   private readonly toggle = element("button", "", { type: "button", "aria-pressed": "true" });
-  private readonly own = new Map<Series, number>();
+  private readonly own = new Set<Series>();
+  private readonly studies: (Study | undefined)[] = [];
   private links: { there: Link | undefined; back: Link | undefined } = { there: undefined, back: undefined };
   private isLinked = true;
+  private generation = 0;
 
   private constructor(
     private readonly app: App,
@@ -76,20 +78,39 @@ export class Comparison {
   }
 
   /** Compare places anew, from what both panes show now. */
-  relink(): void {
+  relink(isFollowing = true): void {
+    const generation = ++this.generation;
     this.links = { there: undefined, back: undefined };
     const [one, other] = [this.main.series, this.pane.series];
     if (!one || !other) return;
     const [here, there] = [this.main.index, this.pane.index];
     void Promise.all([linkSeries(one, other, here, there), linkSeries(other, one, there, here)]).then(
       ([forth, back]) => {
-        if (this.main.series !== one || this.pane.series !== other) return;
+        if (generation !== this.generation) return;
         this.links = { there: forth, back };
         this.toggle.disabled = forth === undefined;
-        void this.follow(this.main);
+        if (isFollowing) void this.follow(this.main);
       },
       () => (this.toggle.disabled = true),
     );
+  }
+
+  /** Show an image of one of the priors; nothing happens where none has it. */
+  async goTo(sopInstanceUid: string, frame: number): Promise<void> {
+    const priors = this.app.config.priors!;
+    for (const [at, prior] of priors.entries()) {
+      for (const series of await this.seriesOf(at, prior.label)) {
+        await series.list();
+        const index = series.indexOf(sopInstanceUid, frame);
+        if (index < 0) continue;
+        this.chooser.value = String(at);
+        // A link that is still being reckoned must not move the pane away again.
+        this.generation += 1;
+        await this.open(series, index);
+        this.relink(false);
+        return;
+      }
+    }
   }
 
   private setLinked(on: boolean): void {
@@ -98,20 +119,28 @@ export class Comparison {
     if (on) this.relink();
   }
 
-  private async show(index: number): Promise<void> {
-    const { app } = this;
-    const prior = app.config.priors![index]!;
-    const study = new Study(prior.studyInstanceUid, app.store.dicomweb);
-    const all = await study.series();
-    for (const series of all) this.own.set(series, index);
-    app.strip.add(`${app.say("prior")} ${prior.label}`, all, app.say);
-    const series = mostLike(this.main.series!, all);
+  private async show(at: number): Promise<void> {
+    const series = mostLike(this.main.series!, await this.seriesOf(at, this.app.config.priors![at]!.label));
     if (!series) return;
     await series.list();
-    app.store.register(series);
-    await this.pane.open(series, middleOf(series));
-    app.showState();
+    await this.open(series, middleOf(series));
     this.relink();
+  }
+
+  private async open(series: Series, index: number): Promise<void> {
+    this.app.store.register(series);
+    await this.pane.open(series, index);
+    this.app.showState();
+  }
+
+  /** The series of a prior; they join the strip. */
+  private async seriesOf(at: number, label: string): Promise<Series[]> {
+    const { app } = this;
+    this.studies[at] ??= new Study(app.config.priors![at]!.studyInstanceUid, app.store.dicomweb);
+    const all = await this.studies[at].series();
+    for (const series of all) this.own.add(series);
+    app.strip.add(`${app.say("prior")} ${label}`, all, app.say);
+    return all;
   }
 }
 

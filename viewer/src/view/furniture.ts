@@ -87,8 +87,9 @@ function seriesText(frame: Frame, say: Say): string {
   return [`${frame.modality} · ${name}`, frame.seriesDescription].filter(Boolean).join("\n");
 }
 
+/** Side and view; U stands for a part of the body that is not paired. */
 function sideText(frame: Frame): string {
-  return [frame.laterality, frame.viewPosition].filter(Boolean).join(" ");
+  return [frame.laterality === "U" ? "" : frame.laterality, frame.viewPosition].filter(Boolean).join(" ");
 }
 
 function lookText(look: Look, say: Say): string {

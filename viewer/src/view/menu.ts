@@ -37,13 +37,13 @@ export class Menu {
     const isSame = this.open?.button === button;
     this.close();
     if (isSame) return;
-    const box = element("div", `crv-menu ${className}`, { role: "dialog", "aria-label": title });
+    const box = element("div", `crv-menu ${className}`, { role: "dialog", "aria-label": title, tabindex: "0" });
     box.append(element("h2", "", {}, title), ...content);
     this.root.append(box);
     this.place(box, button);
     button.setAttribute("aria-expanded", "true");
     this.open = { box, button };
-    box.querySelector<HTMLElement>("button, input")?.focus();
+    (box.querySelector<HTMLElement>("button, input") ?? box).focus();
   }
 
   private place(box: HTMLElement, button: HTMLElement): void {

@@ -51,6 +51,7 @@ export class Pane {
   private readonly spinner = element("div", "crv-spinner", { "aria-hidden": "true" });
   private spinnerTimer = 0;
   private displaySet = "";
+  private isMounted = false;
   private generation = 0;
   readonly redraw: () => void;
 
@@ -91,7 +92,7 @@ export class Pane {
   async open(series: Series, index: number): Promise<void> {
     this.series = series;
     this.image = undefined;
-    this.displaySet = "";
+    this.isMounted = false;
     this.window = undefined;
     this.isInverted = false;
     this.rate = undefined;
@@ -103,7 +104,7 @@ export class Pane {
   /** Go on in the whole series of which one image is shown; the look stays. */
   async extend(series: Series, index: number): Promise<void> {
     this.series = series;
-    this.displaySet = "";
+    this.isMounted = false;
     await this.show(index);
   }
 
@@ -116,7 +117,7 @@ export class Pane {
     const imageId = this.series.imageId(this.index);
     const kept = this.host.store.image(imageId);
     if (kept) {
-      await this.display(kept, generation);
+      await this.display(kept);
       return;
     }
     const known = this.host.store.fault(imageId);
@@ -124,7 +125,7 @@ export class Pane {
     this.wait();
     try {
       const image = await this.host.store.load(imageId, -1e6);
-      if (generation === this.generation) await this.display(image, generation);
+      if (generation === this.generation) await this.display(image);
     } catch (error) {
       if (generation === this.generation && !isDropped(error)) this.showFault(reasonOf(error));
     }
@@ -148,21 +149,23 @@ export class Pane {
     void this.show(this.index);
   }
 
-  private async display(image: FrameImage, generation: number): Promise<void> {
+  private async display(image: FrameImage): Promise<void> {
     this.rest();
     this.fault.hide();
-    const isFirst = this.displaySet === "";
+    const isFirst = !this.isMounted;
     this.image = image;
     this.applyLook();
-    if (isFirst) await this.mount(generation);
+    if (isFirst) await this.mount();
     else await this.viewport.setImageIdIndex(this.index);
   }
 
   /** Give Cornerstone the series; later images are chosen by their place in it. */
-  private async mount(generation: number): Promise<void> {
+  private async mount(): Promise<void> {
     const series = this.series!;
+    this.isMounted = true;
     const imageIds = this.host.store.register(series);
-    this.displaySet = `${this.id}:${series.uid}`;
+    utilities.genericViewportDisplaySetMetadataProvider.remove(this.displaySet);
+    this.displaySet = newId();
     utilities.genericViewportDisplaySetMetadataProvider.add(this.displaySet, {
       imageIds,
       initialImageIdIndex: this.index,
@@ -174,7 +177,8 @@ export class Pane {
     });
     if (this.series !== series) return;
     this.resetView();
-    if (generation !== this.generation) await this.viewport.setImageIdIndex(this.index);
+    // The viewport keeps its place from the series before, and a later call may have overtaken this one.
+    await this.viewport.setImageIdIndex(this.index);
   }
 
   private showFault(reason: string): void {

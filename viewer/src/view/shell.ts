@@ -50,7 +50,7 @@ const GROUPS: ButtonFacts[][] = [
 export class Shell {
   readonly root = element("div", "crv", { role: "application", tabindex: "0" });
   readonly bar = element("div", "crv-bar", { role: "toolbar" });
-  readonly strip = element("div", "crv-strip", { role: "listbox" });
+  readonly strip = element("div", "crv-strip", { role: "group" });
   readonly grid = element("div", "crv-grid");
   private readonly hint = element("div", "crv-hint");
   private readonly spoken = element("div", "crv-spoken", { "aria-live": "polite" });

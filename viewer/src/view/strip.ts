@@ -43,7 +43,7 @@ export class Strip {
 
   select(shown: readonly (Series | undefined)[]): void {
     for (const { series, button } of this.cards.values()) {
-      button.setAttribute("aria-selected", String(shown.includes(series)));
+      button.setAttribute("aria-pressed", String(shown.includes(series)));
     }
   }
 
@@ -65,7 +65,7 @@ export class Strip {
     const button = element(
       "button",
       "crv-card",
-      { type: "button", role: "option", "aria-selected": "false" },
+      { type: "button", "aria-pressed": "false" },
       picture,
       element("span", "crv-badge", {}, series.modality),
       fault,
