@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from identity_site import PASSWORD
 from reviewing import CHEST, SECOND
-from selenium.webdriver import Keys
+from selenium.webdriver import ActionChains, Keys
 
 from coread.domain.person import Role
 from coread.domain.review import Mode
@@ -313,3 +313,126 @@ def test_every_page_fits_a_tablet_and_large_screens(site, open_page):
             )
             assert excess <= 0, f"{path} at {size[0]}: {excess} px too wide"
     assert page.faults() == []
+
+
+def test_an_addendum_begins_with_what_was_decided_since(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("a", "d")
+    page.see("Saved", ".save-state")
+    page.click(".report-foot .primary")
+    page.find("#sign-password").send_keys(PASSWORD + Keys.ENTER)
+    page.see("Signed", "#signs")
+    site.room.read(uid, SECOND, 0.8)
+    page.see("Images or AI answers came after the signature.")
+    page.click("#tab-findings")
+    page.wait(lambda: len(page.all("article.finding")) == 2)
+    page.click("article.finding:not(.verdict-accepted) button.accept")
+    page.wait(lambda: len(page.all("article.finding.verdict-accepted")) == 2)
+    page.press("d")
+    page.wait(lambda: "pacity" in page.find("#section-findings").get_attribute("value"))
+    page.find("#section-impression").send_keys("Second opinion agrees.")
+    page.click(".report-foot .primary")
+    page.find("#sign-password").send_keys(PASSWORD + Keys.ENTER)
+    page.see("Amended", "#signs")
+    assert len(site.room.casebook.reports_of(uid)) == 2
+    assert page.faults() == []
+
+
+def test_a_report_signed_by_a_colleague_meanwhile_leaves_the_words(site, open_page):
+    colleague = site.add("a.meyer", name="Anna Meyer")
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("a", "d")
+    page.see("Saved", ".save-state")
+    me = site.people.find("li.wei")
+    site.room.desk.break_lock(uid, colleague, "Called away")
+    look = site.room.desk.look(uid, colleague)
+    site.room.desk.sign(uid, colleague, revision=look.revision, key="k-12345678")
+    site.room.desk.release_lock(uid, colleague)
+    page.see("Signed", "#signs")
+    page.see("Sign the addendum", ".report-foot")
+    assert site.room.desk.look(uid, me).reports[0].person_name == "Anna Meyer"
+
+
+def test_phrases_are_kept_and_put_in_by_keys(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("d")
+    page.find("#section-impression").send_keys("No acute finding.")
+    page.hold(Keys.ALT, "p")
+    page.find("#phrase-new").send_keys("Compare with the CT of last year.")
+    page.click("dialog .field .button")
+    page.see("Compare with the CT of last year.", ".phrase-list")
+    page.find("#phrase-search").send_keys("CT of" + Keys.ENTER)
+    page.wait(lambda: "last year" in page.find("#section-impression").get_attribute("value"))
+    assert page.find("#section-impression").get_attribute("value").splitlines() == [
+        "No acute finding.",
+        "Compare with the CT of last year.",
+    ]
+
+
+def test_a_box_is_drawn_for_a_finding_of_one_s_own(site, open_page):
+    uid = site.room.study(1, {})
+    page = open_page()
+    page.open(uid)
+    page.wait(lambda: not page.js("return 'loading' in document.getElementById('viewer').dataset"))
+    page.press("o")
+    page.find("#statement-label").send_keys("Mass")
+    page.click("#sheet .field .button-row button")
+    page.see("Draw on the image", "#viewer-words")
+    layer = page.find(".viewer-layer")
+    ActionChains(page.driver).move_to_element_with_offset(layer, -60, -60).click_and_hold().move_by_offset(
+        90, 80
+    ).release().perform()
+    page.see("Box", "#sheet")
+    page.hold(Keys.CONTROL, Keys.ENTER)
+    page.see("Mass", "article.finding.own")
+    box = site.room.desk.look(uid, site.people.find("li.wei")).decisions[0].statement.boxes[0]
+    assert box.width_px > 3
+    assert box.height_px > 3
+
+
+def test_where_the_viewer_cannot_start_a_simple_one_shows_the_images(site, open_page, monkeypatch):
+    uid = site.room.study(1, {}, modality="CT", images=3)
+    page = open_page("")
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*coread-viewer.js*"]})
+    page.log_in()
+    page.open(uid)
+    page.see("Simple viewer", "#viewer-words")
+    page.see("1 / 3", ".plain-tools")
+    page.find(".plain-stage").send_keys(Keys.ARROW_DOWN)
+    page.see("2 / 3", ".plain-tools")
+    page.press("o")
+    page.find("#statement-label").send_keys("Nodule")
+    page.click("#sheet .field .button-row button")
+    marks = page.find(".plain-marks")
+    ActionChains(page.driver).move_to_element_with_offset(marks, -40, -40).click_and_hold().move_by_offset(
+        60, 60
+    ).release().perform()
+    page.see("Box", "#sheet")
+    page.hold(Keys.CONTROL, Keys.ENTER)
+    page.see("Nodule", "article.finding.own")
+    stated = site.room.desk.look(uid, site.people.find("li.wei")).decisions[0].statement
+    assert stated.boxes
+    assert stated.image.sop_instance_uid == site.room.refs(uid)[1].sop_instance_uid
+
+
+def test_nothing_of_one_doctor_stays_for_the_next(site, open_page):
+    site.add("a.meyer", name="Anna Meyer")
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.js(
+        "sessionStorage.setItem(arguments[0], '{}')", f"coread.draft.{site.people.find('li.wei').id}.{uid}"
+    )
+    page.click("[data-menu] summary")
+    page.click('form[action="/logout"] button')
+    page.wait(lambda: "/login" in page.driver.current_url)
+    assert (
+        page.js("return Object.keys(sessionStorage).filter((name) => name.startsWith('coread.')).length") == 0
+    )

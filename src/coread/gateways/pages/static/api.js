@@ -39,7 +39,7 @@ const PAUSES_MS = [400, 1200, 3000];
 async function ask(method, path, body, { isBackground = false, isPatient = true } = {}) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await once(method, path, body, isBackground);
+      return await once(method, path, body);
     } catch (fault) {
       if (fault.number === 1902 || fault.number === 1906) {
         if (isBackground) throw fault;
@@ -53,10 +53,9 @@ async function ask(method, path, body, { isBackground = false, isPatient = true 
   }
 }
 
-async function once(method, path, body, isBackground) {
+async function once(method, path, body) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") Object.assign(headers, { "Content-Type": "application/json", "X-CSRF-Token": token.content });
-  if (isBackground) headers["X-CoRead-Background"] = "1";
   let response;
   try {
     const sent = method === "GET" ? undefined : JSON.stringify(body);

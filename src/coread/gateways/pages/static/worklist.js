@@ -107,7 +107,7 @@ function refreshSoon() {
 async function refresh() {
   let text;
   try {
-    const response = await fetch(body.dataset.address, { headers: { "X-CoRead-Background": "1" }, redirect: "error" });
+    const response = await fetch(body.dataset.address, { redirect: "error", cache: "no-store" });
     if (!response.ok) return;
     text = await response.text();
   } catch {

@@ -90,8 +90,9 @@ export class CasePanel {
   }
 
   history(review) {
-    if (!review.changes.length) return null;
-    return h("section.block", {}, h("h2", {}, t("script.changes")), h("ul.stack.small", {}, review.changes.map((change) =>
+    const changes = [...review.changes].reverse();
+    if (!changes.length) return null;
+    return h("section.block", {}, h("h2", {}, t("script.changes")), h("ul.stack.small", {}, changes.map((change) =>
       h("li", {}, h("span.muted.figures", {}, `${moment(change.at)} `), changeWords(change, this.store)))));
   }
 

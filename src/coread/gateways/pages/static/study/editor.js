@@ -15,7 +15,7 @@ export class SectionEditor {
     this.gutter = h("div.gutter", { "aria-hidden": "true" });
     this.mirror = h("div.mirror", { "aria-hidden": "true" });
     this.said = h("p.unseen", { id: `${id}-origins` });
-    this.field = h("textarea.section-text", { id, rows: 1, spellcheck: "true", "aria-describedby": this.said.id, value: section.text });
+    this.field = h("textarea.section-text", { id, rows: 1, maxlength: 20000, spellcheck: "false", autocomplete: "off", "aria-describedby": this.said.id, value: section.text });
     this.field.addEventListener("input", () => { this.lay(); onInput(); });
     this.element = h("div.section-editor", { data: { section: section.name } },
       h("label", { for: id }, section.title), h("div.section-frame", {}, this.gutter, this.field, this.mirror), this.said);
@@ -51,9 +51,12 @@ export class SectionEditor {
     return mark;
   }
 
-  /** Put words where the cursor is, as a line of their own. */
-  insert(words) {
-    const { selectionStart: from, selectionEnd: to, value } = this.field;
+  /** Where the cursor is: first and last place of what is marked. A dialog that closes may lose it. */
+  get cursor() { return [this.field.selectionStart, this.field.selectionEnd]; }
+
+  /** Put words in a place, as a line of their own. */
+  insert(words, [from, to]) {
+    const { value } = this.field;
     const before = value.slice(0, from);
     const after = value.slice(to);
     const lead = before && !before.endsWith("\n") ? "\n" : "";

@@ -9,6 +9,7 @@ import { bannerFault } from "./banners.js";
 export async function openPhrases(report) {
   const editor = report.editors.find((one) => one.field === report.lastField) ?? report.editors.find((one) => one.name === "impression") ?? report.editors[0];
   if (!editor) return;
+  const cursor = editor.cursor;
   const address = `/api/v1/phrases?language=${report.language}`;
   let phrases;
   try {
@@ -42,7 +43,7 @@ export async function openPhrases(report) {
   }
 
   function line(phrase) {
-    return h("li.row", {}, h("button.button.phrase", { type: "button", onclick: () => { dialog.close(); editor.insert(phrase.text); } }, phrase.text),
+    return h("li.row", {}, h("button.button.phrase", { type: "button", onclick: () => { dialog.close(); editor.insert(phrase.text, cursor); } }, phrase.text),
       h("button.button.small.push", { type: "button", "aria-label": t("script.phrase_remove"), onclick: () => remove(phrase) }, "×"));
   }
 

@@ -49,7 +49,7 @@ export class ReportPanel {
       this.heedOtherWindow(review.draft);
       this.drawFaults();
       this.drawHurdles();
-      this.footer.hidden = this.room.isReadOnly();
+      this.drawFooter();
       return;
     }
     if (this.isBusy) return;
@@ -148,6 +148,7 @@ export class ReportPanel {
     const titles = sectionTitles(this.store.surroundings.templates, template, lang);
     const originOf = (line) => this.known.get(line) ?? "typed";
     this.footer = this.foot();
+    this.wasSigned = this.store.isSigned;
     this.editors = sections.map((section) => new SectionEditor({ ...section, title: titles.get(section.name) ?? w("section", section.name) }, originOf, () => this.changed()));
     fill(this.place, reportsBlock(this.room), this.toolbar(), this.faults, h("div.sections-of-report", { lang: lang === "zh" ? "zh-CN" : "en" }, this.editors.map((editor) => editor.element)),
       legend(), this.hurdles, this.footer);
@@ -178,6 +179,15 @@ export class ReportPanel {
     const isSure = !typed || await confirmed({ title: t("script.rework"), text: t("script.rework_sure"), action: t("script.rework_yes") });
     if (isSure) await this.generate(template, lang);
     else this.edit({ template: this.template, language: this.language }, this.editors.map(({ name, text }) => ({ name, text })));
+  }
+
+  /** Say by the button what signing now means; somebody else may have signed meanwhile. */
+  drawFooter() {
+    this.footer.hidden = this.room.isReadOnly();
+    if (this.store.isSigned === this.wasSigned || this.isSigning) return;
+    this.wasSigned = this.store.isSigned;
+    fill(this.footer, ...this.foot().childNodes);
+    banner("outside", { kind: "warn", text: t("script.signed_meanwhile") });
   }
 
   foot() {
@@ -297,17 +307,27 @@ export class ReportPanel {
   /* ---------- signing ---------- */
 
   /** Begin or go on with an addendum, in the language of the report; its words are kept in this window until they are signed. */
-  openAddendum() {
-    if (!this.store.maySign || this.room.isReadOnly() || !this.store.isSigned) return;
+  async openAddendum() {
+    if (!this.store.maySign || this.room.isReadOnly() || !this.store.isSigned || this.isBusy) return;
     if (!this.editors.length) {
-      const { draft } = this.store.review.reports.at(-1);
+      this.isBusy = true;
       const kept = this.kept.get();
-      const sections = kept?.isAddendum ? kept.sections : draft.sections.map(({ name }) => ({ name, text: "" }));
+      const { draft } = this.store.review.reports.at(-1);
+      const sections = kept?.isAddendum ? kept.sections : await this.newLines(draft);
       this.edit({ template: draft.template, language: draft.language }, sections);
       this.saved = this.fingerprint();
       this.say(t("script.save_window"));
+      this.isBusy = false;
     }
     this.focusImpression();
+  }
+
+  /** Give the sections of an addendum: the lines of findings that were decided after the last signature. */
+  async newLines({ template, language: lang, sections }) {
+    const fresh = await this.fetchDraft(template, lang).catch(() => null);
+    this.learn(fresh);
+    const isNew = (line) => line.origin === "finding" && !this.room.isInReport(line.finding_uid);
+    return (fresh?.sections ?? sections).map(({ name, lines }) => ({ name, text: fresh ? lines.filter(isNew).map((line) => line.text).join("\n") : "" }));
   }
 
   async sign() {

@@ -34,6 +34,7 @@ export async function openSigning(panel) {
     event.preventDefault();
     if (submit.disabled) return;
     submit.disabled = true;
+    panel.isSigning = true;
     problem.hidden = true;
     submit.textContent = t("script.signing");
     const body = { password: password.value, totp: totp.value };
@@ -49,6 +50,7 @@ export async function openSigning(panel) {
       password.value = "";
       password.focus();
     } finally {
+      panel.isSigning = false;
       submit.disabled = false;
       submit.textContent = t("script.sign_now");
     }
