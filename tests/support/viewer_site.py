@@ -34,7 +34,7 @@ POLICY = (
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>viewer</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/page.css"></head>
-<body><div id="viewer" data-config="{config}"></div>
+<body>{picture}<div id="viewer" data-config="{config}"></div>
 <script type="module" src="/page.js"></script></body></html>
 """
 
@@ -114,7 +114,8 @@ def _page(request: Request) -> Response:
     given: Mapping[str, Any] = json.loads(request.query_params.get("config", "{}"))
     config = {"dicomwebRoot": "/dicomweb", "language": "en", **given}
     escaped = json.dumps(config).replace("&", "&amp;").replace('"', "&quot;")
-    return HTMLResponse(_PAGE.replace("{config}", escaped))
+    picture = f'<img id="picture" alt="" src="{config.pop("picture")}">' if "picture" in config else ""
+    return HTMLResponse(_PAGE.replace("{config}", escaped).replace("{picture}", picture))
 
 
 def _quoted(config: Mapping[str, Any]) -> str:

@@ -417,6 +417,16 @@ def test_the_first_image_is_the_one_that_the_page_names(page: Page) -> None:
     assert [event["type"] for event in page.events()[:2]] == ["placeholder", "first-image"]
 
 
+def test_a_picture_that_the_page_shows_is_kept_until_the_image_is_drawn(page: Page, site: Site) -> None:
+    place = f"/dicomweb/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.1"
+    first = {"seriesInstanceUid": f"{STUDY}.1", "sopInstanceUid": f"{STUDY}.1.1", "frame": 1}
+    _open(page, firstImage=first, picture=f"{place}/rendered")
+    page.wait("return window.events.some(e => e.type === 'first-image')")
+    assert page.script("return document.getElementById('picture')") is None
+    asked = page.script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert sum("rendered" in address for address in asked) == 1
+
+
 def test_an_empty_study_and_a_wrong_one_are_said(page: Page) -> None:
     page.open("2.25.999")
     page.wait("return document.querySelector('.crv-hint:not([hidden])')")

@@ -28,7 +28,14 @@ export interface Early {
   first: Promise<FirstImage | undefined>;
 }
 
-export function fetchEarly(config: ViewerConfig, onPicture: (url: string) => void): Early {
+/** Undefined where the page shows a picture already. */
+type OnPicture = ((url: string) => void) | undefined;
+
+function fetchPicture(dicomweb: Dicomweb, url: string, onPicture: OnPicture): void {
+  if (onPicture) void dicomweb.pictureUrl(url).then(onPicture, () => undefined);
+}
+
+export function fetchEarly(config: ViewerConfig, onPicture: OnPicture): Early {
   const dicomweb = new Dicomweb(config.dicomwebRoot.replace(/\/$/, ""), config.fetchHeaders);
   const study = new Study(config.studyInstanceUid, dicomweb);
   const first = config.firstImage ? named(config, study, dicomweb, onPicture) : found(study, dicomweb, onPicture);
@@ -41,14 +48,14 @@ async function named(
   config: ViewerConfig,
   study: Study,
   dicomweb: Dicomweb,
-  onPicture: (url: string) => void,
+  onPicture: OnPicture,
 ): Promise<FirstImage | undefined> {
   const { seriesInstanceUid, sopInstanceUid, frame } = config.firstImage!;
   const early = Series.ofOne(study.uid, seriesInstanceUid, { sopInstanceUid, frame }, dicomweb);
   const part = quiet(dicomweb.frame(study.uid, seriesInstanceUid, sopInstanceUid, frame));
   const header = quiet(early.header(0));
   const url = dicomweb.renderedUrl(study.uid, seriesInstanceUid, sopInstanceUid, frame);
-  void dicomweb.pictureUrl(url).then(onPicture, () => undefined);
+  fetchPicture(dicomweb, url, onPicture);
   return { series: early, index: 0, header, part, listed: quiet(listed(study, early, sopInstanceUid, frame)) };
 }
 
@@ -69,14 +76,14 @@ function quiet<T>(promise: Promise<T>): Promise<T> {
 async function found(
   study: Study,
   dicomweb: Dicomweb,
-  onPicture: (url: string) => void,
+  onPicture: OnPicture,
 ): Promise<FirstImage | undefined> {
   for (const series of await study.series()) {
     const slots = await series.list();
     const slot = slots[0];
     if (!slot) continue;
     const url = dicomweb.renderedUrl(study.uid, series.uid, slot.sopInstanceUid, slot.frame);
-    void dicomweb.pictureUrl(url).then(onPicture, () => undefined);
+    fetchPicture(dicomweb, url, onPicture);
     const part = dicomweb.frame(study.uid, series.uid, slot.sopInstanceUid, slot.frame);
     part.catch(() => undefined);
     const header = series.header(0);

@@ -13,9 +13,8 @@ export async function mount(element: HTMLElement, config: ViewerConfig): Promise
   const started = performance.now();
   const shell = new Shell(element);
   shell.translate(speaker(config.language));
-  const early = fetchEarly(config, (url) =>
-    shell.showPicture(url, () => config.onEvent?.({ type: "placeholder", ms: performance.now() - started })),
-  );
+  shell.onPicture(() => config.onEvent?.({ type: "placeholder", ms: performance.now() - started }));
+  const early = fetchEarly(config, shell.hasPicture ? undefined : (url) => shell.showPicture(url));
   const { App } = await import("./app");
   const app = new App(shell, config, early, started);
   await app.start();

@@ -132,6 +132,17 @@ describe("overlays", () => {
     book.highlighted = "b";
     expect(shown()).toEqual(["b"]);
   });
+  it("follow what the page says anew, and keep what was switched here", () => {
+    const book = new OverlayBook();
+    const overlay = { ...place, kind: "box" as const, box };
+    book.set([overlay]);
+    book.setVisible("a", false);
+    book.set([overlay]);
+    expect(book.on("1", 1)).toEqual([]);
+    book.set([{ ...overlay, visible: false }]);
+    book.set([{ ...overlay, visible: true }]);
+    expect(book.on("1", 1)).toHaveLength(1);
+  });
   it("are cut by planes of the patient", () => {
     const world = ([x, y]: [number, number]): [number, number, number] => [x, y * 2, 0];
     const across = cutsThrough({ ...place, kind: "box", box }, world, slice(0), { normal: [0, 1, 0], point: [0, 4, 0] });

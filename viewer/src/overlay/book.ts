@@ -6,6 +6,7 @@ export class OverlayBook {
   private overlays: Overlay[] = [];
   private byImage = new Map<string, Overlay[]>();
   private readonly hidden = new Set<string>();
+  private readonly given = new Map<string, boolean>();
   opacity = 0.85;
   /** The switch of the whole layer, key q. */
   isOn = true;
@@ -14,7 +15,11 @@ export class OverlayBook {
   set(overlays: Overlay[]): void {
     this.overlays = overlays.filter(isSound);
     this.byImage = grouped(this.overlays);
-    for (const { id, visible } of this.overlays) if (visible === false) this.hidden.add(id);
+    for (const { id, visible = true } of this.overlays) {
+      // What the page says anew goes before what was switched here; what it merely repeats does not.
+      if (this.given.get(id) !== visible) this.setVisible(id, visible);
+      this.given.set(id, visible);
+    }
   }
 
   get all(): readonly Overlay[] {

@@ -54,13 +54,19 @@ export class Shell {
   readonly grid = element("div", "crv-grid");
   private readonly hint = element("div", "crv-hint");
   private readonly spoken = element("div", "crv-spoken", { "aria-live": "polite" });
-  private readonly placeholder = element("img", "crv-placeholder", { alt: "" });
+  private readonly placeholder: HTMLImageElement;
+  /** Whether the page showed a picture of the first image before the viewer came; it is kept on. */
+  readonly hasPicture: boolean;
   private readonly buttons = new Map<Command, HTMLButtonElement>();
 
   constructor(place: HTMLElement) {
     adoptStyle(place);
     this.hint.hidden = true;
-    this.placeholder.hidden = true;
+    const shown = pictureOf(place);
+    this.hasPicture = shown !== undefined;
+    this.placeholder = shown ?? element("img", "", { alt: "" });
+    this.placeholder.classList.add("crv-placeholder");
+    this.placeholder.hidden = !this.hasPicture;
     const stage = element("div", "crv-stage", {}, this.grid, this.placeholder, this.hint);
     this.root.append(this.bar, element("div", "crv-body", {}, this.strip, stage), this.spoken);
     for (const group of GROUPS) this.bar.append(element("div", "crv-group", {}, ...group.map((facts) => this.button(facts))));
@@ -104,24 +110,23 @@ export class Shell {
   }
 
   /** The server's own picture of the first image, until it is drawn here. */
-  showPicture(url: string, onShown: () => void): void {
-    this.placeholder.addEventListener(
-      "load",
-      () => {
-        if (this.placeholder.dataset["done"]) return;
-        this.placeholder.hidden = false;
-        onShown();
-      },
-      { once: true },
-    );
-    this.placeholder.src = url;
+  showPicture(url: string): void {
+    if (this.placeholder.isConnected) this.placeholder.src = url;
+  }
+
+  onPicture(shown: () => void): void {
+    const show = () => {
+      if (!this.placeholder.isConnected) return;
+      this.placeholder.hidden = false;
+      shown();
+    };
+    if (this.hasPicture && this.placeholder.complete) show();
+    else this.placeholder.addEventListener("load", show, { once: true });
   }
 
   dropPicture(): void {
-    this.placeholder.dataset["done"] = "yes";
-    this.placeholder.hidden = true;
+    this.placeholder.remove();
     if (this.placeholder.src.startsWith("blob:")) URL.revokeObjectURL(this.placeholder.src);
-    this.placeholder.removeAttribute("src");
   }
 
   /** A line over the images; an empty text takes it away. */
@@ -134,6 +139,12 @@ export class Shell {
   speak(text: string): void {
     this.spoken.textContent = text;
   }
+}
+
+/** A picture within the place, or beside it. */
+function pictureOf(place: HTMLElement): HTMLImageElement | undefined {
+  const beside = [...(place.parentElement?.children ?? [])].find((one) => one instanceof HTMLImageElement);
+  return place.querySelector("img") ?? (beside as HTMLImageElement | undefined);
 }
 
 const sheets = new WeakSet<Document>();
