@@ -61,7 +61,8 @@ export class Viewing {
     } else if (event.type === "all-loaded") {
       place.dataset.allLoadedMs = String(Math.round(event.ms));
     } else if (event.type === "image-fault") {
-      words.textContent = t("script.image_fault", { image: this.imageName(event.sopInstanceUid), reason: event.reason });
+      const uid = event.sopInstanceUid;
+      words.textContent = t("script.image_fault", { image: this.imageName(uid) || `…${uid.slice(-12)}`, reason: event.reason });
     } else if (event.type === "image-shown") {
       this.shown = event;
     }
