@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ MEASURES: dict[str, tuple[str, bool, float | None]] = {
     "scroll by software WebGL, median": ("frames/s", True, None),
     "reformat opens": ("ms", False, None),
     "memory of the page, all loaded": ("MB", False, None),
+    "5,000 slices: first image": ("ms", False, None),
+    "5,000 slices: last image after End": ("ms", False, None),
 }
 
 
@@ -140,6 +143,38 @@ def run_once(site: Site, count: int) -> dict[str, float]:
     }
 
 
+BIG = 5000
+
+
+def many_slices() -> Iterator[bytes]:
+    """Make one series of 5,000 slices that differ in their numbers only."""
+    pixels = patients.dicom_from_pixels(
+        np.random.default_rng(1).integers(-1000, 1000, (512, 512), dtype=np.int16), modality="CT",
+        facts={"InstanceNumber": "00001"}, study_uid="2.25.2", series_uid="2.25.2.1", sop_uid="2.25.2.1.00001",
+    )  # fmt: skip
+    for number in range(1, BIG + 1):
+        named = pixels.replace(b"2.25.2.1.00001", b"2.25.2.1.%05d" % (10_000 + number))
+        yield named.replace(b"00001 ", b"%05d " % number)
+
+
+def run_big(site: Site) -> dict[str, float]:
+    """Open 5,000 slices at the hundredth, go to the last."""
+    programs = [shutil.which(name) or name for name in ("chromium", "chromedriver")]
+    with tempfile.TemporaryDirectory() as folder, chromium(*programs, Path(folder)) as browser:
+        page = Page(browser, site)
+        first = {"seriesInstanceUid": "2.25.2.1", "sopInstanceUid": "2.25.2.1.10100", "frame": 1}
+        page.open("2.25.2", firstImage=first)
+        page.wait(f"return viewer.active.count === {BIG} && viewer.active.image !== undefined", 60)
+        started = time.perf_counter()
+        page.press("\ue010")
+        last = f"2.25.2.1.{10_000 + BIG}"
+        page.wait(f"return window.events.some((event) => event.sopInstanceUid === '{last}')", 30)
+        return {
+            "5,000 slices: first image": page.events("first-image")[0]["ms"],
+            "5,000 slices: last image after End": 1000 * (time.perf_counter() - started),
+        }
+
+
 def _timed(page: Page, script: str) -> list[float]:
     return [
         float(time_ms)
@@ -181,6 +216,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, viewer_site(Path(folder)) as site:
         site.keep(*slices(count))
         found = [run_once(site, count) for _ in range(repeats)]
+        site.keep(*many_slices())
+        found = [one | run_big(site) for one in found]
     rows, weight = rows_of(found), weights()
     table = Table(
         "measure", "median", "range", "unit", "bound", title=f"Viewer, {weight['total_mb']} MB compressed"

@@ -29,6 +29,8 @@ class Page:
     def __init__(self, browser: Chrome, site: Site) -> None:
         self.browser = browser
         self.site = site
+        self.ratio = 1.0
+        """Pixels of the screen for each pixel of the page."""
 
     def open(self, study_uid: str, **config: Any) -> None:
         """Open a study and wait for its first image or fault."""
@@ -86,15 +88,17 @@ class Page:
         self.script(_BARE)
 
     def screen(self) -> Pixels:
-        """Return the stage as it is on the screen: [row, column, red green blue]."""
+        """Return the stage as it is on the screen: [row, column, red green blue], pixels of the screen."""
         self.settle()
         stage = self.browser.find_element("css selector", ".crv-stage").rect
         shot = Image.open(io.BytesIO(self.browser.get_screenshot_as_png())).convert("RGB")
-        box = (stage["x"], stage["y"], stage["x"] + stage["width"], stage["y"] + stage["height"])
+        self.ratio = float(self.script("return devicePixelRatio"))
+        left, top = stage["x"] * self.ratio, stage["y"] * self.ratio
+        box = (left, top, left + stage["width"] * self.ratio, top + stage["height"] * self.ratio)
         return np.asarray(shot.crop(tuple(map(round, box))), dtype=np.float64)
 
     def point_of(self, x_px: float, y_px: float) -> tuple[float, float]:
-        """Return where a pixel of the stored image stands in the stage."""
+        """Return where a pixel of the stored image stands in the stage, pixels of the page."""
         found = self.script("return viewer.active.pointOf([arguments[0], arguments[1]])", x_px, y_px)
         return float(found[0]), float(found[1])
 

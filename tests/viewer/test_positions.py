@@ -151,7 +151,8 @@ def _spot(page: Page, light: np.ndarray, half: int) -> tuple[float, float]:
     column, row = SPOT
     ends = (-4 * half, 4 * half)
     corners = [page.point_of(column + 0.5 + x, row + 0.5 + y) for x in ends for y in ends]
-    (left, right), (top, bottom) = ((min(values), max(values)) for values in zip(*corners, strict=True))
+    places = np.array(corners) * page.ratio
+    (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
     rows, columns = np.mgrid[0 : light.shape[0], 0 : light.shape[1]]
     near = (columns > left) & (columns < right) & (rows > top) & (rows < bottom)
     return centre_of(np.where(near & (light > 40), light, 0))
@@ -200,6 +201,20 @@ def _zoom_in(page: Page) -> None:
         size["width"] / 2 - x + 31.4, size["height"] / 2 - y - 17.7,
     )  # fmt: skip
     page.settle()
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2])
+def test_overlays_hold_on_screens_of_finer_pixels(page: Page, filled: Site, ratio: float) -> None:
+    metrics = {"width": 1000, "height": 700, "deviceScaleFactor": ratio, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        geometry = GEOMETRIES[2]
+        _open(page, geometry)
+        for keys in ("", "t", "h"):
+            page.press(*keys)
+            assert max(_misplaced(page, geometry.half).values()) <= 1.0
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_overlays_stay_on_their_own_frame(page: Page, filled: Site) -> None:

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Frame, frameOf } from "../src/dicom/frame";
 import type { Model } from "../src/dicom/model";
+import { Dicomweb } from "../src/net/dicomweb";
 import { FetchQueue } from "../src/net/queue";
 import { firstPart, transferSyntaxOf } from "../src/net/multipart";
 import { affineOf, apply, inverse } from "../src/overlay/affine";
@@ -11,6 +12,8 @@ import { around } from "../src/study/prefetch";
 import { CHINESE, ENGLISH, speaker } from "../src/text/catalogue";
 import { boxOf, thinned } from "../src/tools/draw";
 import { angleOf, ellipseStatistics, lengthOf, measure } from "../src/tools/measures";
+import type { FrameImage } from "../src/pixels/image";
+import { presetsOf } from "../src/view/presets";
 import { Link, stackOf } from "../src/view/link";
 import { actionOf, keyList } from "../src/view/keys";
 
@@ -169,6 +172,27 @@ describe("prefetch", () => {
   it("goes forward before back, and no farther than it may", () => {
     expect([...around(5, 100, 6)].map(([at]) => at)).toEqual([5, 6, 4, 7, 8, 3]);
     expect([...around(0, 3, 10)].map(([at]) => at)).toEqual([0, 1, 2]);
+  });
+});
+
+describe("DICOMweb", () => {
+  it("asks again where the server is busy, not where it says no", async () => {
+    const answers = [new Response("", { status: 503 }), new Response("[]", { status: 200 }), new Response("", { status: 404 })];
+    vi.stubGlobal("fetch", async () => answers.shift()!);
+    const dicomweb = new Dicomweb("/dicomweb");
+    await expect(dicomweb.series("1")).resolves.toEqual([]);
+    await expect(dicomweb.series("1")).rejects.toThrow("HTTP 404");
+    vi.unstubAllGlobals();
+  });
+});
+
+describe("window presets", () => {
+  it("go through the windows that the header offers", () => {
+    const windows = [{ center: 1, width: 2, label: "" }, { center: 3, width: 4, label: "" }];
+    const image = { frame: { windows } } as unknown as FrameImage;
+    const preset = presetsOf("CT")[8]!;
+    expect(preset.window(image, windows[0]!)).toEqual(windows[1]);
+    expect(preset.window(image, windows[1]!)).toBeUndefined();
   });
 });
 

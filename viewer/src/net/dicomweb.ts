@@ -15,6 +15,8 @@ export class DicomwebFault extends Error {
 const JSON_TYPE = "application/dicom+json";
 const STORED_FRAME = "application/octet-stream; transfer-syntax=*";
 const PAGE = 5000;
+const BUSY = new Set([429, 502, 503, 504]);
+const PAUSES_MS = [250, 1000, 3000];
 
 export class Dicomweb {
   constructor(
@@ -98,14 +100,25 @@ export class Dicomweb {
     return firstPart(body, response.headers.get("Content-Type") ?? "");
   }
 
+  /** Ask, and again after a growing pause where the server is busy or the connection broke. */
   private async get(url: string, accept: string, signal: AbortSignal | undefined): Promise<Response> {
-    const response = await fetch(url, {
-      headers: { ...this.headers, Accept: accept },
-      credentials: "same-origin",
-      signal: signal ?? null,
-    });
-    if (!response.ok) throw new DicomwebFault(response.status, await faultText(response));
-    return response;
+    for (let attempt = 0; ; attempt++) {
+      const isLast = attempt === PAUSES_MS.length;
+      const response = await this.ask(url, accept, signal).catch((error: unknown) => {
+        if (isLast || signal?.aborted || !(error instanceof TypeError)) throw error;
+        return undefined;
+      });
+      if (response?.ok) return response;
+      if (response && (isLast || !BUSY.has(response.status))) {
+        throw new DicomwebFault(response.status, await faultText(response));
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[attempt]));
+    }
+  }
+
+  private ask(url: string, accept: string, signal: AbortSignal | undefined): Promise<Response> {
+    const headers = { ...this.headers, Accept: accept };
+    return fetch(url, { headers, credentials: "same-origin", signal: signal ?? null });
   }
 }
 

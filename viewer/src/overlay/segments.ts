@@ -37,6 +37,9 @@ interface Picture {
 const objects = new Map<string, Promise<Segmentation>>();
 const pictures = new Map<string, Picture | "coming" | "failed">();
 
+/** Pictures kept at most; each takes up to a few megabytes. */
+const MOST_PICTURES = 64;
+
 const FILL = 0.45;
 const EDGE = 0.95;
 
@@ -53,14 +56,14 @@ export function sheetsOf(
     const key = `${overlay.id}/${frame.sopInstanceUid}/${frame.frame}/${colourOfOverlay(overlay)}`;
     const known = pictures.get(key);
     if (known === undefined) {
-      pictures.set(key, "coming");
+      remember(key, "coming");
       void fetchPicture(overlay, frame, dicomweb).then(
         (picture) => {
-          pictures.set(key, picture ?? "failed");
+          remember(key, picture ?? "failed");
           arrived();
         },
         (error: unknown) => {
-          pictures.set(key, "failed");
+          remember(key, "failed");
           failed(reasonOf(error));
         },
       );
@@ -68,6 +71,15 @@ export function sheetsOf(
     if (known === undefined || typeof known === "string") return [];
     return [{ id: overlay.id, picture: known.canvas, map: mapOf(pane, frame, known), isSmooth: false }];
   });
+}
+
+function remember(key: string, picture: Picture | "coming" | "failed"): void {
+  pictures.delete(key);
+  pictures.set(key, picture);
+  for (const oldest of pictures.keys()) {
+    if (pictures.size <= MOST_PICTURES) return;
+    pictures.delete(oldest);
+  }
 }
 
 /** By its own place in the patient where it has one, else spread over its source. */

@@ -22,11 +22,11 @@ const CT: Preset[] = [
   { name: "preset_stroke", window: fixed(40, 40) },
   { name: "preset_liver", window: fixed(150, 30) },
   { name: "preset_spine", window: fixed(250, 50) },
-  { name: "preset_header", window: () => undefined },
+  { name: "preset_header", window: nextOfHeader },
 ];
 
 const OTHERS: Preset[] = [
-  { name: "preset_header", window: () => undefined },
+  { name: "preset_header", window: nextOfHeader },
   { name: "preset_whole", window: wholeRange },
   { name: "preset_middle", window: (image) => middle(image, 0.05) },
   { name: "preset_narrow", window: (_, now) => ({ ...now, width: Math.max(1, now.width / 1.5) }) },
@@ -35,6 +35,13 @@ const OTHERS: Preset[] = [
 
 export function presetsOf(modality: string): Preset[] {
   return modality === "CT" ? CT : OTHERS;
+}
+
+/** As the header says; chosen again, the next of the windows that it offers. */
+function nextOfHeader(image: FrameImage, now: Window): Window | undefined {
+  const offered = image.frame.windows;
+  const at = offered.findIndex(({ center, width }) => center === now.center && width === now.width);
+  return at >= 0 && at + 1 < offered.length ? offered[at + 1] : undefined;
 }
 
 function wholeRange(image: FrameImage): Window | undefined {
