@@ -136,7 +136,7 @@ def test_all_scripts_of_a_page_come_to_little(site, uid):
         *static_files.FOLDER.glob("study/*.js"),
         static_files.FOLDER / "coread.css",
     ]
-    assert sum(len(gzip.compress(path.read_bytes())) for path in names) < 60_000
+    assert sum(len(gzip.compress(path.read_bytes())) for path in names) < 90_000
 
 
 NO_FILES = (

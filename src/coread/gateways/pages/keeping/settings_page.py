@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from starlette.responses import RedirectResponse, Response
 
 from coread.gateways.pages.asking import Asked
-from coread.gateways.pages.languages import LANGUAGE_COOKIE, LANGUAGES
+from coread.gateways.pages.languages import LANGUAGE_COOKIE, LANGUAGES, Words
 from coread.gateways.pages.rendering import local_path, render
 from coread.governance import People
 from coread.settings import Setting
@@ -35,7 +36,8 @@ class SettingsPage:
         """Show every setting."""
         rows = sorted(self._settings(), key=lambda row: _section(row) == "destinations")
         sections = [(name, list(held)) for name, held in groupby(rows, _section)]
-        return render(asked.request, "settings.html", {"groups": sections})
+        context = {"groups": sections, "sentence": lambda row: _sentence(row, asked.words)}
+        return render(asked.request, "settings.html", context)
 
     def language(self, asked: Asked) -> Response:
         """Switch the language, in this browser and in the account."""
@@ -50,6 +52,13 @@ class SettingsPage:
             if asked.caller.kind == "session":
                 self._people.set_language(asked.person.id, chosen)
         return response
+
+
+def _sentence(row: Setting, said: Words) -> tuple[str, str]:
+    """Return the meaning of a setting and its language: the catalogue's, else the setting's own English."""
+    key = re.sub(r"\[\d+\]", "[]", row.key)
+    told = said.w("setting", key)
+    return (row.sentence, "en") if told == key else (told, said.language)
 
 
 def _section(row: Setting) -> str:
