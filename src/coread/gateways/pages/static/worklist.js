@@ -233,4 +233,5 @@ document.getElementById("search").addEventListener("keydown", (event) => {
 keepOrder();
 const before = sessionStorage.getItem(PLACE);
 select((before && body.querySelector(`tr[data-uid="${CSS.escape(before)}"]`)) || cases()[0], { isQuiet: true });
-window.addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
+// Back from a study: nothing is under the hand yet, so that the list may be renewed whole.
+window.addEventListener("pageshow", (event) => { if (event.persisted) refresh().then(showFresh); });

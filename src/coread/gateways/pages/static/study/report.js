@@ -226,14 +226,15 @@ export class ReportPanel {
   async bringUpToDate() {
     try {
       const fresh = await this.fetchDraft(this.template, this.language);
-      const wanted = new Set(fresh.sections.flatMap((section) => section.lines.map((line) => line.text)));
+      this.learn(fresh);
+      const due = new Due(fresh.sections);
+      for (const editor of this.editors) editor.text = due.without(editor.text, this.known);
       for (const section of fresh.sections) {
         const editor = this.editors.find(({ name }) => name === section.name);
-        if (editor) editor.text = merged(editor.text, section, this.known, wanted);
+        if (editor) editor.text = due.withMissing(editor.text, section);
       }
-      this.learn(fresh);
       this.changed();
-      await this.save();
+      await this.save({ isForced: true });
     } catch (fault) {
       bannerFault("draft", fault);
     }
@@ -250,13 +251,13 @@ export class ReportPanel {
   }
 
   /** Save what is typed; resolves when the server has it. */
-  async save() {
+  async save({ isForced = false } = {}) {
     clearTimeout(this.timer);
     this.since = undefined;
     if (this.store.isSigned || this.room.isReadOnly()) return this.say(t("script.save_window"));
     if (this.saving) await this.saving.catch(() => {});
     const print = this.fingerprint();
-    if (!this.editors.length || print === this.saved) return undefined;
+    if (!this.editors.length || print === this.saved && !isForced) return undefined;
     this.say(t("script.saving"));
     const body = { template: this.template, language: this.language, sections: this.editors.map(({ name, text }) => ({ name, text })) };
     this.saving = this.store.act("PUT", "draft", body, { about: "draft" });
@@ -384,12 +385,29 @@ export function sectionTitles(templates, template, lang) {
   return new Map((templates[template]?.sections ?? []).map((section) => [section.name, section.titles[lang]]));
 }
 
-function merged(text, section, known, wanted) {
-  const lines = text.split("\n").filter((line) => !line.trim() || known.get(line.trim()) !== "finding" || wanted.has(line.trim()));
-  const here = new Set(lines.map((line) => line.trim()));
-  const wordsBefore = lines.filter((line) => !line.trim() || known.get(line.trim()) !== "template" || wanted.has(line.trim()));
-  const missing = section.lines.filter((line) => !here.has(line.text)).map((line) => line.text);
-  return [...wordsBefore.filter((line, place, all) => line.trim() || place < all.length - 1), ...missing].join("\n");
+/** Lines that a fresh draft has, each as often as findings ask for it; the doctor may have moved them. */
+class Due {
+  constructor(sections) {
+    this.counts = new Map();
+    for (const { text } of sections.flatMap((section) => section.lines)) this.counts.set(text, (this.counts.get(text) ?? 0) + 1);
+  }
+
+  take(line) {
+    const count = this.counts.get(line) ?? 0;
+    if (count) this.counts.set(line, count - 1);
+    return count > 0;
+  }
+
+  /** Give a text without the lines that were made and are due no longer. */
+  without(text, known) {
+    return text.split("\n").filter((line) => this.take(line.trim()) || !known.has(line.trim())).join("\n");
+  }
+
+  /** Give a text with the lines of its section that stand nowhere yet. */
+  withMissing(text, section) {
+    const missing = section.lines.map((line) => line.text).filter((line) => this.take(line));
+    return missing.length ? [text.replace(/\n$/, ""), ...missing].filter((part, place) => part || place).join("\n") : text;
+  }
 }
 
 function legend() {
