@@ -261,7 +261,10 @@ def test_blind_first(room: Room, clinic: JourneyClinic) -> None:
     assert "96%" not in room.find(f'tr[data-uid="{uid}"]').text
     room.open_from_list(uid)
     assert room.findings() == []
-    for told in (room.review(), json.loads(room.script("return document.getElementById('review').textContent"))):
+    for told in (
+        room.review(),
+        json.loads(room.script("return document.getElementById('review').textContent")),
+    ):
         assert told["findings"] == []
         assert "0.96" not in json.dumps(told)
     assert "Opacity" not in room.text()

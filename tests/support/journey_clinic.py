@@ -110,7 +110,7 @@ class JourneyClinic:
             self.wait_read(uid)
         return uid
 
-    def image(self, uid: str, number: int = 1, size_px: int = 256, **facts: Any) -> bytes:
+    def image(self, uid: str, number: int = 1, transfer_syntax_uid: str = "", **facts: Any) -> bytes:
         """Make one image of a drawn study."""
         told = {
             "InstanceNumber": str(number),
@@ -119,9 +119,10 @@ class JourneyClinic:
             "StudyDate": "20260724",
             "InstitutionName": "General Hospital",
         }
+        coded = {"transfer_syntax_uid": transfer_syntax_uid} if transfer_syntax_uid else {}
         return chest_radiograph(
-            number, size_px=size_px, facts=told | facts, study_uid=uid,
-            series_uid=f"{uid}.1", sop_uid=f"{uid}.1.{number}",
+            number, size_px=256, facts=told | facts, study_uid=uid,
+            series_uid=f"{uid}.1", sop_uid=f"{uid}.1.{number}", **coded,
         )  # fmt: skip
 
     def real(self, file: str = "RG1_J2KR.dcm", **facts: Any) -> str:

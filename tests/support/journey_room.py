@@ -172,6 +172,10 @@ class Room:
         """Press a key with Ctrl held."""
         ActionChains(self.browser).key_down(_CTRL).send_keys(key).key_up(_CTRL).perform()
 
+    def csrf(self) -> str:
+        """Return the token that changes from this page must bring."""
+        return str(self.script("return document.querySelector('meta[name=csrf-token]').content"))
+
     def focus(self) -> str:
         """Say what has the focus: its id, else its name or tag."""
         return str(
