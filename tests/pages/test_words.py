@@ -102,7 +102,14 @@ def test_no_text_is_empty_and_none_is_left_in_the_other_language():
     chinese = re.compile(r"[\u4e00-\u9fff]")
     assert [k for k, text in ENGLISH.items() if chinese.search(text) and k != "language_name.zh"] == []
     same = {key for key, text in CHINESE.items() if ENGLISH.get(key) == text}
-    marks = {"column.auc", "script.pdf", "origin_mark.typed", "language_name.en", "language_name.zh"}
+    marks = {
+        "unit.MB",
+        "column.auc",
+        "script.pdf",
+        "origin_mark.typed",
+        "language_name.en",
+        "language_name.zh",
+    }
     assert same == marks
 
 
@@ -184,6 +191,17 @@ def test_each_code_of_the_desk_has_its_words():
     assert {code for code in reasons if f"urgency.{code}" not in ENGLISH} == set()
     faults = codes_in("review", r'DraftFault\(\s*"([a-z-]+)"')
     assert {code for code in faults if f"draft_fault.{code}" not in ENGLISH} == set()
+
+
+def test_each_kind_of_event_has_its_words():
+    rooms = ("governance", "casebook", "review", "workflow", "archive", "intake", "gateways")
+    words_of = (
+        "person|token|review|impression|finding|report|question|study|reading|results|instance|delivery"
+    )
+    pattern = rf'"((?:{words_of}|step|worker|archive|ledger|view|phrase)\.[a-z-]+)"'
+    kinds = set().union(*(codes_in(room, pattern) for room in rooms))
+    others = {kind for kind in kinds if kind.endswith((".html", ".lock", ".json", ".toml"))}
+    assert {kind for kind in kinds - others if f"event.{kind}" not in ENGLISH} == set()
 
 
 def test_each_kind_of_entry_is_a_change_in_words():
