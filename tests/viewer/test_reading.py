@@ -321,6 +321,45 @@ def _ball_is_under_the_cross(page: Page, pane: int) -> bool:
     return abs(found[0] + 4 - x) < 3 and abs(found[1] + 4 - y) < 3
 
 
+def test_a_segment_lies_on_what_it_outlines_in_every_plane(page: Page) -> None:
+    seg = {"seriesInstanceUid": f"{STUDY}.5", "sopInstanceUid": f"{STUDY}.5.1", "segmentNumber": 1}
+    overlay = {
+        "id": "s",
+        "kind": "seg",
+        "seg": seg,
+        "label": "",
+        "sopInstanceUid": f"{STUDY}.1.13",
+        "frame": 1,
+    }
+    _open(page, overlays=[overlay | {"colour": "#ff00ff"}])
+    page.press("y")
+    page.wait("return viewer.mpr !== undefined", 40)
+    page.script("viewer.mpr.moveTo([-64 + 60, -48 + 44, 24]); viewer.setOverlayOpacity(1)")
+    page.wait("return viewer.mpr.segments().length === 1")
+    page.settle()
+    page.bare()
+    page.script("document.querySelectorAll('.crv-lines').forEach((e) => (e.style.visibility = 'hidden'))")
+    tinted = page.screen()
+    page.script("viewer.setOverlayVisible('seg', false)")
+    page.settle()
+    light = page.screen().mean(axis=2)
+    panes = page.script(
+        "const s = document.querySelector('.crv-stage').getBoundingClientRect();"
+        "return [...document.querySelectorAll('.crv-grid:not([hidden]) .crv-pane')].map((pane) => {"
+        "const r = pane.getBoundingClientRect();"
+        "return [r.left - s.left, r.top - s.top, r.width, r.height]; })"
+    )
+    for left, top, width, height in panes:
+        cut = (
+            slice(round(top) + 4, round(top + height) - 4),
+            slice(round(left) + 4, round(left + width) - 4),
+        )
+        red, green, blue = np.moveaxis(tinted[cut], 2, 0)
+        ball = centre_of(np.where(light[cut] > 150, 1.0, 0.0))
+        segment = centre_of(np.where((red > 90) & (blue > 90) & (green < 0.75 * red), 1.0, 0.0))
+        assert np.hypot(ball[0] - segment[0], ball[1] - segment[1]) <= 2.5
+
+
 def test_a_series_that_is_no_volume_says_so(page: Page) -> None:
     _open(page, OTHERS)
     page.press("y")

@@ -9,9 +9,13 @@ import { decodeFrame } from "../pixels/decode";
 import type { Samples } from "../pixels/native";
 import { reasonOf } from "../study/store";
 import type { Overlay } from "../types";
-import type { Pane } from "../view/pane";
 import { type Affine } from "./affine";
 import { type Sheet, colourOfOverlay } from "./layer";
+
+/** Whatever shows an image: it knows where the pixels of a frame stand. */
+export interface Mapper {
+  mapOf(frame: Frame): Affine;
+}
 
 /** One frame of a Segmentation. */
 export interface SegmentFrame {
@@ -45,7 +49,7 @@ const EDGE = 0.95;
 
 /** The pictures that lie over a frame now; those not here yet are fetched, then `arrived` is called. */
 export function sheetsOf(
-  pane: Pane,
+  pane: Mapper,
   frame: Frame,
   overlays: Overlay[],
   dicomweb: Dicomweb,
@@ -83,11 +87,31 @@ function remember(key: string, picture: Picture | "coming" | "failed"): void {
 }
 
 /** By its own place in the patient where it has one, else spread over its source. */
-function mapOf(pane: Pane, source: Frame, { frame, canvas }: Picture): Affine {
+function mapOf(pane: Mapper, source: Frame, { frame, canvas }: Picture): Affine {
   if (frame.position_mm && source.position_mm) return pane.mapOf(frame);
   const map = pane.mapOf(source);
   const [x, y] = [source.columns / canvas.width, source.rows / canvas.height];
   return { ...map, a: map.a * x, b: map.b * x, c: map.c * y, d: map.d * y };
+}
+
+/** All frames of a segment, for a volume of it: strength 0..255 of each pixel, with the header of the frame. */
+export async function segmentSlices(
+  overlay: Overlay,
+  study: string,
+  dicomweb: Dicomweb,
+): Promise<{ frame: Frame; strength: Uint8Array }[]> {
+  const { seriesInstanceUid, sopInstanceUid, segmentNumber } = overlay.seg!;
+  const object = await segmentation(study, seriesInstanceUid, sopInstanceUid, dicomweb);
+  const isOurs = ({ segment }: SegmentFrame) => object.type === "LABELMAP" || segment === segmentNumber;
+  const strength = strengthOf(object, segmentNumber);
+  const slices: { frame: Frame; strength: Uint8Array }[] = [];
+  for (const { number } of object.frames.filter(isOurs)) {
+    const frame = frameOf(object.model, number);
+    const part = await dicomweb.frame(study, seriesInstanceUid, sopInstanceUid, number);
+    const { samples } = await decodeFrame(part, frame);
+    slices.push({ frame, strength: Uint8Array.from(samples as Uint8Array, (value) => 255 * strength(value)) });
+  }
+  return slices;
 }
 
 async function fetchPicture(overlay: Overlay, frame: Frame, dicomweb: Dicomweb): Promise<Picture | undefined> {
@@ -184,7 +208,7 @@ function picture(samples: Samples, { rows, columns }: Frame, strength: (value: n
 }
 
 /** Any CSS colour as numbers, by the browser's own reading of it. */
-function rgbOf(colour: string): [number, number, number] {
+export function rgbOf(colour: string): [number, number, number] {
   const context = new OffscreenCanvas(1, 1).getContext("2d")!;
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);
