@@ -81,6 +81,14 @@ class Room:
         """Go to an address."""
         self.browser.get(self.url + path)
 
+    def speak(self, language: str) -> None:
+        """Have the pages of this browser in a language."""
+        self.browser.add_cookie({"name": "language", "value": language})
+
+    def wait_list(self) -> None:
+        """Wait until the list's scripts run and it hears of what is new."""
+        self.wait("return document.getElementById('live')?.dataset.state === 'open'")
+
     def open(self, study_uid: str) -> None:
         """Open a study by its address, and wait until it can be worked on."""
         self.go(f"/studies/{study_uid}")
@@ -213,7 +221,7 @@ class Room:
             ActionChains(self.browser).scroll_from_origin(origin, 0, 120 if steps > 0 else -120).perform()
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag over the image, from and to a share of its pane: (0, 0) is the top left, (1, 1) the other corner."""
+        """Drag over the image, from and to a share of its pane: (0, 0) is its top left corner."""
         surface = self.find(".crv-surface")
         size = surface.rect
         places = [
