@@ -30,7 +30,7 @@ class ServingLimits:
     """How much one peer may ask of the server."""
 
     max_connections: int = 512
-    """Beyond these a request is answered with 503. A window that a person has open holds one for live updates."""
+    """Beyond these a request is answered with 503. Each open window holds one for live updates."""
     max_head_bytes: int = 32_768
     """Request line and headers."""
     head_s: float = 15.0
