@@ -210,7 +210,6 @@ def test_study_queries_use_an_index(small_house: House) -> None:
         "patient_name >= 'w' AND patient_name < 'x' AND patient_name GLOB 'w*'"
     )
     assert "ix_studies_study_date" in plan("study_date >= '2026' AND study_date <= '2027'")
-    assert "ix_studies_open" in plan("is_open AND last_arrival_us <= 5")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
