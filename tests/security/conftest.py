@@ -77,8 +77,8 @@ def raw(site: PageSite) -> Callable[..., Told]:
     def ask(method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Told:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
-            for name, value in (headers or {}).items():
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in ({"Host": "localhost"} | (headers or {})).items():
                 connection.putheader(name, value)
             if body:
                 connection.putheader("Content-Length", str(len(body)))
