@@ -20,7 +20,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 # Tests are never timed: a busy machine is no fault of what is tested.
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("house")
 
 
