@@ -16,12 +16,19 @@ export class Acts {
   /** Whether a finding may be decided on now. */
   mayDecide(uid) {
     const panel = this.store.finding(uid);
-    const isFree = this.store.mayDecide && !this.room.isReadOnly() && !this.store.pending.has(uid) && !this.room.isInReport(uid);
+    const isFree = this.store.mayDecide && !this.room.isReadOnly() && !this.room.isInReport(uid);
     return isFree && panel && (!panel.decision || panel.is_outdated);
   }
 
+  /** Put an act off until the one under way on the same finding has ended: a key pressed meanwhile is not lost. */
+  isPutOff(uid, act) {
+    if (!this.store.pending.has(uid)) return false;
+    this.store.queue.then(() => act(uid));
+    return true;
+  }
+
   accept(uid) {
-    if (!this.mayDecide(uid)) return undefined;
+    if (this.isPutOff(uid, this.accept) || !this.mayDecide(uid)) return undefined;
     if (this.store.finding(uid).nudge) return this.ask(uid);
     return this.decide(uid, { verdict: "accepted" });
   }
@@ -46,14 +53,14 @@ export class Acts {
   }
 
   edit(uid) {
-    if (!this.mayDecide(uid)) return;
+    if (this.isPutOff(uid, this.edit) || !this.mayDecide(uid)) return;
     const { finding } = this.store.finding(uid);
     const statement = { ...finding, frame: finding.heat_map?.frame ?? 1, outline: [], comment: "" };
     openSheet({ title: t("script.edit_title"), statement, room: this.room, save: (stated) => this.decide(uid, { verdict: "edited", statement: stated }, { isThrowing: true }) });
   }
 
   reject(uid) {
-    if (!this.mayDecide(uid)) return;
+    if (this.isPutOff(uid, this.reject) || !this.mayDecide(uid)) return;
     this.turnTo(uid, "rejecting");
     document.querySelector(`#finding-${CSS.escape(uid)} .reason`)?.focus();
   }
@@ -101,8 +108,9 @@ export class Acts {
   }
 
   async undo(uid) {
+    if (this.isPutOff(uid, this.undo)) return;
     const isOwn = this.store.review.decisions.some((decision) => decision.finding_uid === uid);
-    if (!isOwn || !this.store.mayDecide || this.room.isReadOnly() || this.store.pending.has(uid)) return;
+    if (!isOwn || !this.store.mayDecide || this.room.isReadOnly()) return;
     try {
       await this.store.act("DELETE", `findings/${encodeURIComponent(uid)}/decision`, {}, { about: uid });
       announce(t("script.undone"));
