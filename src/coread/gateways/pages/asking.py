@@ -108,7 +108,8 @@ class Asked:
         if self.request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise _bad_body("JSON, and a Content-Type that says so")
         try:
-            value = json.loads(self.body)
+            value = json.loads(self.body, parse_constant=_no_number)
+            json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair, which is no text
         except (ValueError, RecursionError):
             raise _bad_body("a JSON object") from None
         if not isinstance(value, dict):
@@ -130,6 +131,11 @@ async def asked(request: Request) -> Asked:
         if len(body) > MAX_BODY_BYTES:
             raise ObjectTooLarge("a form or JSON body beyond the limit", f"at most {MAX_BODY_BYTES} bytes")
     return Asked(request, body)
+
+
+def _no_number(name: str) -> None:
+    """Refuse NaN and infinities, which JSON does not have (RFC 8259 section 6)."""
+    raise ValueError(name)
 
 
 def _bad_body(expected: str) -> BadQuery:

@@ -14,7 +14,7 @@ from coread.errors import CoReadError, LoginRequired, NotReadyToSign, StaleRevie
 from coread.gateways.answers import Handler, fault_body, fault_handlers, retry_headers
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.languages import language_of, words
-from coread.gateways.pages.rendering import page_of, render
+from coread.gateways.pages.rendering import local_path, page_of, render
 from coread.gateways.statuses import status_of
 
 
@@ -98,4 +98,4 @@ def _more(error: CoReadError) -> dict[str, Any]:
 
 def _login_first(request: Request) -> Response:
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?{urlencode({'next': here})}", 303, {"Cache-Control": "no-store"})
+    return RedirectResponse(f"/login?{urlencode({'next': local_path(here)})}", 303, {"Cache-Control": "no-store"})
