@@ -11,6 +11,9 @@ import pytest
 from page_site import PageSite, Visitor, page_site
 
 from coread.domain.person import Permission, Role
+from coread.gateways.identity import Identity, IdentityOptions
+from coread.gateways.reading_room import ReadingRoom
+from coread.gateways.web import WebOptions, web_app
 from coread.governance import permissions_of
 
 
@@ -27,6 +30,10 @@ class Told:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
     """Give a site with the studies 1.2.1 and 1.2.2; a person of each role, and a second doctor."""
     with page_site(tmp_path_factory.mktemp("security")) as site:
+        # Every test comes from one address; that guessing is slowed is tested on a site of its own.
+        options = IdentityOptions(failures_per_minute=1_000_000)
+        site.identity = Identity(site.people, site.sessions, site.tokens, options, site.clock)
+        site.app = web_app(site, WebOptions(), ReadingRoom(site.pages, site.identity))
         site.room.study(1)
         site.room.study(2, PatientName="Another^Person", PatientID="OTHER-1")
         for role in Role:
@@ -51,6 +58,14 @@ def doctor(site: PageSite) -> Visitor:
 def colleague(site: PageSite) -> Visitor:
     """Give another doctor's browser."""
     return site.enter("second-doctor")
+
+
+@pytest.fixture
+def guesser(site: PageSite) -> Visitor:
+    """Give a doctor's browser for tests that give wrong passwords: the login is locked afterwards."""
+    login = f"guesser-{len(site.people.list())}"
+    site.add(login, Role.DOCTOR)
+    return site.enter(login)
 
 
 @pytest.fixture(scope="session")
