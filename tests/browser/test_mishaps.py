@@ -80,7 +80,7 @@ def test_a_session_that_ends_while_one_types_loses_nothing(room: Room, clinic: J
     # Instead of logging in here, the doctor loads the page anew and comes back through the login.
     room.script("window.onbeforeunload = null")
     room.browser.refresh()
-    accept_alert(room)
+    room.answer_alert()
     room.wait("return location.pathname === '/login'")
     assert "Session" not in room.text("main")
     room.type("login", "a.meyer")
@@ -111,7 +111,7 @@ def test_somebody_else_who_logs_in_does_nothing_in_the_first_one_s_name(
         room.browser.switch_to.window(first)
         room.click('dialog button[form="sign-form"]')
         time.sleep(1)
-        accept_alert(room)
+        room.answer_alert()
         room.wait("return document.documentElement.dataset.login === 'li.wei'")
         assert not clinic.clinic.casebook.reports_of(uid)
         assert WORDS not in room.text()
@@ -167,7 +167,7 @@ def test_two_texts_of_one_report_are_shown_side_by_side(room: Room, clinic: Jour
 def test_the_back_button_shows_what_is_true_now(room: Room, clinic: JourneyClinic) -> None:
     uid = ready_to_sign(room, clinic, "Back^Button")
     room.go("/")
-    accept_alert(room)
+    room.answer_alert()
     room.find(f'tr[data-uid="{uid}"]')
     room.open(uid)
     room.click("#tab-report")
@@ -261,7 +261,7 @@ def test_a_study_deleted_meanwhile_keeps_what_was_typed(room: Room, clinic: Jour
     assert room.section("impression") == WORDS
     assert not room.has("article.finding .decide button")
     room.go(f"/studies/{uid}")
-    accept_alert(room)
+    room.answer_alert()
     room.wait_text("Nothing of this name is kept here.", "main")
     room.click("main a.button")
     room.wait("return location.pathname === '/'")
@@ -336,14 +336,6 @@ def test_a_decision_of_a_colleague_meanwhile_is_told(room: Room, clinic: Journey
     desk.decide(uid, li, one, Verdict.ACCEPTED, revision=seen.revision, key=uuid.uuid4().hex)
     room.wait_verdict(one, "accepted")
     room.wait_text("李伟", "#banners")
-
-
-def accept_alert(room: Room) -> None:
-    """Say yes where the browser asks whether to leave a page with unsaved words."""
-    try:
-        room.browser.switch_to.alert.accept()
-    except Exception:  # noqa: BLE001 - no question was asked
-        return
 
 
 @contextmanager

@@ -207,8 +207,8 @@ def test_no_path_leaves_the_archive(site, raw, doctor, path):
 
 SQL = (
     "' OR '1'='1", "'; DROP TABLE studies; --", '" OR ""="', "1 UNION SELECT password FROM people",
-    "%' AND 1=0 --", "\\' OR 1=1 --", "*)(uid=*))(|(uid=*", "$ne", '{"$gt": ""}', "%", "_", "*", "?", "[a-z]*",
-    "\u0000", "\u02bc OR 1=1",
+    "%' AND 1=0 --", "\\' OR 1=1 --", "*)(uid=*))(|(uid=*", "$ne", '{"$gt": ""}', "%", "_", "*", "?",
+    "[a-z]*", "\u0000", "\u02bc OR 1=1",
 )  # fmt: skip
 
 

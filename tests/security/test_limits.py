@@ -104,8 +104,8 @@ VALUES = (
     "a" * 30_000,
 )
 _FIELDS = (
-    "revision", "key", "verdict", "statement", "reason", "comment", "active_s", "shown", "nudge", "is_abnormal",
-    "confidence", "text", "code", "presence", "site", "sop_instance_uid", "frame", "boxes", "outline",
+    "revision", "key", "verdict", "statement", "reason", "comment", "active_s", "shown", "nudge", "code",
+    "is_abnormal", "confidence", "text", "presence", "site", "sop_instance_uid", "frame", "boxes", "outline",
     "measurements", "template", "language", "sections", "password", "totp", "on", "colleague_id", "question",
     "name", "query", "section", "id", "login",
 )  # fmt: skip
@@ -143,7 +143,7 @@ def test_a_long_address_and_many_headers_are_refused(raw):
     told = raw("GET", "/?q=" + "a" * 100_000)
     assert told.status in {400, 414, 431, 303}
     assert len(told.headers.get("location", "")) < 4000
-    assert raw("GET", "/login", {f"X-{n}": "a" * 1000 for n in range(60)}).status in {400, 431}
+    assert raw("GET", "/login", {f"X-{n}": "a" * 1000 for n in range(400)}).status in {400, 431}
     assert raw("GET", "/login", {"Cookie": "a=b; " * 5000}).status < 500
 
 

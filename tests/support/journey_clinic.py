@@ -104,7 +104,7 @@ class JourneyClinic:
     def drawn(self, images: int = 1, *, is_awaited: bool = True, **facts: Any) -> str:
         """Send a drawn chest of so many images; return the study's UID once it is read."""
         self._studies += 1
-        uid = derive_uid("journey", str(self._studies))
+        uid = derive_uid("journey", self.url, str(self._studies))
         self.send(*(self.image(uid, number, **facts) for number in range(1, images + 1)))
         if is_awaited:
             self.wait_read(uid)
@@ -129,7 +129,7 @@ class JourneyClinic:
         """Send a real radiograph of pydicom-data as a new study; return its UID once it is read."""
         self._studies += 1
         dataset = pydicom.dcmread(real_file(file))
-        uid = derive_uid("journey", str(self._studies))
+        uid = derive_uid("journey", self.url, str(self._studies))
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
             uid,
             f"{uid}.1",

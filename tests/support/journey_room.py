@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from journey_clinic import PASSWORD
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    NoAlertPresentException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
@@ -22,6 +27,7 @@ _CTRL = Keys.CONTROL
 #: Put into each page before its own scripts: notes what no page of ours may do.
 _WATCH = """
 (() => {
+  if (window.journeyFaults) return;
   const faults = [];
   Object.defineProperty(window, 'journeyFaults', { value: faults });
   addEventListener('securitypolicyviolation', (e) =>
@@ -88,6 +94,11 @@ class Room:
     def wait_list(self) -> None:
         """Wait until the list's scripts run and it hears of what is new."""
         self.wait("return document.getElementById('live')?.dataset.state === 'open'")
+
+    def answer_alert(self) -> None:
+        """Say yes where the browser asks whether to leave a page with unsaved words."""
+        with contextlib.suppress(NoAlertPresentException):
+            self.browser.switch_to.alert.accept()
 
     def open(self, study_uid: str) -> None:
         """Open a study by its address, and wait until it can be worked on."""
