@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -143,7 +144,8 @@ def test_a_long_address_and_many_headers_are_refused(raw):
     told = raw("GET", "/?q=" + "a" * 100_000)
     assert told.status in {400, 414, 431, 303}
     assert len(told.headers.get("location", "")) < 4000
-    assert raw("GET", "/login", {f"X-{n}": "a" * 1000 for n in range(400)}).status in {400, 431}
+    with contextlib.suppress(ConnectionError):  # the server may hang up while the rest is still coming
+        assert raw("GET", "/login", {f"X-{n}": "a" * 1000 for n in range(400)}).status in {400, 431}
     assert raw("GET", "/login", {"Cookie": "a=b; " * 5000}).status < 500
 
 
