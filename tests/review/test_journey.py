@@ -51,3 +51,11 @@ def test_from_the_list_to_the_addendum(any_room: ReadingRoom) -> None:
         "report.published",
     ):
         assert kind in room.kinds(uid)
+
+
+def test_each_answer_says_when_it_was_given(any_room: ReadingRoom) -> None:
+    room = any_room
+    uid = room.study()
+    given = room.clock()
+    room.clock.pass_s(60)
+    assert {view.made_at for view in room.desk.open(uid, room.doctor).readings} == {given}

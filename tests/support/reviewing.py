@@ -249,7 +249,12 @@ class ReadingRoom:
         self.readings.save(reading)
         key = f"reading.made:{reading.uid}"
         event = Event(
-            "reading.made", reading.study_instance_uid, f"reader:{reading.reader}", self.clock(), {}, key
+            "reading.made",
+            reading.study_instance_uid,
+            f"reader:{reading.reader}",
+            self.clock(),
+            {"reading": reading.uid},
+            key,
         )
         self.house.ledger.append(event)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from coread.archive import Query
 from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
@@ -114,6 +115,7 @@ def _image_facts(table: Table, finding: Finding) -> Facts:
 
 def _reading_views(table: Table) -> Iterator[ReadingView]:
     newest = {reading.uid for reading in table.newest}
+    made = _times_of_readings(table)
     for reading in table.readings:
         name = reading.reader.name
         is_withheld = bool(table.reveal_by(name))
@@ -127,7 +129,14 @@ def _reading_views(table: Table) -> Iterator[ReadingView]:
             outcome=None if is_withheld else reading.outcome,
             reason=None if is_withheld else reading.reason,
             card=table.sources.cards(name),
+            made_at=made.get(reading.uid),
         )
+
+
+def _times_of_readings(table: Table) -> dict[str, datetime]:
+    """When each reading was made: a reading itself knows no clock."""
+    records = table.sources.ledger.events(table.study_instance_uid, "reading.made")
+    return {record.event.facts.get("reading", ""): record.event.at for record in records}
 
 
 def _is_own_draft(table: Table) -> bool:

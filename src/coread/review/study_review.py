@@ -143,6 +143,8 @@ class ReadingView:
     outcome: Outcome | None = None
     reason: Reason | None = None
     card: Card | None = None
+    made_at: datetime | None = None
+    """When the reader gave it, by the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

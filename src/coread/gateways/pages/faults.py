@@ -98,4 +98,6 @@ def _more(error: CoReadError) -> dict[str, Any]:
 
 def _login_first(request: Request) -> Response:
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?{urlencode({'next': local_path(here)})}", 303, {"Cache-Control": "no-store"})
+    return RedirectResponse(
+        f"/login?{urlencode({'next': local_path(here)})}", 303, {"Cache-Control": "no-store"}
+    )

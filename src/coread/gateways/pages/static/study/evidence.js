@@ -1,5 +1,6 @@
 // Beside each finding: why, how the reader does on people like this one, what it cannot see, which version.
 import { h } from "../dom.js";
+import { moment } from "../times.js";
 import { either, t, tn, w } from "../words.js";
 import { measured } from "./confidence.js";
 
@@ -73,6 +74,7 @@ export function versionPart(panel, reading, open) {
     fact("script.reader", `${name} ${version}`), fact("script.maker", manufacturer),
     fact("script.weights", h("span.mono", {}, weights || "–")),
     fact("script.study_version", String(reading?.study_version ?? "–")),
+    fact("script.read_at", reading?.made_at ? moment(reading.made_at) : "–"),
     fact("script.mode", w("mode", panel.mode)),
     fact("script.finding_uid", h("span.mono", {}, panel.finding_uid)));
   return part(open, "version", t("script.version"), `${name} ${version}`, content);
