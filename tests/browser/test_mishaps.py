@@ -154,8 +154,7 @@ def test_two_texts_of_one_report_are_shown_side_by_side(room: Room, clinic: Jour
         second = room.browser.current_window_handle
         room.browser.switch_to.window(first)
         room.write("impression", "\nFrom the first tab.")
-        room.click(".report-foot button", "Save")
-        dialog = room.find("dialog")
+        dialog = room.find("dialog")  # what is typed is saved after a moment's rest
         assert "From the first tab." in dialog.text
         assert "From the second tab." in dialog.text
         room.click("dialog button.primary")
