@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -129,6 +130,7 @@ class JourneyClinic:
         """Send a real radiograph of pydicom-data as a new study; return its UID once it is read."""
         self._studies += 1
         dataset = pydicom.dcmread(real_file(file))
+        dataset.SpecificCharacterSet = "ISO_IR 192"
         uid = derive_uid("journey", self.url, str(self._studies))
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
             uid,
@@ -197,6 +199,8 @@ def journey_clinic(
     folder: Path,
     pacs: tuple[str, int] | None = None,
     records: RecordSystem | None = None,
+    rules: str = "",
+    has_examples: bool = True,
     **settings: Mapping[str, Any],
 ) -> Iterator[JourneyClinic]:
     """Open a clinic that knows the example readers and sends to a PACS and a record system.
@@ -209,6 +213,10 @@ def journey_clinic(
         Web address and DICOM port of an Orthanc.
     records
         A record system.
+    rules
+        Other rules of routing than those here.
+    has_examples
+        Whether the example readers are installed.
     **settings
         Tables of settings that differ from those here.
     """
@@ -219,9 +227,9 @@ def journey_clinic(
         )
     if records:
         destinations.append({"name": "records", "kind": "fhir", "url": records.url})
-    names = {str(destination["name"]) for destination in destinations}
-    rules = _RULES if names == {"pacs", "records"} else _RULES.replace('"pacs", "records"', "")
-    (folder / "rules.toml").write_text(rules, encoding="utf-8")
+    names = [str(destination["name"]) for destination in destinations]
+    told = (rules or _RULES).replace('["pacs", "records"]', json.dumps(names))
+    (folder / "rules.toml").write_text(told, encoding="utf-8")
     given: dict[str, Any] = {
         "data": {"folder": folder / "clinic"},
         "dimse": {"port": 0},
@@ -240,9 +248,15 @@ def journey_clinic(
         },
         "destinations": destinations,
     }
-    sys.path.insert(0, add_example_readers(folder))
-    try:
+    with _on_the_path(add_example_readers(folder) if has_examples else str(folder)):
         with Doors(Settings.model_validate(given | settings)) as doors:
             yield JourneyClinic(doors, pacs[0] if pacs else "", records)
+
+
+@contextmanager
+def _on_the_path(folder: str) -> Iterator[None]:
+    sys.path.insert(0, folder)
+    try:
+        yield
     finally:
-        sys.path.pop(0)
+        sys.path.remove(folder)
