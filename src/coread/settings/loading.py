@@ -18,7 +18,15 @@ from coread.settings.table import HIDDEN, secrets
 PREFIX = "COREAD_"
 
 #: Variables of this prefix that are no settings: the file's place, and what the tests ask for.
-NOT_SETTINGS = frozenset({"COREAD_SETTINGS", "COREAD_SHARED_DATA", "COREAD_REQUIRE_PEERS", "COREAD_KILLS"})
+NOT_SETTINGS = frozenset(
+    {
+        "COREAD_SETTINGS",
+        "COREAD_SHARED_DATA",
+        "COREAD_REQUIRE_PEERS",
+        "COREAD_KILLS",
+        "COREAD_NEW_PICTURES",
+    }
+)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
