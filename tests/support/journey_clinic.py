@@ -248,9 +248,9 @@ def journey_clinic(
         },
         "destinations": destinations,
     }
-    with _on_the_path(add_example_readers(folder) if has_examples else str(folder)):
-        with Doors(Settings.model_validate(given | settings)) as doors:
-            yield JourneyClinic(doors, pacs[0] if pacs else "", records)
+    plug_ins = add_example_readers(folder) if has_examples else str(folder)
+    with _on_the_path(plug_ins), Doors(Settings.model_validate(given | settings)) as doors:
+        yield JourneyClinic(doors, pacs[0] if pacs else "", records)
 
 
 @contextmanager

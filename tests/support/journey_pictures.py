@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from journey_clinic import PASSWORD, JourneyClinic
 from journey_room import Room
 from PIL import Image
@@ -41,6 +42,8 @@ _STUDIES = (
     ("US1_J2KR.dcm", "Smith^Jane", "F", "Ultrasound of the abdomen", "ABDOMEN"),
 )
 _SIZE_PX = (1440, 900)
+#: Farther apart than this, red, green and blue make a colour.
+_GREY = 3
 
 
 def fill(clinic: JourneyClinic) -> str:
@@ -79,10 +82,13 @@ def take_all(room: Room, clinic: JourneyClinic, folder: Path, taken: Callable[[P
 
         room.login("everybody")
         room.speak(language)
-        _walk(room, uid, language, take)
+        _read(room, uid, language, take)
+        clinic.wait_published(uid)
+        _look_around(room, take)
 
 
-def _walk(room: Room, uid: str, language: str, take: Callable[[str], None]) -> None:
+def _read(room: Room, uid: str, language: str, take: Callable[[str], None]) -> None:
+    """From the list to the signature."""
     room.go("/")
     room.wait_list()
     room.press("e")
@@ -107,6 +113,10 @@ def _walk(room: Room, uid: str, language: str, take: Callable[[str], None]) -> N
     room.wait_signed()
     room.wait("return !!document.querySelector('.deliveries .tag.good')")
     take("signed")
+
+
+def _look_around(room: Room, take: Callable[[str], None]) -> None:
+    """See what others than doctors see."""
     room.go("/quality")
     take("quality")
     room.go("/system")
@@ -119,8 +129,14 @@ def _frame_px(room: Room) -> int:
 
 
 def _write(room: Room, path: Path) -> None:
-    """Write what is on the screen, in few colours: greys and a handful of others are all there is."""
+    """Write what is on the screen in 256 colours, half of them greys: a picture is mostly a radiograph."""
     room.settle()
     shot = Image.open(io.BytesIO(room.browser.get_screenshot_as_png())).convert("RGB")
-    few = shot.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
+    pixels = np.asarray(shot).reshape(-1, 3)
+    coloured = pixels[np.ptp(pixels.astype(np.int16), axis=1) > _GREY]
+    few = Image.fromarray(coloured[None]).quantize(128, method=Image.Quantize.MAXCOVERAGE)
+    colours = (few.getpalette() or [])[: 3 * 128]
+    greys = [level for grey in range(0, 256, 2) for level in (grey,) * 3]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(greys + colours)
+    shot.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
