@@ -315,7 +315,7 @@ def test_second_reader_comes_after_the_draft(room: Room, clinic: JourneyClinic) 
 
 
 def test_triage_only_never_shows_what_readers_say(room: Room, clinic: JourneyClinic) -> None:
-    uid = clinic.real(PatientName="Triage^Only", InstitutionName=TRIAGE)
+    uid = clinic.drawn(1, PatientName="Triage^Only", InstitutionName=TRIAGE)
     room.login("a.meyer")
     room.open(uid)
     assert room.findings() == []

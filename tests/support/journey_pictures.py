@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,23 +68,27 @@ def empty(clinic: JourneyClinic) -> None:
         clinic.clinic.archive.delete_study(study["StudyInstanceUID"], "the pictures are taken", now())
 
 
-def take_all(room: Room, clinic: JourneyClinic, folder: Path, taken: Callable[[Path], None]) -> None:
-    """Take every picture in every language; ``taken`` is called with each file."""
+def take_all(
+    room: Room, clinic: JourneyClinic, folder: Path, languages: Sequence[str] = LANGUAGES
+) -> list[Path]:
+    """Take every picture in each language; return the files."""
+    taken: list[Path] = []
     room.browser.set_window_rect(width=_SIZE_PX[0], height=_SIZE_PX[1] + _frame_px(room))
-    for language in LANGUAGES:
+    for language in languages:
         empty(clinic)
         uid = fill(clinic)
 
         def take(name: str, language: str = language) -> None:
             path = folder / f"reading_room_{name}_{language}.png"
             _write(room, path)
-            taken(path)
+            taken.append(path)
 
         room.login("everybody")
         room.speak(language)
         _read(room, uid, language, take)
         clinic.wait_published(uid)
         _look_around(room, take)
+    return taken
 
 
 def _read(room: Room, uid: str, language: str, take: Callable[[str], None]) -> None:
