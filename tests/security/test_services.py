@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from coread.domain.person import Permission, Role
+from coread.gateways.pages.routes import Form
 from coread.governance import permissions_of
 from coread.testing.patients import chest_radiograph
 
@@ -90,6 +91,22 @@ def test_tokens_of_each_role(site, token_of, role):
         assert (status not in _BAD) is (needed(method) in permissions_of([role])), (
             f"{method} {path}: {status}"
         )
+
+
+@pytest.mark.parametrize("role", Role)
+def test_tokens_of_each_role_at_every_page(site, token_of, role):
+    """A token opens what its owner's role opens, but for what a person must do itself."""
+    client, headers = site.client(), {"Authorization": f"Bearer {token_of(role)}"}
+    filled = {"study_uid": UID, "name": "chest-radiograph", "path": "coread.css"}
+    for address in site.pages.table():
+        if address.stream is not None or not isinstance(address.needs, Permission):
+            continue
+        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: filled.get(part[1], "none"), address.path)
+        told = {"json": {}} if address.form is Form.DATA and address.method != "GET" else {}
+        status = client.request(address.method, path, headers=headers, **told).status_code
+        is_own = path.endswith(("/sign", "/addendum"))
+        is_open = address.needs in permissions_of([role]) and not is_own
+        assert (status not in _BAD) is is_open, f"{address.method} {path}: {status}"
 
 
 def test_a_token_opens_no_more_than_its_scopes(site, token_of):

@@ -234,7 +234,7 @@ def journey_clinic(
         "data": {"folder": folder / "clinic"},
         "dimse": {"port": 0},
         "web": {"port": 0},
-        "completeness": {"quiet_period_s": 0.3, "poll_interval_s": 0.1},
+        "completeness": {"quiet_period_s": 0.3, "poll_interval_s": 0.25},
         "workflow": {"first_retry_s": 0.2},
         "routing": {"rules": folder / "rules.toml"},
         "review": {

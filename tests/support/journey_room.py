@@ -73,7 +73,7 @@ class Room:
 
     def leave(self) -> None:
         """Forget whoever was here before, and what this browser has kept."""
-        self.browser.get(f"{self.url}/login")
+        self.browser.get(f"{self.url}/static/icon.svg")
         self.script("sessionStorage.clear(); localStorage.clear()")
         self.browser.delete_all_cookies()
 
