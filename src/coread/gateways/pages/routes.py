@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from coread.domain.person import Permission
-from coread.errors import CoReadError, LoginRequired
+from coread.errors import AccessDenied, CoReadError, LoginRequired
 from coread.gateways.pages.asking import Asked, asked
 from coread.gateways.pages.faults import data_fault, page_fault
 
@@ -59,6 +59,10 @@ def routes(table: Sequence[Address]) -> list[Route]:
     return [address.route() for address in table]
 
 
+#: On record these bear a doctor's name: no program may do them, whatever the scopes of its token.
+_A_PERSONS_OWN = frozenset({Permission.DECIDE, Permission.SIGN})
+
+
 def check(address: Address, request: Request) -> None:
     """Let a request pass that may ask this address.
 
@@ -72,6 +76,10 @@ def check(address: Address, request: Request) -> None:
     caller = Asked(request).caller
     if isinstance(address.needs, Permission):
         caller.require(address.needs)
+        if address.needs in _A_PERSONS_OWN and caller.kind == "token":
+            raise AccessDenied(
+                "a program that decides or signs", "a person who is logged in", "log in and do it yourself"
+            )
     elif address.needs is Access.SIGNED_IN and caller.person is None:
         raise LoginRequired("nobody logged in, or a session that has ended", "a session", "log in")
 
