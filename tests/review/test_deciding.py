@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from reviewing import CHEST, COLLEAGUE, DIAMETER, DOCTOR, ReadingRoom, new_key, statement_on
@@ -204,6 +205,25 @@ def test_the_same_key_acts_once_and_answers_the_same(any_room: ReadingRoom) -> N
     assert again == first
     with pytest.raises(DecisionRefused, match="something else"):
         decide(room, review, Verdict.REJECTED, reason=RejectReason.ARTEFACT, key=key)
+    assert len(room.house.ledger.events(kind="finding.decided")) == 1
+
+
+@pytest.mark.parametrize("step", ["read", "repeated"])
+def test_the_same_key_acts_once_when_the_other_click_is_written_in_between(
+    room: ReadingRoom, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, key, journal = room.desk.open(room.study(), DOCTOR), new_key(), room.casebook.journal
+    ordinary = getattr(journal, step)
+    written = []
+
+    def overtaken(*asked: str) -> Any:
+        answer = ordinary(*asked)
+        monkeypatch.setattr(journal, step, ordinary)
+        written.append(decide(room, review, Verdict.ACCEPTED, key=key))
+        return answer
+
+    monkeypatch.setattr(journal, step, overtaken)
+    assert decide(room, review, Verdict.ACCEPTED, key=key) == written[0]
     assert len(room.house.ledger.events(kind="finding.decided")) == 1
 
 

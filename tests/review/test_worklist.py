@@ -111,11 +111,9 @@ def test_search_by_id_name_and_accession(any_room: ReadingRoom) -> None:
         ("wang", [wang]), ("王", [wang]), ("P002", [meyer]), ("P0", [wang, meyer]), ("ACC8", [meyer]),
         ("nobody", []), ("*nna", [meyer]), ("meyer anna", [meyer]), ("Meyer, A", [meyer]), ("王小东", [wang]),
         ("王 小", [wang]), ("小东", []), (",", [wang, meyer]), ("100%", []), ("'; --", []), ("<script>", []),
+        ("a\\b", []), ("a=b", []), ("x" * 65, []),
     ]:  # fmt: skip
         assert uids(room, Filter(text=words)) == found, words
-    for bad in ("a\\b", "x" * 65):
-        with pytest.raises(BadQuery):
-            room.desk.worklist(DOCTOR, Filter(text=bad))
 
 
 def test_filters_by_state_modality_unread_mine_and_teaching(any_room: ReadingRoom) -> None:

@@ -98,13 +98,7 @@ class ReviewDesk:
     # The list
 
     def worklist(self, person: Person, wanted: Filter | None = None) -> Worklist:
-        """Return one page of the reading list, the most urgent first.
-
-        Raises
-        ------
-        BadQuery
-            If the filter cannot be asked.
-        """
+        """Return one page of the reading list, the most urgent first."""
         return self._lists.page(person, wanted or Filter())
 
     def save_view(self, person: Person, name: str, wanted: Filter) -> None:
