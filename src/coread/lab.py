@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from coread.learning import chest_radiograph, shipping
+from coread.learning.chest import chest_radiograph, shipping
 
 app = typer.Typer(no_args_is_help=True, help="CoRead's lab: train, export and evaluate readers.")
 chest = typer.Typer(no_args_is_help=True, help="The chest radiograph reader.")

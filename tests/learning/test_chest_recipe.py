@@ -8,15 +8,15 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 
 from PIL import Image  # noqa: E402
 
-from coread.learning import chest_radiograph as recipe  # noqa: E402
-from coread.learning.augment import disturb  # noqa: E402
-from coread.learning.calibrating import band_reach, fit_calibration  # noqa: E402
-from coread.learning.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
-from coread.learning.export import export_onnx  # noqa: E402
-from coread.learning.gatekeeping import drawn, keyhole  # noqa: E402
-from coread.learning.looking import box_mask, on_image  # noqa: E402
-from coread.learning.shipping import Network, load_calibration, plain, save_calibration  # noqa: E402
-from coread.learning.transfer import ChestNet, freeze_early, training_mode  # noqa: E402
+from coread.learning.chest import chest_radiograph as recipe  # noqa: E402
+from coread.learning.chest.augment import disturb  # noqa: E402
+from coread.learning.chest.calibrating import band_reach, fit_calibration  # noqa: E402
+from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
+from coread.learning.chest.export import export_onnx  # noqa: E402
+from coread.learning.chest.gatekeeping import drawn, keyhole  # noqa: E402
+from coread.learning.chest.looking import box_mask, on_image  # noqa: E402
+from coread.learning.chest.shipping import Network, load_calibration, plain, save_calibration  # noqa: E402
+from coread.learning.chest.transfer import ChestNet, freeze_early, training_mode  # noqa: E402
 from coread.readers.chest_radiograph.preprocess import Prepared  # noqa: E402
 
 

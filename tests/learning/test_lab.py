@@ -7,8 +7,8 @@ pytest.importorskip("torch", reason="the lab is not installed (pip install corea
 from typer.testing import CliRunner
 
 from coread.lab import app
-from coread.learning import chest_card, shipping
-from coread.learning.appraisal import age_band
+from coread.learning.chest import chest_card, shipping
+from coread.learning.chest.appraisal import age_band
 
 
 def test_the_lab_names_its_steps():

@@ -30,7 +30,7 @@ from coread.evaluation import (
     wilson_interval,
 )
 from coread.evaluation.subgroups import subgroup
-from coread.learning.cohort import Radiograph, grey
+from coread.learning.chest.cohort import Radiograph, grey
 from coread.readers.uncertainty import Calibration
 
 Float = NDArray[np.floating]

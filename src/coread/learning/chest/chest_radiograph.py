@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coread.evaluation.discrimination import roc_auc
-from coread.learning.augment import disturb
-from coread.learning.cohort import NIH_FINDINGS, Radiograph, Split, chest_cohort, grey
-from coread.learning.transfer import ChestNet, freeze_early, training_mode
+from coread.learning.chest.augment import disturb
+from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, Split, chest_cohort, grey
+from coread.learning.chest.transfer import ChestNet, freeze_early, training_mode
 from coread.readers.chest_radiograph.preprocess import prepare
 
 Report = Callable[[str, float], None]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.linear_model import LogisticRegression
 
-from coread.learning.augment import disturb
-from coread.learning.cohort import Radiograph, foreign_images, grey
+from coread.learning.chest.augment import disturb
+from coread.learning.chest.cohort import Radiograph, foreign_images, grey
 from coread.readers.chest_radiograph.gate import ARRAYS, CLASSES, FeatureHead
 from coread.readers.chest_radiograph.preprocess import prepare
 

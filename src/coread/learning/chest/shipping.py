@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from coread.evaluation import wilson_interval
-from coread.learning import appraisal, looking
-from coread.learning.calibrating import fit_calibration
-from coread.learning.chest_card import card_facts
-from coread.learning.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared, read_all
-from coread.learning.cohort import Radiograph, Split, chest_cohort, foreign_images, grey, shifted_cohort
-from coread.learning.export import export_onnx
-from coread.learning.gatekeeping import drawn, features_of, save_gate, teach_gate
-from coread.learning.transfer import ChestNet
+from coread.learning.chest import appraisal, looking
+from coread.learning.chest.calibrating import fit_calibration
+from coread.learning.chest.chest_card import card_facts
+from coread.learning.chest.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared, read_all
+from coread.learning.chest.cohort import Radiograph, Split, chest_cohort, foreign_images, grey, shifted_cohort
+from coread.learning.chest.export import export_onnx
+from coread.learning.chest.gatekeeping import drawn, features_of, save_gate, teach_gate
+from coread.learning.chest.transfer import ChestNet
 from coread.readers.bundle import CALIBRATION, CARD, EVALUATION, WEIGHTS
 from coread.readers.chest_radiograph.gate import FeatureHead, refusal_by_features, refusal_by_grey
 from coread.readers.onnx import Session

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from coread.learning.transfer import ChestNet
+from coread.learning.chest.transfer import ChestNet
 from coread.readers.chest_radiograph.preprocess import SIDE
 
 INPUT = "image"

@@ -16,7 +16,7 @@ from coread.evaluation.faithfulness import (
     points_inside,
     rank_correlation,
 )
-from coread.learning.cohort import Radiograph, grey
+from coread.learning.chest.cohort import Radiograph, grey
 from coread.readers.chest_radiograph.preprocess import Prepared, prepare, resample
 
 Float = NDArray[np.float32]

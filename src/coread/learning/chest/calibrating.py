@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.evaluation import Logistic, fit_platt, logit, patient_weights, sigmoid
-from coread.learning.cohort import Radiograph
+from coread.learning.chest.cohort import Radiograph
 from coread.readers.uncertainty import Band, Calibration
 
 Float = NDArray[np.float64]
