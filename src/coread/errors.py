@@ -51,9 +51,14 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     │   ├── WeakPassword         1908
     │   ├── IdentityProviderFault 1909
     │   └── AccountConflict      1910
-    └── ReviewFault              a doctor's act does not keep the rules
-        ├── DecisionRefused      2001
-        └── NotReadyToSign       2002
+    ├── ReviewFault              a doctor's act does not keep the rules
+    │   ├── DecisionRefused      2001
+    │   └── NotReadyToSign       2002
+    └── LabFault                 something in the lab is not fit to learn from or to go on with
+        ├── CohortRefused        2301
+        ├── AnnotationRefused    2302
+        ├── RunRefused           2303
+        └── RecipeUnavailable    2304
 
 A number is never used again once its error has gone. Each numbered error has a
 page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a
@@ -517,3 +522,38 @@ class NotReadyToSign(ReviewFault):
     ) -> None:
         super().__init__(found, expected, remedy, where)
         self.hurdles = hurdles
+
+
+class LabFault(CoReadError):
+    """Something in the lab is not fit to learn from, or to go on with."""
+
+    number = 2300
+    sentence = "The lab cannot go on with this."
+
+
+class CohortRefused(LabFault):
+    """A cohort leaks, mixes, lacks or hides something, so that nothing may be learnt from it."""
+
+    number = 2301
+    sentence = "The cohort is not fit to learn from."
+
+
+class AnnotationRefused(LabFault):
+    """A file of annotations cannot be read, or speaks of what is not in the cohort or its code book."""
+
+    number = 2302
+    sentence = "The annotations cannot be taken in."
+
+
+class RunRefused(LabFault):
+    """The folder of a run holds another run, a broken state, or is in use."""
+
+    number = 2303
+    sentence = "This run cannot be gone on with."
+
+
+class RecipeUnavailable(LabFault):
+    """There is no recipe of this name, or it cannot be loaded here."""
+
+    number = 2304
+    sentence = "The recipe is not available."

@@ -54,6 +54,22 @@ def test_what_is_delivered_stays_delivered(house: House, deliveries: Deliveries)
     assert deliveries.get(id) == before
 
 
+def test_who_asks_for_a_failed_delivery_again_is_on_record(house: House, deliveries: Deliveries) -> None:
+    ids = [deliveries.plan("1.2", f"2.25.{n}", place, house.clock()) for n, place in enumerate("abb")]
+    for id in ids:
+        deliveries.mark(id, "failed", "no connection", house.clock.pass_s(1))
+    assert [d.id for d in deliveries.failed()] == ids[::-1]
+    assert [d.id for d in deliveries.failed(destination="b", limit=1)] == ids[2:]
+    deliveries.ask_again(ids[0], house.clock(), "person:p-7")
+    assert [d.id for d in deliveries.failed()] == ids[:0:-1]
+    (record,) = house.ledger.events(kind="delivery.asked-again")
+    assert (record.event.actor, record.event.subject) == ("person:p-7", "1.2")
+    assert record.event.facts == {"object": "2.25.0", "destination": "a"}
+    with pytest.raises(NotFound):
+        deliveries.ask_again(ids[0], house.clock(), "person:p-7")
+    assert len(house.ledger.events(kind="delivery.asked-again")) == 1
+
+
 def test_pending_is_what_still_has_to_go(house: House, deliveries: Deliveries) -> None:
     ids = {}
     for state in DeliveryState:

@@ -163,7 +163,7 @@ def test_the_urgent_goes_first_then_the_one_that_waits_longest(house: House) -> 
     for study in (1, 2, 3):
         house.file(image(study))
         house.clock.pass_s(1)
-    house.studies.prioritise("1.2.3", 5)
+    house.studies.raise_priority("1.2.3", 5)
     house.clock.pass_s(QUIET_S)
     assert due(house) == ["1.2.3", "1.2.1", "1.2.2"]
     assert house.studies.due(house.clock(), QUIET_S, limit=1) == ["1.2.3"]

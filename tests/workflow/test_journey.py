@@ -98,7 +98,7 @@ def test_a_study_can_be_called_complete_before_its_quiet_period(any_house) -> No
 def test_an_urgent_study_goes_before_a_routine_one(any_house) -> None:
     made = any_house(COREAD_WORKFLOW__CONCURRENCY="1")
     uids = [made.file(number) for number in range(1, 4)]
-    made.clinic.studies.prioritise(uids[2], 10)
+    made.clinic.studies.raise_priority(uids[2], 10)
     made.clinic.start()
     made.wait_for("study.read", count=3)
     read = [e.event.subject for e in made.clinic.ledger.events(kind="study.read")]
@@ -190,11 +190,11 @@ def test_a_failed_delivery_is_tried_anew_when_a_person_asks(any_house) -> None:
     made.wait(lambda: not made.clinic.deliveries.pending())
     failed = next(d for d in made.clinic.deliveries.of_study(uid) if str(d.state) == "failed")
     refusing.faults.clear()
-    made.clinic.deliveries.ask_again(failed.id, failed.changed_at)
+    made.clinic.deliveries.ask_again(failed.id, failed.changed_at, "person:p-1")
     made.wait(lambda: str(made.clinic.deliveries.get(failed.id).state) == "delivered")
     assert made.clinic.deliveries.get(failed.id).attempts == 2
     with pytest.raises(NotFound, match="no failed delivery"):
-        made.clinic.deliveries.ask_again(failed.id, failed.changed_at)
+        made.clinic.deliveries.ask_again(failed.id, failed.changed_at, "person:p-1")
 
 
 def test_the_rule_of_a_study_raises_it_in_the_list(house) -> None:

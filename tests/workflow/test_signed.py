@@ -150,7 +150,7 @@ def test_a_destination_that_was_away_gets_the_decided_statements_only(ward) -> N
     away[0] = False
     for delivery in made.clinic.deliveries.of_study(uid):
         if str(delivery.state) == "failed":
-            made.clinic.deliveries.ask_again(delivery.id, delivery.changed_at)
+            made.clinic.deliveries.ask_again(delivery.id, delivery.changed_at, "person:p-1")
     made.settle()
     resources = [e["resource"] for r in taken for e in r.get("entry", [])]
     resources += [r for r in taken if r["resourceType"] != "Bundle"]

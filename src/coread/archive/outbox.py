@@ -14,7 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from coread.archive.clock import from_us, to_us
 from coread.archive.database import Database
 from coread.archive.tables import DELIVERIES, WORKERS
+from coread.domain.event import Event
 from coread.errors import NotFound
+from coread.ledger import Ledger
 
 
 class DeliveryState(StrEnum):
@@ -54,6 +56,7 @@ class Deliveries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ledger = Ledger(database)
 
     def plan(self, study_instance_uid: str, object_id: str, destination: str, at: datetime) -> str:
         """Plan a delivery and return its id; the same object for the same destination is planned once."""
@@ -88,8 +91,8 @@ class Deliveries:
             ).rowcount:
                 raise NotFound("a delivery that was never planned")
 
-    def ask_again(self, id: str, at: datetime) -> None:
-        """Ask for a failed delivery to be tried anew.
+    def ask_again(self, id: str, at: datetime, actor: str) -> None:
+        """Ask for a failed delivery to be tried anew; who asked goes on record.
 
         Raises
         ------
@@ -99,11 +102,26 @@ class Deliveries:
         is_failed = (DELIVERIES.c.id == id) & (DELIVERIES.c.state == DeliveryState.FAILED)
         values = {"state": str(DeliveryState.ASKED), "changed_us": to_us(at)}
         with self._database.write() as connection:
+            self._ledger.lock_in(connection)
             if not connection.execute(update(DELIVERIES).where(is_failed).values(values)).rowcount:
                 raise NotFound(
                     "no failed delivery of this id", "the id of a delivery in state failed",
                     "look at `coread deliveries list --study STUDY`",
                 )  # fmt: skip
+            is_it = select(DELIVERIES).where(DELIVERIES.c.id == id)
+            delivery = _delivery(connection.execute(is_it).mappings().one())
+            facts = {"object": delivery.object_id, "destination": delivery.destination}
+            event = Event("delivery.asked-again", delivery.study_instance_uid, actor, at, facts)
+            self._ledger.append_in(connection, [event])
+
+    def failed(self, limit: int = 1000, destination: str = "") -> list[Delivery]:
+        """Return what could not be delivered, the latest first, of one destination or of all."""
+        is_wanted = DELIVERIES.c.state == DeliveryState.FAILED
+        if destination:
+            is_wanted &= DELIVERIES.c.destination == destination
+        statement = select(DELIVERIES).where(is_wanted).order_by(DELIVERIES.c.changed_us.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [_delivery(row) for row in connection.execute(statement).mappings()]
 
     def asked(self, limit: int = 100) -> list[Delivery]:
         """Return what a person asked to try again, the longest waiting first."""

@@ -131,14 +131,13 @@ class Studies:
 
     def expect(self, study_instance_uid: str, count: int) -> None:
         """Record how many originals the study will have; it may be told before the first comes."""
-        self._set(study_instance_uid, expected=count)
-
-    def prioritise(self, study_instance_uid: str, priority: int) -> None:
-        """Set the study's priority; a higher number goes first."""
-        self._set(study_instance_uid, priority=priority)
+        is_study = STUDIES.c.study_instance_uid == study_instance_uid
+        with self._database.write() as connection:
+            self._make(connection, study_instance_uid)
+            connection.execute(update(STUDIES).where(is_study).values(expected=count))
 
     def raise_priority(self, study_instance_uid: str, priority: int) -> None:
-        """Set the study's priority where it is lower; doing so twice is once."""
+        """Set the study's priority where it is lower; a higher number goes first. Doing so twice is once."""
         is_lower = (STUDIES.c.study_instance_uid == study_instance_uid) & (STUDIES.c.priority < priority)
         with self._database.write() as connection:
             connection.execute(update(STUDIES).where(is_lower).values(priority=priority))
@@ -201,12 +200,6 @@ class Studies:
             }
             values |= {} if expected is None else {"expected": expected}
             values |= {} if priority is None else {"priority": priority}
-            is_study = STUDIES.c.study_instance_uid == study_instance_uid
-            connection.execute(update(STUDIES).where(is_study).values(values))
-
-    def _set(self, study_instance_uid: str, **values: int) -> None:
-        with self._database.write() as connection:
-            self._make(connection, study_instance_uid)
             is_study = STUDIES.c.study_instance_uid == study_instance_uid
             connection.execute(update(STUDIES).where(is_study).values(values))
 

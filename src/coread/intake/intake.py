@@ -119,8 +119,15 @@ class Intake:
         draft.write(data)
         return self.accept(draft, bytes(data[:_HEAD_BYTES]), source, at)
 
-    def retry(self, quarantine_id: str) -> Filed:
+    def retry(self, quarantine_id: str, actor: str = "system") -> Filed:
         """Check an object in quarantine again and file it, e.g. after an update of CoRead.
+
+        Parameters
+        ----------
+        quarantine_id
+            Which object.
+        actor
+            Who asked for it, for the record.
 
         Raises
         ------
@@ -137,7 +144,7 @@ class Intake:
             entry.object_key, header, entry.sha256, entry.size_bytes, entry.source, entry.received_at
         )
         filed = self._committer.file(arrival)
-        self._quarantine.release(quarantine_id, self._clock())
+        self._quarantine.release(quarantine_id, self._clock(), actor)
         return _told(filed)
 
     def _check_size(self, draft: Draft) -> None:

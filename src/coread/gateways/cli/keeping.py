@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from coread.gateways.cli.opening import SettingsFile, open_clinic, wide_console
+from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, open_clinic, wide_console
 from coread.intake import ImportSummary, import_path
 
 _console = wide_console()
@@ -19,8 +19,6 @@ _quarantine = typer.Typer(
     no_args_is_help=True, help="Objects that could not be filed: list, show, retry, remove."
 )
 _study = typer.Typer(no_args_is_help=True, help="Studies: list, show, complete, expect.")
-
-_ACTOR = "person:command-line"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,7 +67,7 @@ def verify(settings: SettingsFile = None) -> None:
 def delete(study_uid: str, reason: Annotated[str, typer.Option()], settings: SettingsFile = None) -> None:
     """Delete a study; the deletion and its reason stay on record."""
     with open_clinic(settings) as clinic:
-        count = clinic.archive.delete_study(study_uid, reason, datetime.now(UTC), actor=_ACTOR)
+        count = clinic.archive.delete_study(study_uid, reason, datetime.now(UTC), actor=COMMAND_LINE)
     _console.print(f"{count} objects deleted")
 
 
@@ -118,7 +116,7 @@ def show_quarantined(quarantine_id: str, settings: SettingsFile = None) -> None:
 def retry(quarantine_id: str, settings: SettingsFile = None) -> None:
     """Try to file one object again."""
     with open_clinic(settings) as clinic:
-        filed = clinic.intake.retry(quarantine_id)
+        filed = clinic.intake.retry(quarantine_id, COMMAND_LINE)
     _console.print(f"{filed.outcome}")
 
 
@@ -126,7 +124,7 @@ def retry(quarantine_id: str, settings: SettingsFile = None) -> None:
 def remove(quarantine_id: str, settings: SettingsFile = None) -> None:
     """Delete one object from quarantine; the removal stays on record."""
     with open_clinic(settings) as clinic:
-        clinic.quarantine.remove(quarantine_id, datetime.now(UTC), actor=_ACTOR)
+        clinic.quarantine.remove(quarantine_id, datetime.now(UTC), actor=COMMAND_LINE)
 
 
 @_study.command("list")

@@ -22,6 +22,9 @@ SettingsFile = Annotated[
 
 _DEFAULT_FILE = Path("coread.toml")
 
+COMMAND_LINE = "person:command-line"
+"""Actor on record of what is done at the machine itself, where nobody logs in."""
+
 
 def find_settings(given: Path | None) -> Settings:
     """Load the settings from the file given, the environment's, the folder's, or none."""

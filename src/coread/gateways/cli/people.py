@@ -13,14 +13,13 @@ from rich.table import Column, Table
 
 from coread.domain.person import Permission, Person, Role
 from coread.errors import NotFound
-from coread.gateways.cli.opening import SettingsFile, open_clinic, wide_console
+from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, open_clinic, wide_console
 from coread.governance import People
 
 _console = wide_console()
 _person = typer.Typer(no_args_is_help=True, help="People: add, list, roles, deactivate, reset-password.")
 _token = typer.Typer(no_args_is_help=True, help="Tokens for programs: issue, list, revoke.")
 
-_ACTOR = "person:command-line"
 
 Login = Annotated[str, typer.Argument(help="Login of the person.")]
 Roles = Annotated[list[Role] | None, typer.Option("--role", help="May be given several times.")]
@@ -52,7 +51,7 @@ def add(
     """Make an account; the password is only good for choosing one's own."""
     with _people(settings) as people:
         password = "" if no_password else _password(password_file)
-        person = people.add(login, name, role or [], password, by=_ACTOR, at=_now())
+        person = people.add(login, name, role or [], password, by=COMMAND_LINE, at=_now())
     _console.print(f"{person.id} {person.login}", markup=False)
 
 
@@ -71,7 +70,7 @@ def list_people(settings: SettingsFile = None) -> None:
 def roles(login: Login, role: Roles = None, settings: SettingsFile = None) -> None:
     """Give a person these roles instead of the former; none at all without --role."""
     with _people(settings) as people:
-        person = people.change_roles(_found(people, login).id, role or [], by=_ACTOR, at=_now())
+        person = people.change_roles(_found(people, login).id, role or [], by=COMMAND_LINE, at=_now())
     _console.print(f"{person.login}: {' '.join(sorted(person.roles)) or 'no role'}", markup=False)
 
 
@@ -79,14 +78,14 @@ def roles(login: Login, role: Roles = None, settings: SettingsFile = None) -> No
 def deactivate(login: Login, settings: SettingsFile = None) -> None:
     """End a person's access at once."""
     with _people(settings) as people:
-        people.deactivate(_found(people, login).id, by=_ACTOR, at=_now())
+        people.deactivate(_found(people, login).id, by=COMMAND_LINE, at=_now())
 
 
 @_person.command()
 def reactivate(login: Login, settings: SettingsFile = None) -> None:
     """Give a person access again."""
     with _people(settings) as people:
-        people.reactivate(_found(people, login).id, by=_ACTOR, at=_now())
+        people.reactivate(_found(people, login).id, by=COMMAND_LINE, at=_now())
 
 
 @_person.command("reset-password")
@@ -101,9 +100,9 @@ def reset_password(
     """Set a password that is only good for choosing one's own; ends all sessions and waits."""
     with _people(settings) as people:
         person = _found(people, login)
-        people.set_password(person.id, _password(password_file), by=_ACTOR, at=_now())
+        people.set_password(person.id, _password(password_file), by=COMMAND_LINE, at=_now())
         if remove_totp:
-            people.remove_totp(person.id, by=_ACTOR, at=_now())
+            people.remove_totp(person.id, by=COMMAND_LINE, at=_now())
 
 
 @_token.command()
@@ -118,7 +117,7 @@ def issue(
     with open_clinic(settings) as clinic:
         person, at = _found(clinic.people, login), _now()
         ends = at + timedelta(days=days)
-        secret = clinic.tokens.issue(name, person.id, frozenset(scope), at, ends, by=_ACTOR)
+        secret = clinic.tokens.issue(name, person.id, frozenset(scope), at, ends, by=COMMAND_LINE)
     typer.echo(secret)
 
 
@@ -141,7 +140,7 @@ def list_tokens(settings: SettingsFile = None) -> None:
 def revoke(token_id: str, settings: SettingsFile = None) -> None:
     """End a token at once."""
     with open_clinic(settings) as clinic:
-        clinic.tokens.revoke(token_id, by=_ACTOR, at=_now())
+        clinic.tokens.revoke(token_id, by=COMMAND_LINE, at=_now())
 
 
 @contextmanager

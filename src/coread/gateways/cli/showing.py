@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from coread import settings as settings_room
 from coread.gateways import dimse
-from coread.gateways.cli.opening import SettingsFile, find_settings, open_clinic, wide_console
+from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, find_settings, open_clinic, wide_console
 from coread.gateways.doors import peer
 from coread.routing import explain as explain_routing
 from coread.routing import load_rules
@@ -176,4 +176,4 @@ def list_deliveries(
 def retry(delivery_id: str, settings: SettingsFile = None) -> None:
     """Ask for a failed delivery to be tried anew; a running worker takes it up."""
     with open_clinic(settings) as clinic:
-        clinic.deliveries.ask_again(delivery_id, datetime.now(UTC))
+        clinic.deliveries.ask_again(delivery_id, datetime.now(UTC), actor=COMMAND_LINE)

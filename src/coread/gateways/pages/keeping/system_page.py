@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from coread.archive import Archive, Deliveries, Delivery, DeliveryState, Quarantine, Studies, Workers
+from coread.archive import Archive, Deliveries, Delivery, Quarantine, Studies, Workers
 from coread.domain.identity import is_uid
 from coread.errors import NotFound, OutOfRoom
 from coread.gateways.pages.asking import Asked
@@ -62,7 +62,7 @@ class SystemPage:
         """Show how the house is."""
         rooms = self._rooms
         pending = rooms.deliveries.pending(_PENDING)
-        failed = self._failed()
+        failed = rooms.deliveries.failed(limit=_PENDING)
         context = {
             "health": self._health(asked),
             "open_studies": rooms.studies.list(is_open=True, limit=_LINES),
@@ -82,22 +82,21 @@ class SystemPage:
 
     def ask_again(self, asked: Asked) -> Response:
         """Have a failed delivery tried anew."""
-        self._rooms.deliveries.ask_again(asked.part("delivery_id"), self._rooms.now())
+        self._rooms.deliveries.ask_again(asked.part("delivery_id"), self._rooms.now(), asked.caller.actor)
         self._rooms.wake()
         return _back("asked", "deliveries")
 
     def ask_all_again(self, asked: Asked) -> Response:
         """Have all failed deliveries to a destination tried anew."""
         wanted = asked.form().get("destination", "")
-        for delivery in self._failed():
-            if delivery.destination == wanted:
-                self._rooms.deliveries.ask_again(delivery.id, self._rooms.now())
+        for delivery in self._rooms.deliveries.failed(destination=wanted):
+            self._rooms.deliveries.ask_again(delivery.id, self._rooms.now(), asked.caller.actor)
         self._rooms.wake()
         return _back("asked", "deliveries")
 
     def release(self, asked: Asked) -> Response:
         """Try to file an object of the quarantine."""
-        self._rooms.intake.retry(asked.part("quarantine_id"))
+        self._rooms.intake.retry(asked.part("quarantine_id"), asked.caller.actor)
         self._rooms.wake()
         return _back("released", "quarantine")
 
@@ -124,12 +123,6 @@ class SystemPage:
         except OutOfRoom:
             return False
         return True
-
-    def _failed(self) -> list[Delivery]:
-        """Return the deliveries that failed lately, the latest first."""
-        studies = dict.fromkeys(record.event.subject for record in self._latest("delivery.failed", _PENDING))
-        found = [d for study in list(studies)[:_PENDING] for d in self._rooms.deliveries.of_study(study)]
-        return [d for d in found if d.state is DeliveryState.FAILED]
 
     def _latest(self, kind: str, limit: int = _LINES) -> list[Any]:
         """Return the last events of a kind, the latest first."""
