@@ -73,6 +73,10 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.WeakPassword: Status(_NOT_AUTHORISED, 422, "value", 65),
     errors.IdentityProviderFault: Status(_NOT_AUTHORISED, 502, "transient", 69),
     errors.AccountConflict: Status(_NOT_AUTHORISED, 409, "conflict", 65),
+    errors.CohortRefused: Status(_PROCESSING_FAILURE, 422, "business-rule", 65),
+    errors.AnnotationRefused: Status(_PROCESSING_FAILURE, 422, "value", 65),
+    errors.RunRefused: Status(_PROCESSING_FAILURE, 409, "conflict", 73),
+    errors.RecipeUnavailable: Status(_PROCESSING_FAILURE, 503, "not-supported", 69),
 }
 
 _FALLBACK = Status(_PROCESSING_FAILURE, 500, "exception", 70)
