@@ -9,6 +9,27 @@ from coread.domain.reading import ReaderIdentity
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """One finding that a reader may state, and the number at which it does."""
+
+    code: Code
+    threshold: float
+    """Calibrated probability at and above which it is called present; chosen on validation data."""
+    explanation_passed: bool = False
+    """Whether its heat map passed the faithfulness test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompting:
+    """How a reader wants to be asked."""
+
+    points: bool = True
+    boxes: bool = True
+    reach_mm: float = 40.0
+    """Slices of the same series up to this distance to either side are given along with the asked one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """The facts about a reader that the clinic needs and the doctor may ask for."""
 
@@ -22,6 +43,7 @@ class Card:
     modalities: tuple[str, ...]
     """Modality (0008,0060) values that the reader may be given."""
     finding: Code
+    """The reader's main finding."""
     threshold: float
     """Calibrated probability at and above which the finding is called present; chosen on validation data."""
     attribution: tuple[str, ...]
@@ -32,3 +54,17 @@ class Card:
     """One of human_trial, retrospective, simulated, synthetic."""
     limits_zh: tuple[str, ...] = ()
     """The limits in Chinese."""
+    findings: tuple[Declared, ...] = ()
+    """All findings of a reader that has several, the main one first; empty for a reader of one."""
+    prompt: Prompting | None = None
+    """Given for a reader that answers where a doctor points to."""
+
+    @property
+    def all_findings(self) -> tuple[Declared, ...]:
+        """Every finding that the reader may state, the main one first."""
+        return self.findings or (Declared(self.finding, self.threshold, self.explanation_passed),)
+
+    def declared(self, code: Code) -> Declared | None:
+        """Return what the card says of a finding, None for one that it does not declare."""
+        same = (d for d in self.all_findings if (d.code.value, d.code.scheme) == (code.value, code.scheme))
+        return next(same, None)

@@ -52,6 +52,89 @@ class Box:
     top_px: float
     width_px: float
     height_px: float
+    label: Code | None = None
+    """What is in it, where a reader tells kinds apart, e.g. the class of a cell."""
+    probability: float | None = None
+    """Calibrated probability of `label`, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a finding covers on one frame of one image: a mask, packed within the window that holds it.
+
+    Made by `Outline.of`. A finding that reaches over several slices has one outline for each.
+
+    Examples
+    --------
+    >>> ref = InstanceRef("1.2", "1.2.3", "1.2.3.4", "1.2.840.10008.5.1.4.1.1.2")
+    >>> mask = np.zeros((6, 8), bool)
+    >>> mask[2:4, 3:6] = True
+    >>> outline = Outline.of(mask, ref)
+    >>> outline.corner, outline.size, outline.area_px, bool((outline.mask() == mask).all())
+    ((2, 3), (2, 3), 6, True)
+    """
+
+    image: InstanceRef
+    frame: int
+    """Frame number, counted from 1."""
+    shape: tuple[int, int]
+    """Rows and columns of the stored frame."""
+    corner: tuple[int, int]
+    """First row and first column of the window, counted from 0."""
+    size: tuple[int, int]
+    """Rows and columns of the window."""
+    bits: bytes
+    """The window row by row, eight pixels a byte, the first in the highest bit."""
+
+    def __post_init__(self) -> None:
+        fits = all(
+            0 <= start and 0 < length and start + length <= whole
+            for start, length, whole in zip(self.corner, self.size, self.shape, strict=True)
+        )
+        if not fits or self.frame < 1 or len(self.bits) != -(-self.size[0] * self.size[1] // 8):
+            raise ValueError(f"An outline lies inside its frame, got {self.corner} + {self.size}.")
+
+    @classmethod
+    def of(cls, mask: npt.NDArray[np.bool_], image: InstanceRef, frame: int = 1) -> Outline:
+        """Pack a mask.
+
+        Parameters
+        ----------
+        mask
+            bool [row, column] over the whole stored frame; at least one pixel is set.
+        image, frame
+            What it lies on.
+
+        Raises
+        ------
+        ValueError
+            If no pixel is set.
+        """
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not rows.size:
+            raise ValueError("An outline needs at least one pixel.")
+        top, left, bottom, right = (int(n) for n in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
+        window = np.packbits(mask[top:bottom, left:right].astype(bool)).tobytes()
+        shape = (int(mask.shape[0]), int(mask.shape[1]))
+        return cls(image, frame, shape, (top, left), (bottom - top, right - left), window)
+
+    def window(self) -> npt.NDArray[np.bool_]:
+        """Return the mask of the window, bool [row, column]."""
+        count = self.size[0] * self.size[1]
+        packed = np.frombuffer(self.bits, np.uint8)
+        return np.unpackbits(packed, count=count).astype(bool).reshape(self.size)
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """Return the mask of the whole stored frame, bool [row, column]."""
+        whole = np.zeros(self.shape, dtype=bool)
+        (top, left), (height, width) = self.corner, self.size
+        whole[top : top + height, left : left + width] = self.window()
+        return whole
+
+    @property
+    def area_px(self) -> int:
+        """Pixels that are covered."""
+        return int(self.window().sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +174,53 @@ class Measurement:
     quantity: Code
     value: float
     unit: Code
+    lower: float | None = None
+    """Lower end of the interval in the same unit; None where the reader gives no interval."""
+    upper: float | None = None
+    level: float = 0.95
+    """Coverage of [lower, upper]."""
+
+    def __post_init__(self) -> None:
+        if (self.lower is None) != (self.upper is None):
+            raise ValueError("An interval has two ends or none.")
+        if self.lower is not None and self.upper is not None and not self.lower <= self.value <= self.upper:
+            raise ValueError(f"Expected lower <= value <= upper, got {self!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that a characteristic may take, with the reader's calibrated probability of it."""
+
+    value: Code
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """How a finding looks, in a coded concept and its value, e.g. texture: part-solid."""
+
+    concept: Code
+    value: Code
+    confidence: Confidence
+    """Probability that the concept has this value."""
+    choices: tuple[Choice, ...] = ()
+    """Every value that the concept may take, in their natural order; what a doctor may correct it to."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarCase:
+    """A case of the training data that looks like this one: evidence, not proof.
+
+    Never a patient of this clinic: only cases that the reader's bundle brings.
+    """
+
+    identifier: str
+    """As the public data set names it, e.g. ``LIDC-IDRI-0078, nodule 2``."""
+    similarity: float
+    """0..1; 1 is the same to the reader."""
+    note: str = ""
+    """What is known of it, one English phrase, e.g. ``13 mm, malignant by 4 of 4 readers``."""
+    note_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +243,10 @@ class Finding:
     measurements: tuple[Measurement, ...] = ()
     heat_map: HeatMap | None = None
     """Present only when the reader's explanation passed its faithfulness test."""
+    frame: int = 1
+    """Frame of `image` on which it stands, counted from 1."""
+    outlines: tuple[Outline, ...] = ()
+    """What it covers, one mask for each frame; may reach over other images of the series."""
+    characteristics: tuple[Characteristic, ...] = ()
+    similar: tuple[SimilarCase, ...] = ()
+    """Case-based evidence, the most similar first."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from coread.domain.finding import Finding
+from coread.domain.finding import Box, Finding
 from coread.domain.identity import derive_uid
 from coread.domain.study import InstanceRef
 
@@ -50,6 +51,49 @@ class ReaderIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """Where a doctor asks a reader to look: one point or one box on one frame.
+
+    Coordinates are in pixels of the stored frame, origin as in `Box`.
+    """
+
+    image: InstanceRef
+    frame: int = 1
+    """Frame number, counted from 1."""
+    point: tuple[float, float] | None = None
+    """(x, y): x runs along columns, y along rows."""
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if (self.point is None) == (self.box is None) or self.frame < 1:
+            raise ValueError("A prompt is either a point or a box on a frame counted from 1.")
+        if not all(math.isfinite(number) for number in self._numbers):
+            raise ValueError("The coordinates of a prompt are finite.")
+        if self.box is not None and min(self.box.width_px, self.box.height_px) <= 0:
+            raise ValueError("The box of a prompt has a size.")
+
+    @property
+    def _numbers(self) -> tuple[float, ...]:
+        if self.box is None:
+            return self.point or ()
+        return (self.box.left_px, self.box.top_px, self.box.width_px, self.box.height_px)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """(x, y) of the point, or of the middle of the box."""
+        if self.box is None:
+            return self.point or (0.0, 0.0)
+        return self.box.left_px + self.box.width_px / 2, self.box.top_px + self.box.height_px / 2
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes it the same prompt: image, frame, kind, and place to a hundredth of a pixel."""
+        kind = "point" if self.box is None else "box"
+        numbers = (f"{number:.2f}" for number in self._numbers)
+        return (self.image.sop_instance_uid, str(self.frame), kind, *numbers)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One reader's answer on one version of one study.
 
@@ -68,6 +112,8 @@ class Reading:
     reason: Reason | None = None
     """Required unless `outcome` is FINDINGS."""
     predecessor_uid: str = ""
+    prompt: Prompt | None = None
+    """Where it was asked to look; None for a reading of the whole study."""
 
     def __post_init__(self) -> None:
         if (self.outcome is Outcome.FINDINGS) == (self.reason is not None):
@@ -75,10 +121,10 @@ class Reading:
 
     @property
     def uid(self) -> str:
-        """Identifier of the reading: a function of input, reader and version."""
-        return derive_uid(
-            "reading", *_reader_key(self.reader), self.study_instance_uid, str(self.study_version)
-        )
+        """Identifier of the reading: a function of input, reader, version and prompt."""
+        where = ("prompt", *self.prompt.key) if self.prompt else ()
+        version = str(self.study_version)
+        return derive_uid("reading", *_reader_key(self.reader), self.study_instance_uid, version, *where)
 
     def derive_uid(self, *role: str) -> str:
         """Identifier of an object made of this reading, e.g. ``reading.derive_uid("sr")``."""
