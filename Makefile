@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 LAB_BIN := $(LAB_VENV)/bin
 OUT ?= demo-out
 
-.PHONY: help demo demo-open test test-lab check bench bench-quick docs serve clean
+.PHONY: help demo demo-open test test-lab check bench bench-quick bench-lab bench-lab-quick docs serve clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,12 @@ check: $(VENV)/.dev  ## Style, types, floors, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+bench-lab: $(LAB_VENV)/.lab  ## The lab's studies on test patients, as a table and JSON (hours; resumable; STUDY=name for one)
+	$(LAB_BIN)/python benchmarks/lab.py $(STUDY)
+
+bench-lab-quick: $(LAB_VENV)/.lab  ## The same small, in minutes, to try the machinery
+	$(LAB_BIN)/python benchmarks/lab.py --quick $(STUDY)
 
 docs: $(VENV)/.dev  ## Serve the documentation on loopback
 	$(BIN)/mkdocs serve
