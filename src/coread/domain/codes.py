@@ -11,6 +11,7 @@ FHIR_SYSTEMS = {
     "UCUM": "http://unitsofmeasure.org",
     "LN": "http://loinc.org",
     "RADLEX": "http://www.radlex.org",
+    "99COREAD": "urn:coread:concepts",
     "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
 }
 
@@ -64,6 +65,27 @@ ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence", "人�
 NO_UNITS = Code("1", "UCUM", "no units", "无单位")
 PIXELS = Code("{pixels}", "UCUM", "pixels", "像素")
 MILLIMETRE = Code("mm", "UCUM", "mm", "毫米")
+CUBIC_MILLIMETRE = Code("mm3", "UCUM", "cubic millimeter", "立方毫米")
+PERCENT = Code("%", "UCUM", "Percent", "%")
+COUNTS = Code("{counts}", "UCUM", "Counts", "个")
+LONG_AXIS = Code("103339001", "SCT", "Long axis", "长径")
+SHORT_AXIS = Code("103340004", "SCT", "Short axis", "短径")
+DIAMETER = Code("81827009", "SCT", "Diameter", "直径")
+VOLUME = Code("118565006", "SCT", "Volume", "体积")
+
+# Characteristics of a lesion (PS3.16 annex D), and values that they may take.
+TEXTURE = Code("112010", "DCM", "Texture Descriptor", "质地")
+MARGINS = Code("111037", "DCM", "Margins", "边缘")
+CALCIFICATION = Code("112030", "DCM", "Calcification Descriptor", "钙化")
+GROUND_GLASS = Code("112120", "DCM", "Ground glass opacity", "磨玻璃")
+SPICULATED = Code("112136", "DCM", "Spiculated", "毛刺")
+LOBULATED = Code("112135", "DCM", "Lobulated", "分叶")
+SMOOTH = Code("82280004", "SCT", "Smooth", "光滑")
+CALCIFIED = Code("237897009", "SCT", "Calcified", "钙化")
+NON_CALCIFIED = Code("17589002", "SCT", "non-calcified", "无钙化")
+#: PS3.16 has no code for these two; SNOMED CT and RadLex do not part them by composition alone.
+SOLID = Code("solid", "99COREAD", "Solid", "实性")
+PART_SOLID = Code("part-solid", "99COREAD", "Part-solid", "部分实性")
 
 # Words of reports (PS3.16 annex D and TID 1500).
 DIAGNOSTIC_IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic Imaging Report", "影像检查报告")

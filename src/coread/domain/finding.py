@@ -88,7 +88,7 @@ class Outline:
 
     def __post_init__(self) -> None:
         fits = all(
-            0 <= start and 0 < length and start + length <= whole
+            start >= 0 and length > 0 and start + length <= whole
             for start, length, whole in zip(self.corner, self.size, self.shape, strict=True)
         )
         if not fits or self.frame < 1 or len(self.bits) != -(-self.size[0] * self.size[1] // 8):

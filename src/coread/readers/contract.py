@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
-from coread.domain.finding import Box, Measurement
-from coread.domain.reading import Reason
+from coread.domain.finding import (
+    Box,
+    Characteristic,
+    Confidence,
+    Finding,
+    Measurement,
+    Outline,
+    SimilarCase,
+)
+from coread.domain.reading import Prompt, Reason
 from coread.domain.study import Study
 from coread.readers.uncertainty import Calibration
 
@@ -50,7 +58,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReaderOutput:
-    """What a reader says of one image, before calibration.
+    """What a reader says of one finding on one image, before calibration.
 
     The reader gives its raw score; whether that means present, absent or "I do
     not know" is decided by its calibration and its card, the same way for every
@@ -75,6 +83,14 @@ class ReaderOutput:
     boxes: tuple[Box, ...] = ()
     """Places, in pixels of the stored frame; inside the frame."""
     measurements: tuple[Measurement, ...] = ()
+    code: Code | None = None
+    """Which of the findings that the card declares; the main one if left out."""
+    outlines: tuple[Outline, ...] = ()
+    """What it covers, one mask for each frame; on images that the reader was given."""
+    characteristics: tuple[Characteristic, ...] = ()
+    """How it looks, calibrated by the reader itself."""
+    similar: tuple[SimilarCase, ...] = ()
+    """Cases of the training data that look like it, the most similar first."""
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.score):
@@ -83,6 +99,10 @@ class ReaderOutput:
             raise ValueError(f"A saliency must be finite [row, column], got shape {self.saliency.shape}.")
         if self.seen is not None and min(self.seen.width_px, self.seen.height_px) <= 0:
             raise ValueError(f"The seen part must have a size, got {self.seen}.")
+
+
+Said: TypeAlias = ReaderOutput | Sequence[ReaderOutput] | Unfit
+"""What a reader answers to one image or one prompt."""
 
 
 @runtime_checkable
@@ -117,8 +137,14 @@ class Reader(Protocol):
         """
         ...
 
-    def read(self, image: DicomObject) -> ReaderOutput | Unfit:
+    def read(self, image: DicomObject) -> Said:
         """Read one accepted image.
+
+        Returns
+        -------
+        ReaderOutput, sequence of ReaderOutput, or Unfit
+            One output for each finding. A finding that is not there is said by a low score, so that the
+            doctor sees that it was looked for; several outputs may bear the same code (two nodules).
 
         Raises
         ------
@@ -128,5 +154,79 @@ class Reader(Protocol):
         ...
 
 
-ReaderFactory = Callable[[Machine], Reader]
+@runtime_checkable
+class PromptedReader(Protocol):
+    """A reader that answers where a doctor points to; all that is said of `Reader` holds for it too.
+
+    It may also `read`, and is then a `Reader` besides. Its card has a `Prompting`.
+    """
+
+    @property
+    def card(self) -> Card:
+        """What the reader is, on paper."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """How the score of the main finding becomes a probability."""
+        ...
+
+    def accepts(self, image: DicomObject) -> Reason | None:
+        """Say from the header why the asked image is none of this reader's kind."""
+        ...
+
+    def read_at(self, images: Sequence[DicomObject], prompt: Prompt) -> Said:
+        """Look at one place.
+
+        Parameters
+        ----------
+        images
+            The asked image and its neighbours: images of the same series, orientation and size that lie
+            within the card's `Prompting.reach_mm`, along the normal of their planes, in the sense in which
+            its greatest component is positive (to the head for axial slices). Images without a place in
+            the patient come alone, as an object of several frames does.
+        prompt
+            Point or box; inside the frame. `prompt.image` is one of `images`.
+
+        Returns
+        -------
+        ReaderOutput, sequence of ReaderOutput, or Unfit
+            As for `Reader.read`; boxes, saliency and `frame` speak of the asked image, outlines of any.
+        """
+        ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """What a reader of several findings has besides: one calibration for each."""
+
+    @property
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """Calibration of each finding by its code value; the main one may be left to `calibration`."""
+        ...
+
+
+@runtime_checkable
+class Reconsidering(Protocol):
+    """What a reader has besides whose answer follows from characteristics that a doctor may correct."""
+
+    def reconsider(self, finding: Finding) -> Confidence:
+        """Answer anew from the characteristics and measurements of a finding; no pixels, no memory.
+
+        Parameters
+        ----------
+        finding
+            One of this reader's own; a characteristic that the doctor corrected has probability 1.
+
+        Returns
+        -------
+        Confidence
+            Calibrated. Of the finding as the reader gave it, what it said then.
+        """
+        ...
+
+
+AnyReader: TypeAlias = Reader | PromptedReader
+
+ReaderFactory = Callable[[Machine], AnyReader]
 """What an entry point of the group ``coread.readers`` names: called once, when the reader is first needed."""

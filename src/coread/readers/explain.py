@@ -40,7 +40,9 @@ def heat_map(output: ReaderOutput, presence: Presence, card: Card, shape: tuple[
     HeatMap
         1 at the place that speaks most for the finding, 0 where nothing does; inside the frame.
     """
-    if output.saliency is None or not card.explanation_passed or presence is Presence.ABSENT:
+    declared = card.declared(output.code or card.finding)
+    has_passed = declared is not None and declared.explanation_passed
+    if output.saliency is None or not has_passed or presence is Presence.ABSENT:
         return None
     whole = Box(0.0, 0.0, float(shape[1]), float(shape[0]))
     values, extent = clipped(_normalised(output.saliency), output.seen or whole, whole)

@@ -13,7 +13,7 @@ from typing import Any
 from coread.domain.bundle import Card
 from coread.errors import CoReadError, ReaderUnavailable
 from coread.readers.bundle import card_gaps
-from coread.readers.contract import Machine, Reader
+from coread.readers.contract import AnyReader, Calibrated, Machine, PromptedReader, Reader
 from coread.readers.guard import guarded
 from coread.readers.uncertainty import Calibration
 
@@ -47,7 +47,7 @@ class Registry:
             self._points[point.name].append(point)
         self._machine = machine
         self._lock = threading.Lock()
-        self._loaded: dict[str, Reader | ReaderUnavailable] = {}
+        self._loaded: dict[str, AnyReader | ReaderUnavailable] = {}
 
     @classmethod
     def load(cls, points: Iterable[EntryPoint] | None = None, machine: Machine | None = None) -> Registry:
@@ -67,7 +67,7 @@ class Registry:
         """Names of all installed readers, sorted, whether they can be used or not."""
         return tuple(sorted(self._points))
 
-    def reader(self, name: str) -> Reader:
+    def reader(self, name: str) -> AnyReader:
         """Give a reader, loading it at the first call.
 
         Raises
@@ -82,6 +82,14 @@ class Registry:
         if isinstance(found, ReaderUnavailable):
             raise ReaderUnavailable(found.found, found.expected, found.remedy, found.where)
         return found
+
+    def prompted(self) -> tuple[Card, ...]:
+        """Cards of the readers that answer where a doctor points to; loads all readers.
+
+        One that could not be loaded is not among them.
+        """
+        cards = (self.card(name) for name in self.names)
+        return tuple(card for card in cards if card is not None and card.prompt is not None)
 
     def card(self, name: str) -> Card | None:
         """Return a reader's card, or None if it cannot be used here; what it said before stays readable."""
@@ -109,7 +117,7 @@ class Registry:
         except ReaderUnavailable as fault:
             return Availability(name, *origin, None, fault.found)
 
-    def _attempt(self, name: str) -> Reader | ReaderUnavailable:
+    def _attempt(self, name: str) -> AnyReader | ReaderUnavailable:
         points = self._points.get(name, [])
         if len(points) != 1:
             return _unavailable(name, _count_fault(points))
@@ -121,9 +129,9 @@ class Registry:
         return _unavailable(name, "; ".join(gaps)) if gaps else reader
 
 
-def _made(point: EntryPoint, machine: Machine) -> tuple[Reader, list[str]]:
+def _made(point: EntryPoint, machine: Machine) -> tuple[AnyReader, list[str]]:
     """Everything that runs the plug-in's code: import, make, look at what was made."""
-    reader: Reader = point.load()(machine)
+    reader: AnyReader = point.load()(machine)
     return reader, _contract_gaps(point.name, reader)
 
 
@@ -136,14 +144,23 @@ def _count_fault(points: list[EntryPoint]) -> str:
 
 def _contract_gaps(name: str, reader: object) -> list[str]:
     """Say how what an entry point made falls short of a reader."""
-    if not isinstance(reader, Reader):
-        return ["what the entry point made lacks card, calibration, accepts or read"]
+    if not isinstance(reader, (Reader, PromptedReader)):
+        return ["what the entry point made lacks card, calibration, accepts, or one of read and read_at"]
     if not isinstance(reader.card, Card) or not isinstance(reader.calibration, Calibration):
         return ["card or calibration is of another type"]
-    gaps = card_gaps(reader.card)
+    gaps = [*card_gaps(reader.card), *_missing_curves(reader)]
+    if (reader.card.prompt is not None) != isinstance(reader, PromptedReader):
+        gaps.append("a card with a prompt needs read_at, and read_at a card with a prompt")
     if reader.card.identity.name != name:
         gaps.append(f"the card's name is {reader.card.identity.name}, the entry point's is {name}")
     return gaps
+
+
+def _missing_curves(reader: AnyReader) -> list[str]:
+    """Name the findings without a calibration of their own; the main one has `calibration`."""
+    curves = reader.calibrations if isinstance(reader, Calibrated) else {}
+    others = [declared.code.value for declared in reader.card.all_findings[1:]]
+    return [f"no calibration of the finding {value}" for value in others if value not in curves]
 
 
 def _unavailable(name: str, reason: str) -> ReaderUnavailable:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from coread.domain.bundle import Card
+from coread.domain.bundle import Card, Declared
 from coread.domain.finding import Confidence, Presence
 from coread.domain.reading import Reason
 
@@ -92,7 +92,7 @@ def uncalibrated(threshold: float) -> Calibration:
     return Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 0.0), (1.0, 1.0), "", Band(threshold, threshold))
 
 
-def presence(confidence: Confidence, card: Card, band: Band) -> Presence:
+def presence(confidence: Confidence, card: Card | Declared, band: Band) -> Presence:
     """Call a finding present, absent or indeterminate at the reader's validated threshold."""
     if band.holds(confidence.probability):
         return Presence.INDETERMINATE
