@@ -3,43 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 
 import numpy as np
 import pytest
 
 from coread.errors import BundleRefused, ReaderFailed
 from coread.readers.onnx import Session
-
-FLOAT, INT64 = 1, 7
-
-
-def field(number: int, value: bytes | int) -> bytes:
-    """Encode one protobuf field; enough of the format to write a network without the lab's libraries."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
-    return out + bytes([value])
-
-
-def tensor_info(name: str, dims: list[int | str], kind: int = FLOAT) -> bytes:
-    sizes = b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d.encode())) for d in dims)
-    return field(1, name.encode()) + field(2, field(1, field(1, kind) + field(2, sizes)))
-
-
-def network(operator: str = "Div", opset: int = 13) -> bytes:
-    """Give a network ``y = operator(x, w)`` for x float32 [n, 2] and w = (2, 4)."""
-    node = field(1, b"x") + field(1, b"w") + field(2, b"y") + field(4, operator.encode())
-    weights = field(1, 2) + field(2, FLOAT) + field(8, b"w") + field(9, struct.pack("<2f", 2, 4))
-    graph = field(1, node) + field(2, b"g") + field(5, weights)
-    graph += field(11, tensor_info("x", ["n", 2])) + field(12, tensor_info("y", ["n", 2]))
-    return field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, opset))
+from coread.testing.networks import dividing_network as network
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_an_installed_reader_is_found_and_loaded_when_asked_for(plugin):
     ("name", "reason"),
     [
         ("acme-misnamed", "the card's name is something-else, the entry point's is acme-misnamed"),
-        ("acme-half", "what the entry point made lacks card, calibration, accepts, or one of read and read_at"),
+        ("acme-half", "what the entry point made lacks card, calibration, accepts, or one of read"),
         ("acme-untitled", r"no title \(zh\)"),
         ("acme-odd", "card or calibration is of another type"),
         ("acme-raising", r"OSError in the reader's code \(acme_readers.py, line \d+\)"),

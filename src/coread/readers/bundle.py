@@ -43,6 +43,32 @@ A bundle is a folder of these files:
 
 ``gate.npz`` and any other file
     The reader's own; arrays without pickled objects.
+
+That is format 1, of a reader that states one finding with one network. Format 2 carries several of both, and
+readers that answer where a doctor points to. It differs in this:
+
+``card.json``
+    Instead of ``finding``, ``threshold`` and ``explanation_passed``, a list, the main finding first, and the
+    inputs of every network, null where any size will do; ``prompt`` for a reader that can be asked::
+
+        {"format": 2,
+         "findings": [
+             {"code": {"value": "27925004", "scheme": "SCT", "meaning": "Nodule", "meaning_zh": "..."},
+              "threshold": 0.5, "explanation_passed": false}],
+         "networks": {"weights.onnx": {"inputs": {"image": [null, 1, 64, 64]}}},
+         "prompt": {"points": true, "boxes": true, "reach_mm": 40.0}, ...}
+
+    With further networks beside ``weights.onnx`` the identity's ``weights_sha256`` is that of all of them
+    (:func:`weights_digest`).
+
+``calibration.json``
+    One curve for each finding by its code value: ``{"findings": {"27925004": {"score": [...], ...}}}``.
+
+``evaluation.json``
+    Requires ``weights_sha256``, and ``threshold`` and ``explanation_passed`` of each finding::
+
+        {"weights_sha256": "<sha256>",
+         "findings": {"27925004": {"threshold": 0.5, "explanation_passed": false}}, ...}
 """
 
 from __future__ import annotations
@@ -51,18 +77,23 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coread.domain.bundle import Card
+from coread.domain.bundle import Card, Declared, Prompting
 from coread.domain.codes import Code
 from coread.domain.reading import ReaderIdentity
 from coread.errors import BundleRefused
 from coread.readers.uncertainty import DECIMALS, Band, Calibration
+
+if TYPE_CHECKING:
+    from coread.readers.onnx import Session
+
+FORMATS = (1, 2)
 
 CARD = "card.json"
 WEIGHTS = "weights.onnx"
@@ -70,12 +101,17 @@ CALIBRATION = "calibration.json"
 EVALUATION = "evaluation.json"
 
 _FILES = f"{CARD}: files"
+_NETWORK = ".onnx"
 
 EVIDENCE_GRADES = ("human_trial", "retrospective", "simulated", "synthetic")
+
+#: A reader that needs more of a volume than this to either side of a place reads the whole series instead.
+MOST_REACH_MM = 200.0
 
 _GRADES = ", ".join(EVIDENCE_GRADES)
 
 Json = Mapping[str, Any]
+Shapes = Mapping[str, tuple[int | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +124,33 @@ class Bundle:
     evaluation: Json
     files: Mapping[str, str]
     """SHA-256 of each file beside the card, by name."""
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    """Calibration of each finding by its code value."""
+    networks: Mapping[str, Shapes] = field(default_factory=dict)
+    """Declared shape of each input of each network, by file name; empty in format 1."""
 
     def weights(self) -> tuple[Path, str]:
         """Path of the network and its SHA-256, as :class:`coread.readers.onnx.Session` wants them."""
         return self.folder / WEIGHTS, self.files[WEIGHTS]
+
+    def session(self, name: str = WEIGHTS, threads: int = 1) -> Session:
+        """Load a network of the bundle.
+
+        Raises
+        ------
+        BundleRefused
+            If the bundle does not hold it, or it was changed, or its inputs are not those that the card
+            declares.
+        """
+        from coread.readers.onnx import Session  # noqa: PLC0415 - heavy; a card is read without it
+
+        if name not in self.files:
+            raise _refused("a network that the card does not name", "one of its files", name)
+        made = Session(self.folder / name, self.files[name], threads)
+        declared = self.networks.get(name)
+        if declared is not None and dict(declared) != made.inputs:
+            raise _refused(f"a network with the inputs {made.inputs}", f"{dict(declared)} as declared", name)
+        return made
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of an ``.npz`` file of the bundle, by name; pickled objects are refused.
@@ -124,13 +183,63 @@ def open_bundle(folder: Path) -> Bundle:
         contradict one another.
     """
     facts = _json(_bytes(folder, CARD), CARD)
+    if facts.get("format", 1) not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise _refused(f"a bundle of format {facts['format']!r}", f"format {known}", f"{CARD}: format")
     files = _file_hashes(facts)
     held = {name: _checked(folder, name, files) for name in files}
-    card = _card(facts, files[WEIGHTS])
-    calibration = _calibration(_json(held[CALIBRATION], CALIBRATION))
+    is_first = facts.get("format", 1) == 1
+    card = _card(facts, files[WEIGHTS] if is_first else weights_digest(files))
+    curves = _calibrations(card, _json(held[CALIBRATION], CALIBRATION))
     evaluation = _json(held[EVALUATION], EVALUATION)
-    _agree(card, calibration, evaluation, facts.get("claims", {}))
-    return Bundle(folder, card, calibration, evaluation, files)
+    _agree(card, curves, evaluation, facts.get("claims", {}))
+    main = curves[card.finding.value]
+    return Bundle(folder, card, main, evaluation, files, curves, _networks(facts, files))
+
+
+def weights_digest(files: Mapping[str, str]) -> str:
+    """Return the digest that names the weights of a reader.
+
+    Parameters
+    ----------
+    files
+        SHA-256 of each file of the bundle, by name.
+
+    Returns
+    -------
+    str
+        That of ``weights.onnx``; where there are further networks, that of the lines ``<name> <sha256>`` of
+        all of them, sorted by name.
+    """
+    networks = sorted(name for name in files if name.endswith(_NETWORK))
+    if networks == [WEIGHTS]:
+        return files[WEIGHTS]
+    lines = "".join(f"{name} {files[name]}\n" for name in networks)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _networks(facts: Json, files: Mapping[str, str]) -> dict[str, Shapes]:
+    """Return the declared inputs of every network."""
+    if facts.get("format", 1) == 1:
+        return {}
+    held = facts.get("networks")
+    if not isinstance(held, dict) or set(held) != {name for name in files if name.endswith(_NETWORK)}:
+        raise _refused("a card that does not declare each network", "the inputs of each", f"{CARD}: networks")
+    try:
+        return {name: _shapes(network["inputs"]) for name, network in held.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise _refused(
+            "inputs that are no shapes", "a list of sizes for each", f"{CARD}: networks"
+        ) from fault
+
+
+def _shapes(inputs: Json) -> Shapes:
+    if not inputs:
+        raise ValueError("no input")
+    return {
+        str(name): tuple(None if size is None else int(size) for size in sizes)
+        for name, sizes in inputs.items()
+    }
 
 
 def _file_hashes(facts: Json) -> dict[str, str]:
@@ -182,7 +291,7 @@ def _card(facts: Json, weights_sha256: str) -> Card:
 
 
 def _card_of(facts: Json, weights_sha256: str) -> Card:
-    identity = facts["identity"]
+    identity, declared = facts["identity"], _declared(facts)
     return Card(
         identity=ReaderIdentity(
             str(identity["name"]), str(identity["version"]), str(identity["manufacturer"]), weights_sha256
@@ -193,13 +302,35 @@ def _card_of(facts: Json, weights_sha256: str) -> Card:
         intended_use_zh=str(facts["intended_use"]["zh"]),
         limits=tuple(map(str, facts["limits"])),
         modalities=tuple(map(str, facts["modalities"])),
-        finding=Code(**facts["finding"]),
-        threshold=float(facts["threshold"]),
+        finding=declared[0].code,
+        threshold=declared[0].threshold,
         attribution=tuple(map(str, facts["attribution"])),
-        explanation_passed=facts["explanation_passed"] is True,
+        explanation_passed=declared[0].explanation_passed,
         evidence_grade=str(facts["evidence_grade"]),
         limits_zh=tuple(map(str, facts["limits_zh"])),
+        findings=() if facts.get("format", 1) == 1 else declared,
+        prompt=_prompting(facts.get("prompt")),
     )
+
+
+def _declared(facts: Json) -> tuple[Declared, ...]:
+    """Return the findings of a card of any format, the main one first."""
+    if facts.get("format", 1) == 1:
+        one = Code(**facts["finding"]), float(facts["threshold"]), facts["explanation_passed"] is True
+        return (Declared(*one),)
+    found = tuple(
+        Declared(Code(**item["code"]), float(item["threshold"]), item["explanation_passed"] is True)
+        for item in facts["findings"]
+    )
+    if not found:
+        raise ValueError("findings")
+    return found
+
+
+def _prompting(held: Json | None) -> Prompting | None:
+    if held is None:
+        return None
+    return Prompting(held["points"] is True, held["boxes"] is True, float(held["reach_mm"]))
 
 
 def card_gaps(card: Card) -> list[str]:
@@ -213,14 +344,52 @@ def card_gaps(card: Card) -> list[str]:
         "intended use (en)": card.intended_use,
         "intended use (zh)": card.intended_use_zh,
         "meaning of the finding (zh)": card.finding.meaning_zh,
+        **{f"meaning of {d.code.meaning} (zh)": d.code.meaning_zh for d in card.findings[1:]},
     }
     gaps = [f"no {name}" for name, text in texts.items() if not text.strip()]
     gaps += [] if card.limits else ["no limits (en)"]
     gaps += [] if card.limits_zh else ["no limits (zh)"]
     gaps += [] if card.modalities else ["no modalities"]
     gaps += [] if 0 < card.threshold < 1 else ["no threshold between 0 and 1"]
+    gaps += [
+        f"no threshold of {d.code.meaning} between 0 and 1"
+        for d in card.findings[1:]
+        if not 0 < d.threshold < 1
+    ]
+    gaps += _disagreements(card)
     gaps += [] if card.evidence_grade in EVIDENCE_GRADES else [f"evidence grade none of {_GRADES}"]
     return gaps
+
+
+def _disagreements(card: Card) -> list[str]:
+    """Say where the main finding, the list of findings and the prompt contradict one another."""
+    main = card.all_findings[0]
+    is_main = (main.code, main.threshold, main.explanation_passed) == (
+        card.finding,
+        card.threshold,
+        card.explanation_passed,
+    )
+    codes = [declared.code.value for declared in card.all_findings]
+    prompt = card.prompt
+    can_be_asked = prompt is None or (
+        (prompt.points or prompt.boxes) and 0 <= prompt.reach_mm <= MOST_REACH_MM
+    )
+    return [
+        *([] if is_main else ["the first of the findings is not the main one"]),
+        *([] if len(set(codes)) == len(codes) else ["one finding declared twice"]),
+        *([] if can_be_asked else [f"a prompt without point or box, or a reach beyond {MOST_REACH_MM:g} mm"]),
+    ]
+
+
+def _calibrations(card: Card, facts: Json) -> dict[str, Calibration]:
+    """Return the curve of every declared finding, by code value."""
+    if not card.findings:
+        return {card.finding.value: _calibration(facts)}
+    held = facts.get("findings")
+    codes = [declared.code.value for declared in card.findings]
+    if not isinstance(held, dict) or set(held) != set(codes):
+        raise _refused("calibrations that are not those of the card's findings", "one for each", CALIBRATION)
+    return {value: _calibration(held[value]) for value in codes}
 
 
 def _calibration(facts: Json) -> Calibration:
@@ -240,22 +409,29 @@ def _calibration(facts: Json) -> Calibration:
         raise _refused(f"a calibration of no use ({fault})", "a monotone curve", CALIBRATION) from fault
 
 
-def _agree(card: Card, calibration: Calibration, evaluation: Json, claims: Json) -> None:
+def _agree(card: Card, curves: Mapping[str, Calibration], evaluation: Json, claims: Json) -> None:
     """Refuse a card that says what its evaluation does not bear out."""
-    sworn = {
-        "/weights_sha256": card.identity.weights_sha256,
-        "/threshold": card.threshold,
-        "/explanation_passed": card.explanation_passed,
-        **claims,
-    }
-    for pointer, said in sworn.items():
+    sworn: dict[str, object] = {"/weights_sha256": card.identity.weights_sha256}
+    for declared in card.all_findings:
+        place = f"/findings/{_token(declared.code.value)}" if card.findings else ""
+        sworn[f"{place}/threshold"] = declared.threshold
+        sworn[f"{place}/explanation_passed"] = declared.explanation_passed
+    for pointer, said in {**sworn, **claims}.items():
         if not _same(said, _at(evaluation, pointer)):
             where = f"{EVALUATION}: {pointer}"
             raise _refused("a card that contradicts its evaluation", "the same value in both", where)
     # The band's ends are rounded as probabilities are; the threshold need not be.
-    band, grain = calibration.band, 10**-DECIMALS
-    if not band.lower - grain <= card.threshold <= band.upper + grain:
-        raise _refused("a threshold outside the abstention band", "lower <= threshold <= upper", CALIBRATION)
+    grain = 10**-DECIMALS
+    for declared in card.all_findings:
+        band = curves[declared.code.value].band
+        if not band.lower - grain <= declared.threshold <= band.upper + grain:
+            found = "a threshold outside the abstention band"
+            raise _refused(found, "lower <= threshold <= upper", CALIBRATION)
+
+
+def _token(text: str) -> str:
+    """Write a name as a token of a JSON pointer (RFC 6901)."""
+    return text.replace("~", "~0").replace("/", "~1")
 
 
 def _same(said: object, measured: object) -> bool:
