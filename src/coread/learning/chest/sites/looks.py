@@ -1,0 +1,177 @@
+"""Cached looks: what a trunk saw of every radiograph, plain, mirrored, disturbed or harmonised.
+
+Heads, tails, fusion and audits are tried on these in seconds; the trunk is run once. A look is kept in parts
+of a few hundred images, each written whole or not at all, so that a stopped extraction goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from coread.learning.chest.augment import disturb
+from coread.learning.chest.cohort import Radiograph, grey
+from coread.learning.chest.transfer import ChestNet
+from coread.learning.runs.files import replace_file
+from coread.readers.chest_radiograph.preprocess import prepare, window
+
+Float = NDArray[np.float32]
+Grey = NDArray[np.uint8]
+Change = Callable[[Grey], NDArray[np.floating]]
+"""What is done to an image before the reader's own preparation."""
+
+PART = 256
+"""Images per file of the cache."""
+
+LEVELS = (4, 10)
+"""Blocks whose responses are kept beside the last: 28 x 28 and 14 x 14 cells."""
+
+TAIL_FROM = 11
+"""First block after the deepest level: what a tail trains."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How images are shown to a trunk.
+
+    Attributes
+    ----------
+    name
+        Of trunk and look together; names the folder of the cache.
+    mirrored
+        Left and right exchanged.
+    disturbed
+        Seed of the disturbance of each image; None for none.
+    change
+        Done to the image first; None for nothing.
+    middle
+        Whether the maps after the last level are kept (large), for training tails.
+    """
+
+    name: str
+    mirrored: bool = False
+    disturbed: int | None = None
+    change: Change | None = None
+    middle: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a trunk saw of n images.
+
+    Attributes
+    ----------
+    pooled
+        float32 [n, 2 * 1432]: means, then means of squares, over the map of the last layer (1280 channels) and
+        of the levels (40, 112).
+    deep
+        float16 [n, 320, 7, 7]: the map before the last 1 x 1 convolution.
+    middle
+        float16 [n, 112, 14, 14], or empty.
+    """
+
+    pooled: Float
+    deep: NDArray[np.float16]
+    middle: NDArray[np.float16]
+
+
+def looked(
+    items: Sequence[Radiograph], look: Look, net: ChestNet, folder: Path, tell: Callable[[str, float], None]
+) -> Seen:
+    """What a trunk sees of radiographs, from the cache as far as it goes.
+
+    Parameters
+    ----------
+    items
+        Radiographs, in any order; the order is part of the key.
+    look
+        How they are shown.
+    net
+        The trunk.
+    folder
+        Of the cache.
+    tell
+        Told of progress.
+    """
+    place = folder / f"{look.name}-{_key(items, look)}"
+    place.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for start in range(0, len(items), PART):
+        path = place / f"{start:06d}.npz"
+        if not path.exists():
+            _write(path, _part(items[start : start + PART], look, net, start))
+        tell(f"looking: {look.name}", min(1.0, (start + PART) / len(items)))
+        with np.load(path) as held:
+            parts.append((held["pooled"], held["deep"], held["middle"]))
+    return Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _key(items: Sequence[Radiograph], look: Look) -> str:
+    named = "\n".join([repr(look.disturbed), repr(look.mirrored), *(item.path.name for item in items)])
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
+
+
+def _write(path: Path, seen: Seen) -> None:
+    replace_file(path, lambda file: np.savez(file, pooled=seen.pooled, deep=seen.deep, middle=seen.middle))
+
+
+def _part(items: Sequence[Radiograph], look: Look, net: ChestNet, start: int) -> Seen:
+    images = [shown(item, look, start + index) for index, item in enumerate(items)]
+    parts = [see(net, np.stack(images[i : i + 32])[:, None]) for i in range(0, len(images), 32)]
+    pooled, deep, middle = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Seen(pooled, deep, middle if look.middle else np.zeros((len(items), 0), dtype=np.float16))
+
+
+def shown(item: Radiograph, look: Look, index: int) -> Float:
+    """The input float32 [224, 224] of one radiograph under a look; `index` seeds its disturbance."""
+    pixels = grey(item.path)
+    image: NDArray[np.floating] = pixels.astype(np.float32)
+    if look.disturbed is not None:
+        image = disturb(pixels, np.random.default_rng([look.disturbed, index]))
+    if look.change is not None:
+        image = look.change(
+            np.asarray(np.clip(window(image.astype(np.float32)) * 255, 0, 255), dtype=np.uint8)
+        )
+    ready = prepare(image).tensor[0, 0]
+    return np.ascontiguousarray(ready[:, ::-1]) if look.mirrored else ready
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def see(net: ChestNet, inputs: Float) -> tuple[Float, NDArray[np.float16], NDArray[np.float16]]:
+    """Pooled responses, deep and middle maps (see `Seen`) of inputs float32 [n, 1, 224, 224]."""
+    image = torch.from_numpy(np.ascontiguousarray(inputs)).contiguous(memory_format=torch.channels_last)
+    levels, deep = levels_of(net, image)
+    last = last_map(net, deep)
+    maps = (last, *levels)
+    pooled = torch.cat([m.mean((2, 3)) for m in maps] + [(m * m).mean((2, 3)) for m in maps], 1)
+    return pooled.numpy(), _half(deep), _half(levels[-1])
+
+
+def _half(maps: Tensor) -> NDArray[np.float16]:
+    return np.asarray(maps.contiguous().numpy().astype(np.float16))
+
+
+def levels_of(net: ChestNet, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The maps at `LEVELS` and the last block's, of images [n, 1, 224, 224]."""
+    trunk = net.trunk
+    now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
+    levels = []
+    for index, block in enumerate(cast(nn.ModuleList, trunk._blocks)):
+        now = block(now)
+        if index in LEVELS:
+            levels.append(now)
+    return levels, now
+
+
+def last_map(net: ChestNet, deep: Tensor) -> Tensor:
+    """The last feature map [n, 1280, 7, 7] from the last block's."""
+    trunk = net.trunk
+    return cast(Tensor, trunk._swish(trunk._bn1(trunk._conv_head(deep))))
