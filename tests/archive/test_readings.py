@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,20 @@ from hypothesis import strategies as st
 from keeping import House
 
 from coread.archive import Readings, reading_from_json, reading_to_json
-from coread.domain.codes import CHEST, CONSOLIDATION, NO_UNITS, PROBABILITY
-from coread.domain.finding import Box, Confidence, Finding, HeatMap, Measurement, Presence
-from coread.domain.reading import Outcome, ReaderIdentity, Reading, Reason
+from coread.domain.codes import CHEST, CONSOLIDATION, NO_UNITS, PROBABILITY, SOLID, TEXTURE
+from coread.domain.finding import (
+    Box,
+    Characteristic,
+    Choice,
+    Confidence,
+    Finding,
+    HeatMap,
+    Measurement,
+    Outline,
+    Presence,
+    SimilarCase,
+)
+from coread.domain.reading import Outcome, Prompt, ReaderIdentity, Reading, Reason
 from coread.domain.study import InstanceRef
 from coread.errors import NotFound
 
@@ -37,6 +50,24 @@ heat_maps = st.builds(
     st.integers(1, 9),
     st.integers(0, 99),
 )
+outlines = st.builds(
+    lambda rows, columns, seed: Outline.of(
+        np.pad(
+            np.random.default_rng(seed).random((rows, columns)) < 0.5, ((1, 2), (3, 4)), constant_values=True
+        ),
+        REF,
+        3,
+    ),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(0, 99),
+)
+TEXTURE_IS_SOLID = Characteristic(
+    TEXTURE,
+    SOLID,
+    Confidence(0.75, 0.5, 1, 0.9, "site B"),
+    (Choice(SOLID, 0.75), Choice(CONSOLIDATION, 0.25)),
+)
 findings = st.builds(
     Finding,
     code=st.just(CONSOLIDATION),
@@ -48,20 +79,53 @@ findings = st.builds(
     site=st.sampled_from([None, CHEST]),
     tracking_uid=st.just("2.25.1"),
     tracking_id=st.text(max_size=9),
-    boxes=st.lists(st.builds(Box, floats, floats, floats, floats), max_size=2).map(tuple),
+    boxes=st.lists(
+        st.builds(Box, floats, floats, floats, floats, st.sampled_from([None, SOLID])), max_size=2
+    ).map(tuple),
     measurements=st.lists(
-        st.builds(Measurement, st.just(PROBABILITY), floats, st.just(NO_UNITS)), max_size=2
+        st.builds(Measurement, st.just(PROBABILITY), floats, st.just(NO_UNITS))
+        | st.just(Measurement(PROBABILITY, 4.0, NO_UNITS, 3.5, 4.25, 0.9)),
+        max_size=2,
     ).map(tuple),
     heat_map=st.none() | heat_maps,
+    frame=st.integers(1, 9),
+    outlines=st.lists(outlines, max_size=2).map(tuple),
+    characteristics=st.lists(st.just(TEXTURE_IS_SOLID), max_size=1).map(tuple),
+    similar=st.lists(st.builds(SimilarCase, st.text(max_size=9), fractions), max_size=2).map(tuple),
+)
+prompts = st.none() | st.one_of(
+    st.builds(lambda x, y: Prompt(REF, 2, (x, y)), floats, floats),
+    st.builds(lambda x, y: Prompt(REF, 1, box=Box(x, y, 1.5, 2)), floats, floats),
 )
 
 
-@given(st.lists(findings, max_size=3).map(tuple), st.integers(1, 9))
-def test_a_reading_comes_back_as_it_was(found: tuple[Finding, ...], version: int) -> None:
-    reading = Reading("1.2", version, READER, Outcome.FINDINGS, (REF, REF), found, predecessor_uid="2.25.7")
+@given(st.lists(findings, max_size=3).map(tuple), st.integers(1, 9), prompts)
+def test_a_reading_comes_back_as_it_was(found, version, prompt):
+    refs = (REF, REF)
+    reading = Reading("1.2", version, READER, Outcome.FINDINGS, refs, found, None, "2.25.7", prompt)
     again = reading_from_json(reading_to_json(reading))
     assert again == reading
     assert again.uid == reading.uid
+
+
+def test_what_was_kept_before_findings_had_more_parts_is_read() -> None:
+    heat = HeatMap(np.ones((1, 1), np.float32), Box(0, 0, 1, 1), 4, "map")
+    confidence, box = Confidence(0.5, 0.4, 0.6), Box(1, 2, 3, 4)
+    measured = Measurement(PROBABILITY, 1.0, NO_UNITS)
+    common = (CONSOLIDATION, Presence.PRESENT, confidence, REF, None, "2.25.1", "x", (box,), (measured,))
+    kept = json.loads(
+        reading_to_json(Reading("1.2", 1, READER, Outcome.FINDINGS, (), (Finding(*common, heat),)))
+    )
+    del kept["prompt"]
+    for name in ("frame", "outlines", "characteristics", "similar"):
+        del kept["findings"][0][name]
+    for name in ("label", "probability"):
+        del kept["findings"][0]["boxes"][0][name]
+    for name in ("lower", "upper", "level"):
+        del kept["findings"][0]["measurements"][0][name]
+    again = reading_from_json(json.dumps(kept))
+    assert again.findings == (Finding(*common, heat, frame=4),)
+    assert again.prompt is None
 
 
 def test_a_reading_is_saved_once(house: House) -> None:
