@@ -37,7 +37,7 @@ def matched(curve: Float) -> Change:
 
 
 def local(image: Grey) -> Float:
-    """Local contrast: each pixel less the mean of its surroundings, over their deviation (a quarter of the side)."""
+    """Local contrast: each pixel less the mean of its surroundings, over their deviation."""
     plain = anatomy(image.astype(np.float32)).astype(np.float64)
     reach = max(plain.shape) // 8
     mean = blurred(plain, reach)

@@ -67,8 +67,9 @@ def fit_head(
 
 
 def balanced(items: Sequence[Radiograph], shortcut: Sequence[str | None] | None = None) -> Float:
-    """Weights [n], mean 1, under which sources count alike, labels are even in each source, and the shortcut is
-    even in each label.
+    """Weights [n], mean 1, under which a shortcut says nothing of the label.
+
+    Sources count alike, labels are even in each source, and the shortcut is even in each label.
 
     Parameters
     ----------

@@ -70,8 +70,8 @@ class Seen:
     Attributes
     ----------
     pooled
-        float32 [n, 2 * 1432]: means, then means of squares, over the map of the last layer (1280 channels) and
-        of the levels (40, 112).
+        float32 [n, 2 * 1432]: means, then means of squares, over the map of the last layer (1280 channels)
+        and of the levels (40, 112).
     deep
         float16 [n, 320, 7, 7]: the map before the last 1 x 1 convolution.
     middle
