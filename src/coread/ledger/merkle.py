@@ -3,19 +3,30 @@
 A *leaf hash* stands for one entry; the *root* stands for all of them in their order.
 An inclusion proof shows that an entry is under a root; a consistency proof shows that
 a later tree only added to an earlier one.
+
+Every hash of a proof is the root over a run of leaves ``[start, end)``. Which runs these are is a
+function of numbers alone (`inclusion_runs`, `consistency_runs`), so that a proof can be made from
+whatever knows the roots of runs: all leaves in memory, or a store of inner nodes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Hash = bytes
+Run = tuple[int, int]
+"""Leaves from the first number (from 0) up to, not including, the second."""
 
 
 def leaf_hash(entry: bytes) -> Hash:
     """Return the hash of one entry: SHA-256 of a zero byte and the entry (RFC 6962 section 2.1)."""
     return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: Hash, right: Hash) -> Hash:
+    """Return the hash of two nodes: SHA-256 of a byte 1 and both (RFC 6962 section 2.1)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def root(leaves: Sequence[Hash]) -> Hash:
@@ -32,9 +43,87 @@ def root(leaves: Sequence[Hash]) -> Hash:
         return hashlib.sha256().digest()
     level = list(leaves)
     while len(level) > 1:
-        pairs = [_node_hash(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
+        pairs = [node_hash(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(level) - len(level) % 2 :]
     return level[0]
+
+
+def fold(peaks: Sequence[Hash]) -> Hash:
+    """Return the root over neighbouring perfect trees, the largest first; of none, SHA-256 of nothing."""
+    if not peaks:
+        return hashlib.sha256().digest()
+    result = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        result = node_hash(peak, result)
+    return result
+
+
+def perfect_trees(run: Run) -> Iterator[tuple[int, int]]:
+    """Cut a run that begins at a multiple of its largest tree into perfect trees, the largest first.
+
+    Yields
+    ------
+    (level, index)
+        The tree over leaves ``[index << level, (index + 1) << level)``.
+
+    Examples
+    --------
+    >>> list(perfect_trees((8, 15)))
+    [(2, 2), (1, 6), (0, 14)]
+    """
+    start, end = run
+    while start < end:
+        level = (end - start).bit_length() - 1
+        yield level, start >> level
+        start += 1 << level
+
+
+def inclusion_runs(index: int, size: int) -> tuple[Run, ...]:
+    """Return the runs whose roots are the audit path of a leaf, lowest first (section 2.1.1).
+
+    Raises
+    ------
+    ValueError
+        If there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"Expected an index below {size}, got {index}.")
+    runs: list[Run] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            runs.append((middle, end))
+            end = middle
+        else:
+            runs.append((start, middle))
+            start = middle
+    return tuple(reversed(runs))
+
+
+def consistency_runs(earlier: int, size: int) -> tuple[Run, ...]:
+    """Return the runs whose roots prove that `earlier` leaves begin a tree of `size` (section 2.1.2).
+
+    Raises
+    ------
+    ValueError
+        Unless 0 < earlier <= size.
+    """
+    if not 0 < earlier <= size:
+        raise ValueError(f"Expected 1 to {size} earlier leaves, got {earlier}.")
+    runs: list[Run] = []
+    start, end = 0, size
+    while earlier != end:
+        middle = start + _split(end - start)
+        if earlier <= middle:
+            runs.append((middle, end))
+            end = middle
+        else:
+            runs.append((start, middle))
+            start = middle
+    if start:
+        runs.append((start, end))
+    return tuple(reversed(runs))
 
 
 def inclusion_proof(leaves: Sequence[Hash], index: int) -> tuple[Hash, ...]:
@@ -45,14 +134,18 @@ def inclusion_proof(leaves: Sequence[Hash], index: int) -> tuple[Hash, ...]:
     ValueError
         If there is no such leaf.
     """
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"Expected an index below {len(leaves)}, got {index}.")
-    if len(leaves) == 1:
-        return ()
-    split = _split(len(leaves))
-    if index < split:
-        return (*inclusion_proof(leaves[:split], index), root(leaves[split:]))
-    return (*inclusion_proof(leaves[split:], index - split), root(leaves[:split]))
+    return tuple(root(leaves[start:end]) for start, end in inclusion_runs(index, len(leaves)))
+
+
+def consistency_proof(leaves: Sequence[Hash], earlier_size: int) -> tuple[Hash, ...]:
+    """Return the proof that the first `earlier_size` leaves still begin the tree (section 2.1.2).
+
+    Raises
+    ------
+    ValueError
+        Unless 0 < earlier_size <= number of leaves.
+    """
+    return tuple(root(leaves[start:end]) for start, end in consistency_runs(earlier_size, len(leaves)))
 
 
 def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], expected: Hash) -> bool:
@@ -67,25 +160,12 @@ def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], e
         if last == 0:
             return False
         if node % 2 or node == last:
-            result = _node_hash(sibling, result)
+            result = node_hash(sibling, result)
             node, last = _climb(node, last)
         else:
-            result = _node_hash(result, sibling)
+            result = node_hash(result, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and result == expected
-
-
-def consistency_proof(leaves: Sequence[Hash], earlier_size: int) -> tuple[Hash, ...]:
-    """Return the proof that the first `earlier_size` leaves still begin the tree (section 2.1.2).
-
-    Raises
-    ------
-    ValueError
-        Unless 0 < earlier_size <= number of leaves.
-    """
-    if not 0 < earlier_size <= len(leaves):
-        raise ValueError(f"Expected 1 to {len(leaves)} earlier leaves, got {earlier_size}.")
-    return _subproof(leaves, earlier_size, whole=True)
 
 
 def verify_consistency(sizes: tuple[int, int], proof: Sequence[Hash], roots: tuple[Hash, Hash]) -> bool:
@@ -112,16 +192,12 @@ def verify_consistency(sizes: tuple[int, int], proof: Sequence[Hash], roots: tup
         if last == 0:
             return False
         if node % 2 or node == last:
-            low, high = _node_hash(sibling, low), _node_hash(sibling, high)
+            low, high = node_hash(sibling, low), node_hash(sibling, high)
             node, last = _climb(node, last)
         else:
-            high = _node_hash(high, sibling)
+            high = node_hash(high, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and low == old and high == new
-
-
-def _node_hash(left: Hash, right: Hash) -> Hash:
-    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def _split(size: int) -> int:
@@ -134,12 +210,3 @@ def _climb(node: int, last: int) -> tuple[int, int]:
     while node and not node % 2:
         node, last = node >> 1, last >> 1
     return node, last
-
-
-def _subproof(leaves: Sequence[Hash], size: int, *, whole: bool) -> tuple[Hash, ...]:
-    if size == len(leaves):
-        return () if whole else (root(leaves),)
-    split = _split(len(leaves))
-    if size <= split:
-        return (*_subproof(leaves[:split], size, whole=whole), root(leaves[split:]))
-    return (*_subproof(leaves[split:], size - split, whole=False), root(leaves[:split]))
