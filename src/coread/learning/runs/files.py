@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def replace_file(path: Path, write: Callable[[BinaryIO], None], *, synced: bool = True) -> None:
     """Let `write` fill a file beside `path`, and put it in its place once its bytes are on disk.
 
     Parameters
@@ -21,17 +21,21 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
         The file to make or to replace; its folder must exist.
     write
         Given the open file.
+    synced
+        Wait for the disk. False for one of thousands of files whose hashes are kept elsewhere.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

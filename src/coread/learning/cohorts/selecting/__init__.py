@@ -1,0 +1,1 @@
+"""Which images belong together, and which split each of them goes to."""
