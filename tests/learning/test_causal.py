@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
 pytest.importorskip("sklearn", reason="the lab is not installed (pip install coread[lab])")
 
-from coread.learning.causal.effects import MIN_CELL, Observed, cells, effects, gaps  # noqa: E402
-from coread.learning.causal.graph import Graph  # noqa: E402
-from coread.learning.causal.planting import mark_mask, plant, planted_where  # noqa: E402
+from coread.learning.causal.effects import MIN_CELL, Observed, cells, effects, gaps
+from coread.learning.causal.graph import Graph
+from coread.learning.causal.planting import mark_mask, plant, planted_where
 
 FORK = Graph(frozenset({("age", "view"), ("age", "score"), ("view", "score")}))
 COLLIDER = Graph(frozenset({("view", "referred"), ("disease", "referred")}))

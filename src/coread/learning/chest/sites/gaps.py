@@ -69,7 +69,6 @@ def areas_by(
     positive, scores = np.asarray(truth) == 1, np.asarray(score, dtype=np.float64)
     names = np.asarray(part)
     weights = np.vstack([np.ones(len(scores)), patient_weights(list(patients), DRAWS, seed)])
-    inside = {name: names == name for name in sorted(set(part))}
     found = {
         n: weighted_auc(positive[names == n], scores[names == n], weights[:, names == n])
         for n in sorted(set(part))
