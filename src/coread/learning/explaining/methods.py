@@ -28,7 +28,7 @@ CELLS = 14
 """Cells per side of the maps by gradient and perturbation: a cell of 16 pixels, about 2 cm of an adult chest."""
 
 MASKS = 240
-"""Random masks of RISE: its authors take thousands; these cost seconds an image on one core."""
+"""Random masks of RISE: its authors take thousands; these cost seconds an image."""
 
 STEPS = 16
 """Steps of the path of integrated gradients."""
