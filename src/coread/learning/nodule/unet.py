@@ -1,0 +1,87 @@
+"""The outlining network: a small U-Net that is shown a window and the prompt, and pools what it saw inside.
+
+Ronneberger, Fischer & Brox, MICCAI 2015, doi:10.1007/978-3-319-24574-4_28; the prompt as an input channel
+as in interactive segmentation (Xu et al., CVPR 2016, doi:10.1109/CVPR.2016.47).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from coread.learning.nodule.cohort import TRAITS
+
+RATED = (*TRAITS, "malignancy")
+"""What the second head is taught: the readers' mean ratings."""
+
+
+class NoduleNet(nn.Module):  # type: ignore[misc]
+    """Outline logits, and features pooled inside the outline.
+
+    Parameters
+    ----------
+    width
+        Channels at full resolution; doubled at each of two halvings.
+    outlines
+        How many outlines are drawn: one, or one per kind of reader.
+    """
+
+    def __init__(self, width: int = 16, outlines: int = 1) -> None:
+        super().__init__()
+        w = width
+        self.down1, self.down2, self.down3 = _block(2, w), _block(w, 2 * w), _block(2 * w, 4 * w)
+        self.deep = _block(4 * w, 4 * w)
+        self.up3, self.up2, self.up1 = _block(8 * w, 2 * w), _block(4 * w, w), _block(2 * w, w)
+        self.outline = nn.Conv2d(w, outlines, 1)
+        self.rating = nn.Linear(12 * w, len(RATED))
+
+    def forward(self, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Read windows.
+
+        Parameters
+        ----------
+        shown
+            float32 [n, 2, side, side]: grey 0..1 and prompt map.
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            Outline logits [n, outlines, side, side] and features [n, 12 * width].
+        """
+        first = self.down1(shown)
+        second = self.down2(_halved(first))
+        third = self.down3(_halved(second))
+        deep = self.deep(_halved(third))
+        up3 = self.up3(torch.cat([_doubled(deep), third], 1))
+        up2 = self.up2(torch.cat([_doubled(up3), second], 1))
+        up1 = self.up1(torch.cat([_doubled(up2), first], 1))
+        logits = self.outline(up1)
+        inside = torch.sigmoid(logits.mean(1, keepdim=True).float()).detach()
+        return logits, torch.cat([_pooled(level, inside) for level in (third, deep, up3, up2, up1)], 1)
+
+
+def _block(inner: int, outer: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inner, outer):
+        layers += [nn.Conv2d(channels, outer, 3, padding=1, bias=False), nn.BatchNorm2d(outer), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def _halved(level: Tensor) -> Tensor:
+    return nn.functional.max_pool2d(level, 2)
+
+
+def _doubled(level: Tensor) -> Tensor:
+    return nn.functional.interpolate(level, scale_factor=2.0, mode="nearest")
+
+
+def _pooled(level: Tensor, inside: Tensor) -> Tensor:
+    """Mean of each channel, weighted by the probability of lying inside."""
+    factor = inside.shape[-1] // level.shape[-1]
+    weight = nn.functional.avg_pool2d(inside, factor) if factor > 1 else inside
+    return (level.float() * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=0.25)
+
+
+def fast_half() -> bool:
+    """Whether this processor multiplies 16-bit numbers faster than 32-bit ones."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,1 @@
+"""Learning from fewer or worse labels: several readers, points, boxes, image labels, wrong labels."""
