@@ -1,8 +1,8 @@
 """The statistics of reader studies against published worked examples.
 
 OR-DBM MRMC 2.51 (Hillis, Berbaum and others, University of Iowa), output for the Van Dyke and Franken data;
-Smith & Hillis, MRMCaov user guide, output for the Van Dyke data; Chakraborty, RJafroc, sample sizes for the Van
-Dyke data. Numbers as printed there.
+Smith & Hillis, MRMCaov user guide, output for the Van Dyke data; Chakraborty, RJafroc, sample sizes for the
+Van Dyke data. Numbers as printed there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pure statistics: discrimination, decisions, calibration, subgroups and the faithfulness of explanations."""
+"""Pure statistics: how good, sure, fair and robust a reader is, and whether it can explain itself."""
 
 from coread.evaluation.bootstrap import auc_interval, patient_weights, percentile_interval, statistic_interval
 from coread.evaluation.calibration import (

@@ -2,8 +2,8 @@
 
 Van Dyke, White, Obuchowski et al., Cine MRI in the diagnosis of thoracic aortic dissection, 79th RSNA
 meeting, Chicago 1993. Treatment 0 is spin echo, 1 is cine MRI; 69 patients without and 45 with dissection,
-ratings 1..5. The numbers are facts measured by those authors, handed on by the University of Iowa's perception
-laboratory (VanDyke.lrc) and by several statistics packages; they are cited here for a check and are no part of
+ratings 1..5. The numbers are facts measured by those authors, handed on by the University of Iowa
+(VanDyke.lrc) and by several statistics packages; they are cited here for a check and are no part of
 the product.
 Each word below is one case: its two digits are the ratings in treatment 0 and 1.
 """
