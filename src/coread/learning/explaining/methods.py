@@ -25,7 +25,7 @@ Explain = Callable[[Float], Float]
 """A map [row, column] of an input [1, 1, row, column]."""
 
 CELLS = 14
-"""Cells per side of the maps by gradient and perturbation: a cell of 16 pixels, about 2 cm of an adult chest."""
+"""Cells per side of the maps by gradient and perturbation: 16 pixels each, about 2 cm of an adult chest."""
 
 MASKS = 240
 """Random masks of RISE: its authors take thousands; these cost seconds an image."""

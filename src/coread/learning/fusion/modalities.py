@@ -94,7 +94,7 @@ def words(notes: Sequence[str | None], width: int = WORD_COLUMNS) -> Block:
 
     Notes
     -----
-    Weinberger et al., ICML 2009, arXiv:0902.2206. The hash is SHA-256, so the columns are the same everywhere.
+    Weinberger et al., ICML 2009, arXiv:0902.2206. SHA-256 gives the same columns on every machine.
     """
     values = np.zeros((len(notes), width), dtype=np.float32)
     for row, note in enumerate(notes):

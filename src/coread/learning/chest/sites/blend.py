@@ -1,0 +1,137 @@
+"""The blend: a tuned trunk and the trunk as it came, on one stem, under heads that are linear over places.
+
+Two readers that err differently are averaged into one network. The score stays a mean over places, so the map
+of where it came from still takes it apart without remainder. A switch, learned from what the network sees,
+chooses between the calibration for adults and that for small children.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from coread.learning.chest.sites.heads import Head
+from coread.learning.chest.transfer import FEATURES, FROZEN_BLOCKS, MIDDLE_BLOCKS, ChestNet
+
+CELLS = 28
+"""Cells per side of the map: those of the finest level that a head reads."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How the parts are put together; all numbers are fitted on training or validation patients.
+
+    Attributes
+    ----------
+    plain
+        Head on the pooled responses of the trunk as it came: 1280 of the last layer, then the middle levels'.
+    tuned_share, plain_share, offset
+        raw = tuned_share * tuned score + plain_share * plain score + offset.
+    child
+        Head on the tuned trunk's features whose sigmoid says that the patient is a small child.
+    adult_line, child_line
+        Slope and offset that make the raw score a log-odds, for adults and for small children.
+    """
+
+    plain: Head
+    tuned_share: float
+    plain_share: float
+    offset: float
+    child: Head
+    adult_line: tuple[float, float]
+    child_line: tuple[float, float]
+
+
+class Blend(nn.Module):  # type: ignore[misc]
+    """Grey radiograph in, log-odds, features and map out.
+
+    Parameters
+    ----------
+    tuned
+        Network of the training recipe.
+    plain
+        The backbone as it came; the two share the stem and the first blocks, which training leaves alone.
+    mixture
+        See there.
+    """
+
+    def __init__(self, tuned: ChestNet, plain: ChestNet, mixture: Mixture) -> None:
+        super().__init__()
+        self.tuned, self.plain, self.mixture = tuned, plain, mixture
+        levels = _split(mixture.plain.weight, _channels(plain))
+        for name, part in zip(("last", "fine", "middle"), levels, strict=True):
+            self.register_buffer(name, part.view(1, -1, 1, 1))
+        self.register_buffer("child", torch.tensor(mixture.child.weight, dtype=torch.float32))
+
+    def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-odds [n], features [n, d], map [n, 28, 28] whose mean is the log-odds.
+
+        The image and its mirror image are both read and averaged, maps after mirroring back.
+        """
+        features, raw = self._one_side(image)
+        mirrored_features, mirrored_raw = self._one_side(image.flip(3))
+        features, raw = (features + mirrored_features) / 2, (raw + mirrored_raw.flip(2)) / 2
+        switch = torch.sigmoid(features @ self.child + self.mixture.child.bias)
+        slope, offset = (
+            switch * of_child + (1 - switch) * of_adult
+            for of_child, of_adult in zip(self.mixture.child_line, self.mixture.adult_line, strict=True)
+        )
+        activation = raw * slope[:, None, None] + offset[:, None, None]
+        return activation.mean((1, 2)), features, activation
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Log-odds [n]."""
+        return self.read(image)[0]
+
+    def _one_side(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [n, d] of the tuned trunk, and the raw map [n, 28, 28] of the mixture."""
+        stem = self._stem(image)
+        tuned_last, tuned_levels = _onward(self.tuned, stem)
+        plain_last, (fine, middle) = _onward(self.plain, stem)
+        mixture, head = self.mixture, self.tuned.head
+        tuned = (tuned_last * head.weight.view(1, FEATURES, 1, 1)).sum(1, keepdim=True) + head.bias
+        raw = mixture.tuned_share * _enlarged(tuned) + mixture.plain_share * (
+            _enlarged((plain_last * self.last).sum(1, keepdim=True))
+            + (fine * self.fine).sum(1, keepdim=True)
+            + _enlarged((middle * self.middle).sum(1, keepdim=True))
+            + mixture.plain.bias
+        )
+        pooled = torch.cat([m.mean((2, 3)) for m in (tuned_last, *tuned_levels)], 1)
+        return pooled, raw.squeeze(1) + mixture.offset
+
+    def _stem(self, image: Tensor) -> Tensor:
+        trunk = self.plain.trunk
+        now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
+        for block in list(cast(nn.ModuleList, trunk._blocks))[:FROZEN_BLOCKS]:
+            now = block(now)
+        return cast(Tensor, now)
+
+
+def _onward(net: ChestNet, stem: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The last map and those of `MIDDLE_BLOCKS`, from the stem's."""
+    trunk, now, levels = net.trunk, stem, []
+    for index, block in list(enumerate(cast(nn.ModuleList, trunk._blocks)))[FROZEN_BLOCKS:]:
+        now = block(now)
+        if index in MIDDLE_BLOCKS:
+            levels.append(now)
+    return trunk._swish(trunk._bn1(trunk._conv_head(now))), levels
+
+
+def _enlarged(coarse: Tensor) -> Tensor:
+    """A map [n, 1, h, w] smoothly enlarged to 28 x 28; by whole factors, so that its mean stays."""
+    return nn.functional.interpolate(coarse, (CELLS, CELLS), mode="bilinear", align_corners=False)
+
+
+def _channels(net: ChestNet) -> list[int]:
+    blocks = cast(nn.ModuleList, net.trunk._blocks)
+    return [FEATURES, *(cast(nn.BatchNorm2d, blocks[index]._bn2).num_features for index in MIDDLE_BLOCKS)]
+
+
+def _split(weight: object, sizes: list[int]) -> tuple[Tensor, ...]:
+    whole = torch.tensor(weight, dtype=torch.float32)
+    if len(whole) != sum(sizes):
+        raise ValueError(f"expected a head of {sum(sizes)} weights, found {len(whole)}")
+    return torch.split(whole, sizes)
