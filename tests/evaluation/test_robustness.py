@@ -62,8 +62,8 @@ def test_a_turn_and_back_is_nearly_nothing(image):
     back = rotation(rotation(image, 10, RNG), -10, RNG)
     inner = (slice(15, -15), slice(15, -15))
     assert np.abs(back - image)[inner].max() < 0.05
-    quarter = rotation(np.pad(image, ((0, 0), (6, 5)))[:61, :61], 90, RNG)
-    assert quarter == pytest.approx(np.rot90(np.pad(image, ((0, 0), (6, 5)))[:61, :61]), abs=1e-9)
+    square = image[:50]
+    assert rotation(square, 90, RNG) == pytest.approx(np.rot90(square, -1), abs=1e-9)
 
 
 def test_coarser_pixels_keep_the_mean(image):

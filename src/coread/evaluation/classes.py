@@ -66,7 +66,7 @@ def class_report(
         raise ValueError(f"truth and call need one value per case; found {true.shape} and {said.shape}")
     cell = true * classes + said
     weights = np.vstack([np.ones(len(true)), patient_weights(patients, repeats, seed=0)])
-    cells = np.stack([np.bincount(cell, w, classes * classes) for w in weights])
+    cells = np.stack([np.bincount(cell, w, classes * classes) for w in weights]).astype(np.float64)
     tables = cells.reshape(-1, classes, classes)
     f1, recall = _f1(tables), _recall(tables)
     hits = np.trace(tables, axis1=1, axis2=2) / tables.sum((1, 2))
@@ -85,7 +85,7 @@ def _f1(tables: Float) -> Float:
 def _recall(tables: Float) -> Float:
     """Recall of each class, nan where it is absent."""
     hits, size = np.diagonal(tables, axis1=1, axis2=2), tables.sum(2)
-    return np.divide(hits, size, out=np.full(size.shape, np.nan), where=size > 0)
+    return np.asarray(np.divide(hits, size, out=np.full(size.shape, np.nan), where=size > 0))
 
 
 def _classes(values: ArrayLike, classes: int) -> NDArray[np.int64]:

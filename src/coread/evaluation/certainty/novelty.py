@@ -40,7 +40,8 @@ class Gaussians:
         Lee et al., NeurIPS 2018, arXiv:1807.03888.
         """
         x = np.asarray(features, dtype=np.float64)
-        return np.min([(((x - mean) @ self.whitening) ** 2).sum(1) for mean in self.means], axis=0)
+        squares = [(((x - mean) @ self.whitening) ** 2).sum(1) for mean in self.means]
+        return np.asarray(np.min(squares, axis=0))
 
     def relative(self, features: ArrayLike) -> Float:
         """The same less the squared distance to the distribution of all classes together.

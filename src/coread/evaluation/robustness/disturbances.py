@@ -118,7 +118,7 @@ def compression(image: Float, strength: float, rng: Generator) -> Float:
 
 
 def rotation(image: Float, strength: float, rng: Generator) -> Float:
-    """Turned about the centre by an angle in degrees, bilinear, edges repeated."""
+    """Turned clockwise about the centre by an angle in degrees, bilinear, edges repeated."""
     angle = np.deg2rad(strength)
     centre = (np.array(image.shape) - 1) / 2
     row, column = np.indices(image.shape, dtype=np.float64)

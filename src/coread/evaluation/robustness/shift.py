@@ -54,9 +54,9 @@ def gap(internal: Cases, external: Cases, threshold: float, repeats: int = 2000)
         _figures(cases, threshold, repeats, seed) for seed, cases in enumerate((internal, external))
     )
     lost = inside - outside
-    figures = (percentile_interval(float(row[0]), row[1:]) for row in lost)
+    auc, sensitivity, specificity = (percentile_interval(float(row[0]), row[1:]) for row in lost)
     calibration = calibration_in_the_large(external.truth, external.probability)
-    return Gap(*figures, calibration, len(internal.truth), len(external.truth))
+    return Gap(auc, sensitivity, specificity, calibration, len(internal.truth), len(external.truth))
 
 
 def _figures(cases: Cases, threshold: float, repeats: int, seed: int) -> Float:
