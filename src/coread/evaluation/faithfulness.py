@@ -68,6 +68,21 @@ def erasure(predict: Predict, image: Float, heat: Float, rng: Generator, repeats
     return Erasure(deletion, insertion, float(by_chance[0]), float(by_chance[1]))
 
 
+def deletion_insertion(predict: Predict, image: Float, heat: Float) -> tuple[float, float]:
+    """Areas under the deletion and the insertion curve of one image by one map (see `erasure`).
+
+    Parameters
+    ----------
+    predict
+        Probabilities [n] of images [n, row, column].
+    image, heat
+        [row, column] and [tile row, tile column].
+    """
+    filling = blurred(image, max(image.shape) // 8)
+    order = np.argsort(-heat.ravel(), kind="stable")
+    return _curves(predict, image, filling, tile_index(image.shape, heat.shape), order)
+
+
 def _curves(
     predict: Predict, image: Float, filling: Float, tiles: NDArray[np.int64], order: NDArray[np.int64]
 ) -> tuple[float, float]:
