@@ -16,6 +16,8 @@ ELSEWHERE = {
     "233604007": "SNOMED CT, 233604007 |Pneumonia (disorder)|",
     "2667000": "SNOMED CT, 2667000 |Absent (qualifier value)|; RSNA common data elements",
     "C0034375": "PS3.16 TID 1500, container (C0034375, UMLS, 'Qualitative Evaluations')",
+    "solid": "our own (PS3.16 section 8.2): PS3.16 has no value of Texture Descriptor for it",
+    "part-solid": "our own, as above",
     "{pixels}": "PS3.16 TID 1602, UNITS EV ({pixels}, UCUM, 'pixels')",
 }
 

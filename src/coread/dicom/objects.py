@@ -98,6 +98,16 @@ class DicomObject:
         """
         return frames.grey_frame(self.dataset, self.header.transfer_syntax_uid, self._facts, frame, None)
 
+    def in_units(self, frame: int = 1) -> npt.NDArray[np.float32]:
+        """Return one grey frame as float32 [row, column] in modality units, e.g. Hounsfield units for CT.
+
+        Raises
+        ------
+        BadQuery, BrokenPixelData, UnsupportedPixels
+            As for `coread.dicom.frames.values_in_units`.
+        """
+        return frames.values_in_units(self.dataset, self.header.transfer_syntax_uid, self._facts, frame)
+
     def rendered(self, frame: int = 1, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """Return one frame for the screen: uint8 [row, column], or [row, column, 3] for colour.
 

@@ -17,7 +17,8 @@ from coread.domain.bundle import Card
 from coread.domain.codes import Code
 from coread.domain.finding import Finding, Presence
 from coread.domain.reading import ReaderIdentity, Reading
-from coread.results.source import Dataset, Source, add_items, text_element
+from coread.domain.study import InstanceRef
+from coread.results.source import Dataset, Source, add_items, name_schemes, name_truly, text_element
 from coread.results.wording import clip
 
 MANUFACTURER = "CoRead"
@@ -104,8 +105,8 @@ class Issue:
         if contributions := self.contributions():
             result.ContributingEquipmentSequence = contributions
         result.InstanceCreatorUID = self.derive_uid("creator")
-        for each in {id(s): s for s in (source, *self.sources)}.values():
-            each.name_truly(result, frame)
+        name_truly(result, (source, *self.sources), frame)
+        name_schemes(result)
         add_items(result, source.identity())
         stream = io.BytesIO()
         result.save_as(stream, enforce_file_format=True)
@@ -153,13 +154,16 @@ class Edition(Issue):
     def inputs(self) -> tuple[Source, ...]:
         """The images that the reading names; all that are given, if it names none of them."""
         uids = {ref.sop_instance_uid for ref in self.reading.inputs}
-        uids |= {finding.image.sop_instance_uid for finding in self.reading.findings}
+        uids |= {ref.sop_instance_uid for finding in self.reading.findings for ref in images_of(finding)}
         return tuple(s for s in self.sources if s.ref.sop_instance_uid in uids) or self.sources
 
     def source_of(self, finding: Finding) -> Source:
         """Return the image on which a finding stands."""
-        uid = finding.image.sop_instance_uid
-        return next(source for source in self.sources if source.ref.sop_instance_uid == uid)
+        return self.source_named(finding.image.sop_instance_uid)
+
+    def source_named(self, sop_instance_uid: str) -> Source:
+        """Return an image by its UID."""
+        return next(source for source in self.sources if source.ref.sop_instance_uid == sop_instance_uid)
 
     def by_image(self) -> Iterable[tuple[Source, tuple[Finding, ...]]]:
         """Yield each image that bears findings, with its findings."""
@@ -222,3 +226,13 @@ def coded(code: Code) -> hd.sr.CodedConcept:
 def is_shown(finding: Finding) -> bool:
     """Whether the finding's region may be drawn: a region of something absent would mislead."""
     return finding.presence is not Presence.ABSENT
+
+
+def frame_of(finding: Finding) -> int:
+    """Return the frame of its image on which a finding stands."""
+    return finding.heat_map.frame if finding.heat_map else finding.frame
+
+
+def images_of(finding: Finding) -> tuple[InstanceRef, ...]:
+    """Return the images that a finding stands on or reaches over, each once."""
+    return tuple(dict.fromkeys([finding.image, *(outline.image for outline in finding.outlines)]))

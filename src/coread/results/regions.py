@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from coread.domain.finding import Box, HeatMap
+from coread.domain.finding import Box, HeatMap, Outline
 
 #: A cell is hot from this share of the map's maximum on: the usual full width at half maximum.
 HOT_SHARE = 0.5
@@ -21,7 +21,8 @@ HOT_SHARE = 0.5
 MAX_OUTLINES = 8
 
 Mask = npt.NDArray[np.bool_]
-Outline = npt.NDArray[np.float64]
+Polygon = npt.NDArray[np.float64]
+"""Closed, float64 [point, (x, y)] in pixels of the stored frame."""
 _Vertex = tuple[int, int]
 
 
@@ -33,7 +34,7 @@ def hot_cells(heat: HeatMap) -> Mask:
     return np.asarray(heat.values >= HOT_SHARE * peak)
 
 
-def edges_px(heat: HeatMap) -> tuple[Outline, Outline]:
+def edges_px(heat: HeatMap) -> tuple[Polygon, Polygon]:
     """Return the cells' borders: x of columns + 1 lines, y of rows + 1 lines, in pixels."""
     rows, columns = heat.values.shape
     extent = heat.extent
@@ -58,20 +59,40 @@ def hot_mask(heat: HeatMap, rows: int, columns: int) -> Mask:
     return np.asarray(framed[:, column][row])
 
 
-def outlines(heat: HeatMap, rows: int, columns: int) -> tuple[Outline, ...]:
+def outlines(heat: HeatMap, rows: int, columns: int) -> tuple[Polygon, ...]:
     """Return the borders of the hot cells as closed polygons, float64 [point, (x, y)], largest first.
 
     Cells that touch at a corner only are outlined apart. Nothing leaves the frame.
     """
     x, y = edges_px(heat)
     x, y = np.clip(x, 0, columns), np.clip(y, 0, rows)
-    loops = (_straightened(loop) for loop in _loops(hot_cells(heat)))
+    return _polygons(hot_cells(heat), x, y)
+
+
+def borders(outline: Outline) -> tuple[Polygon, ...]:
+    """Return the borders of a mask as closed polygons along the edges of its pixels, largest first.
+
+    Examples
+    --------
+    >>> from coread.domain.study import InstanceRef
+    >>> mask = np.zeros((4, 5), bool)
+    >>> mask[1:3, 2:4] = True
+    >>> borders(Outline.of(mask, InstanceRef("1.2", "1.3", "1.4", "1.5")))[0].tolist()
+    [[2.0, 1.0], [4.0, 1.0], [4.0, 3.0], [2.0, 3.0], [2.0, 1.0]]
+    """
+    (top, left), (height, width) = outline.corner, outline.size
+    x, y = left + np.arange(width + 1.0), top + np.arange(height + 1.0)
+    return _polygons(outline.window(), x, y)
+
+
+def _polygons(cells: Mask, x: Polygon, y: Polygon) -> tuple[Polygon, ...]:
+    loops = (_straightened(loop) for loop in _loops(cells))
     polygons = [np.column_stack((x[loop[:, 0]], y[loop[:, 1]])) for loop in loops]
     sized = sorted(((_area(p), index) for index, p in enumerate(polygons)), key=lambda s: (-s[0], s[1]))
     return tuple(polygons[index] for area, index in sized[:MAX_OUTLINES] if area > 0)
 
 
-def outline_of_box(box: Box, rows: int, columns: int) -> Outline | None:
+def outline_of_box(box: Box, rows: int, columns: int) -> Polygon | None:
     """Return the box as a closed polygon [point, (x, y)] cut to the frame; None if nothing is left."""
     left, right = np.clip((box.left_px, box.left_px + box.width_px), 0, columns)
     top, bottom = np.clip((box.top_px, box.top_px + box.height_px), 0, rows)
@@ -128,6 +149,6 @@ def _straightened(loop: list[_Vertex]) -> npt.NDArray[np.intp]:
     return np.vstack((corners, corners[:1]))
 
 
-def _area(polygon: Outline) -> float:
+def _area(polygon: Polygon) -> float:
     x, y = polygon[:, 0], polygon[:, 1]
     return abs(float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]))) / 2

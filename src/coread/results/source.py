@@ -33,6 +33,8 @@ __all__ = [
     "holds_frames",
     "items",
     "legal_date",
+    "name_schemes",
+    "name_truly",
     "text_element",
 ]
 
@@ -66,9 +68,12 @@ _UNPAIRED = frozenset(
 _SEXES = ("M", "F", "O", "")
 
 #: highdicom decides by SOP class which modules to expect, and does not know every class. Every source
-#: is shown to it as one of these two plain ones; `Source.name_truly` then writes the true class and frame.
+#: is shown to it as one of these two plain ones; `name_truly` then writes the true class and frame.
 STAND_IN_SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _STAND_IN_PLANE = "1.2.840.10008.5.1.4.1.1.2"
+
+#: Of concepts for which PS3.16 has no code (PS3.16 section 8.2: private designators begin with 99).
+PRIVATE_SCHEME = "99COREAD"
 
 #: Storage classes that have one frame (PS3.3 annex A): in a reference to one, a frame may not be named,
 #: not even where an odd object holds several.
@@ -257,16 +262,34 @@ class Source:
         item = _voi_item(_Groups(self.image.dataset, frame))
         return () if item is None else (DataElement("SoftcopyVOILUTSequence", "SQ", ItemSequence([item])),)
 
-    def name_truly(self, result: Dataset, frame: int = 1) -> None:
-        """Write the image's true SOP class, and the frame, wherever `result` refers to it."""
-        for _, item in _all_items(result):
-            if item.get("ReferencedSOPInstanceUID") == self.ref.sop_instance_uid:
-                item.ReferencedSOPClassUID = self.ref.sop_class_uid
-        if not self.has_frames:
-            return
-        for derivation in items(result, "DerivationImageSequence"):
-            for item in derivation.SourceImageSequence:
-                item.ReferencedFrameNumber = frame
+
+def name_truly(result: Dataset, sources: Iterable[Source], frame: int = 1) -> None:
+    """Write each image's true SOP class, and its frame, wherever `result` refers to it.
+
+    Parameters
+    ----------
+    frame
+        Named in derivations from images of several frames that do not name one already.
+    """
+    known = {source.ref.sop_instance_uid: source for source in sources}
+    for keyword, item in _all_items(result):
+        source = known.get(str(item.get("ReferencedSOPInstanceUID", "")))
+        if source is None:
+            continue
+        item.ReferencedSOPClassUID = source.ref.sop_class_uid
+        is_derivation = keyword == "SourceImageSequence" and source.has_frames
+        if is_derivation and "ReferencedFrameNumber" not in item:
+            item.ReferencedFrameNumber = frame
+
+
+def name_schemes(result: Dataset) -> None:
+    """Say whose the private coding schemes are that `result` uses (PS3.3 table C.12-1)."""
+    if any(item.get("CodingSchemeDesignator") == PRIVATE_SCHEME for _, item in _all_items(result)):
+        item = Dataset()
+        item.CodingSchemeDesignator = PRIVATE_SCHEME
+        item.CodingSchemeName = "CoRead concepts"
+        item.CodingSchemeResponsibleOrganization = "CoRead"
+        result.CodingSchemeIdentificationSequence = [item]
 
 
 @dataclass(frozen=True, slots=True)

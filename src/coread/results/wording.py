@@ -54,6 +54,15 @@ def statement_zh(finding: Finding) -> str:
     return f"{name}：{presence}，概率 {c.probability:.2f}（{c.level:.0%} 区间 {c.lower:.2f}–{c.upper:.2f}）"
 
 
+def similar_in_words(finding: Finding) -> str:
+    """Name the training cases that look like a finding, in one English line."""
+    cases = (
+        f"{case.identifier}{f' ({case.note})' if case.note else ''}, similarity {case.similarity:.2f}"
+        for case in finding.similar
+    )
+    return f"Looks like these training cases: {'; '.join(cases)}."
+
+
 def annotation(reading: Reading, finding: Finding) -> str:
     """Return the line that stands in the image: reader, finding, probability, not verified."""
     return f"{headline(reading)}: {statement(finding)}; {NOT_VERIFIED}"

@@ -9,8 +9,8 @@ from coread.dicom import DicomObject
 from coread.domain.bundle import Card
 from coread.domain.reading import Reading
 from coread.errors import ResultFault
-from coread.results import fhir, heat_map, presentation, secondary_capture, sr
-from coread.results.edition import Edition, ResultObject
+from coread.results import fhir, heat_map, outlined, presentation, secondary_capture, sr
+from coread.results.edition import Edition, Kind, ResultObject, images_of
 from coread.results.source import Source
 
 
@@ -22,8 +22,8 @@ def write(
     A reading with findings gives, besides the structured report and the FHIR resources, one
     presentation state and one secondary capture for each image with a finding, and one
     segmentation (or, where the image lies in a patient coordinate system, one parametric map)
-    for each heat map of a finding that is not absent. A reading without findings gives the
-    report and the resources, which say why.
+    for each heat map of a finding that is not absent, and one segmentation for its outlines. A
+    reading without findings gives the report and the resources, which say why.
 
     The same arguments give the same bytes: nothing is read from a clock, a store or chance.
 
@@ -52,9 +52,12 @@ def write(
     edition = Edition(written_at, tuple(Source(image) for image in images), reading, card)
     _check(edition)
     maps = tuple(heat_map.write(edition))
+    segmentations = sum(made.result.kind is Kind.SEG for made in maps)
+    outlines = tuple(outlined.write(edition, segmentations + 1))
     dicom = (
-        sr.write(edition, maps),
+        sr.write(edition, maps, outlines),
         *(made.result for made in maps),
+        *(made.result for made in outlines),
         *presentation.write(edition),
         *secondary_capture.write(edition),
     )
@@ -67,7 +70,8 @@ def _check(edition: Edition) -> None:
     if edition.written_at.tzinfo is None:
         raise _fault("a time without zone", "a time with its zone")
     known = {source.ref.sop_instance_uid for source in edition.sources}
-    if any(finding.image.sop_instance_uid not in known for finding in edition.reading.findings):
+    on = (ref.sop_instance_uid for finding in edition.reading.findings for ref in images_of(finding))
+    if not known.issuperset(on):
         raise _fault("a finding on an image that is not given", "all images of the findings")
 
 

@@ -14,7 +14,7 @@ from coread.dicom.frames.groups import functional_group
 from coread.dicom.frames.luts import palette_rgb, sequence_lut
 from coread.dicom.frames.pixels import Array, PixelFacts, stored_values
 from coread.dicom.quiet import LIBRARY_ERRORS
-from coread.errors import BrokenPixelData
+from coread.errors import BrokenPixelData, UnsupportedPixels
 
 Grey = npt.NDArray[np.float32]
 Bytes8 = npt.NDArray[np.uint8]
@@ -57,6 +57,24 @@ def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, win
     if padding is not None:
         shown = np.where(padding, 0, shown)
     grey: Grey = np.clip(np.nan_to_num(shown), 0, 1).astype(np.float32, copy=False)
+    return grey
+
+
+def values_in_units(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int) -> Grey:
+    """Return one grey frame as float32 [row, column] in modality units, e.g. Hounsfield units for CT.
+
+    Modality LUT or rescale (PS3.3 C.11.1); where the object has neither, the stored values.
+
+    Raises
+    ------
+    BadQuery, BrokenPixelData, UnsupportedPixels
+        As for `stored_values`; also for colour, which has no modality units.
+    """
+    if not facts.is_grey:
+        raise UnsupportedPixels("a colour image", "a grey image", where="PhotometricInterpretation")
+    stored = stored_values(dataset, syntax, facts, frame)
+    units = _modality(dataset, stored, frame, syntax == sop_classes.EXPLICIT_BIG)
+    grey: Grey = units.astype(np.float32, copy=False)
     return grey
 
 

@@ -21,7 +21,7 @@ from fhir.resources.R4B.imagingstudy import ImagingStudy
 from coread.domain import codes
 from coread.domain.bundle import Card
 from coread.domain.codes import FHIR_SYSTEMS, Code
-from coread.domain.finding import Confidence, Measurement, Presence
+from coread.domain.finding import Characteristic, Confidence, Measurement, Presence
 from coread.domain.identity import derive_uid
 from coread.domain.reading import ReaderIdentity
 from coread.results.edition import Issue, Kind, ResultObject, serial_number
@@ -135,28 +135,55 @@ def valid(model: Any) -> Json:
     return dict(json.loads(model.model_dump_json()))
 
 
-def components(confidence: Confidence | None, measurements: Iterable[Measurement]) -> list[Json]:
-    """Give a reader's probability with its interval, where there is one, and measurements."""
-    measured = [
-        {"code": concept(m.quantity), "valueQuantity": quantity(m.value, m.unit)} for m in measurements
-    ]
+def components(
+    confidence: Confidence | None,
+    measurements: Iterable[Measurement],
+    characteristics: Iterable[Characteristic] = (),
+) -> list[Json]:
+    """Give a reader's probability with its interval, where there is one, measurements and characteristics.
+
+    The probability of a characteristic is given where that of the finding is.
+    """
+    items = [part for m in measurements for part in _measured(m)]
+    items += [part for c in characteristics for part in _characterised(c, confidence is not None)]
     if confidence is None:
-        return measured
+        return items
     interval = {"text": f"{confidence.level:.0%} interval of the probability"}
     return [
         {
             "code": concept(codes.PROBABILITY),
             "valueQuantity": quantity(confidence.probability, codes.NO_UNITS),
         },
-        {
-            "code": interval,
-            "valueRange": {
-                "low": quantity(confidence.lower, codes.NO_UNITS),
-                "high": quantity(confidence.upper, codes.NO_UNITS),
-            },
-        },
-        *measured,
+        {"code": interval, "valueRange": _range(confidence.lower, confidence.upper, codes.NO_UNITS)},
+        *items,
     ]
+
+
+def _measured(measurement: Measurement) -> list[Json]:
+    said: list[Json] = [
+        {
+            "code": concept(measurement.quantity),
+            "valueQuantity": quantity(measurement.value, measurement.unit),
+        }
+    ]
+    if measurement.lower is not None and measurement.upper is not None:
+        name = f"{measurement.level:.0%} interval of {measurement.quantity.meaning}"
+        ends = _range(measurement.lower, measurement.upper, measurement.unit)
+        said.append({"code": {"text": name}, "valueRange": ends})
+    return said
+
+
+def _characterised(item: Characteristic, with_probability: bool) -> list[Json]:
+    said: list[Json] = [{"code": concept(item.concept), "valueCodeableConcept": concept(item.value)}]
+    if with_probability:
+        name = f"Probability of {item.concept.meaning}: {item.value.meaning}"
+        value = quantity(item.confidence.probability, codes.NO_UNITS)
+        said.append({"code": {"text": name}, "valueQuantity": value})
+    return said
+
+
+def _range(lower: float, upper: float, unit: Code) -> Json:
+    return {"low": quantity(lower, unit), "high": quantity(upper, unit)}
 
 
 def quantity(value: float, unit: Code) -> Json:

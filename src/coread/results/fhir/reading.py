@@ -39,7 +39,14 @@ from coread.results.fhir.parts import (
     uid_identifier,
     valid,
 )
-from coread.results.wording import PRESENCE_CODES, conclusion, conclusion_zh, headline, statement
+from coread.results.wording import (
+    PRESENCE_CODES,
+    conclusion,
+    conclusion_zh,
+    headline,
+    similar_in_words,
+    statement,
+)
 
 #: http://hl7.org/fhir/ValueSet/diagnostic-report-status (required). Cancelled: "the report is
 #: unavailable because the measurement was not started or not completed".
@@ -119,8 +126,11 @@ class _Writer:
                 valueCodeableConcept=concept(PRESENCE_CODES[finding.presence]),
                 interpretation=[interpretation(finding.presence)],
                 bodySite=concept(finding.site) if finding.site else None,
-                component=components(finding.confidence, finding.measurements),
-                note=notes(f"{statement(finding)}. AI result, not verified."),
+                component=components(finding.confidence, finding.measurements, finding.characteristics),
+                note=notes(
+                    f"{statement(finding)}. AI result, not verified.",
+                    similar_in_words(finding) if finding.similar else "",
+                ),
             )
         )
 

@@ -9,7 +9,7 @@ from highdicom import sr
 from coread.domain import codes
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
-from coread.domain.finding import Finding, Measurement
+from coread.domain.finding import Characteristic, Finding, Measurement
 from coread.domain.identity import derive_uid
 from coread.domain.reading import ReaderIdentity
 from coread.domain.study import InstanceRef
@@ -119,9 +119,49 @@ def probability(finding: Finding) -> sr.Measurement:
 
 
 def measured(measurements: Iterable[Measurement]) -> Iterator[sr.Measurement]:
-    """Yield measurements with quantity and unit."""
+    """Yield measurements with quantity and unit; an interval as ranges of uncertainty (TID 310)."""
     for m in measurements:
-        yield sr.Measurement(name=coded(m.quantity), value=rounded(m.value), unit=coded(m.unit))
+        yield sr.Measurement(
+            name=coded(m.quantity),
+            value=rounded(m.value),
+            unit=coded(m.unit),
+            properties=_uncertainty(m),
+        )
+
+
+def _uncertainty(measurement: Measurement) -> sr.MeasurementProperties | None:
+    if measurement.lower is None or measurement.upper is None:
+        return None
+    return sr.MeasurementProperties(
+        upper_measurement_uncertainty=rounded(measurement.upper - measurement.value),
+        lower_measurement_uncertainty=rounded(measurement.value - measurement.lower),
+    )
+
+
+def characterised(
+    characteristics: Iterable[Characteristic], *, is_sure: bool = False
+) -> Iterator[sr.QualitativeEvaluation]:
+    """Yield characteristics as coded evaluations (TID 1501), each with the probability of its value.
+
+    Parameters
+    ----------
+    is_sure
+        Leave the probability out: a doctor states the characteristic.
+    """
+    for item in characteristics:
+        evaluation = sr.QualitativeEvaluation(coded(item.concept), coded(item.value))
+        if not is_sure:
+            evaluation[0].ContentSequence = sr.ContentSequence([_probability_of(item)])
+        yield evaluation
+
+
+def _probability_of(item: Characteristic) -> sr.NumContentItem:
+    return sr.NumContentItem(
+        name=coded(codes.PROBABILITY),
+        value=rounded(item.confidence.probability),
+        unit=coded(codes.NO_UNITS),
+        relationship_type=HAS_PROPERTIES,
+    )
 
 
 def algorithm(reader: ReaderIdentity, finding: Finding, card: Card | None) -> sr.AlgorithmIdentification:
@@ -130,9 +170,10 @@ def algorithm(reader: ReaderIdentity, finding: Finding, card: Card | None) -> sr
     Without a card of the reader, what only the card knows is left out.
     """
     confidence = finding.confidence
+    declared = card.declared(finding.code) if card else None
     parameters = {
         "weights_sha256": reader.weights_sha256 or "none",
-        **({"threshold": f"{card.threshold:.6g}"} if card else {}),
+        **({"threshold": f"{declared.threshold:.6g}"} if declared else {}),
         "interval_level": f"{confidence.level:g}",
         "calibrated_on": confidence.calibrated_on or "unknown",
         **({"evidence_grade": card.evidence_grade} if card else {}),

@@ -23,7 +23,7 @@ from coread.domain.identity import derive_uid
 from coread.domain.review import Line, Origin, Section, Statement
 from coread.domain.study import InstanceRef
 from coread.results.edition import Kind, ResultObject, coded, equipment
-from coread.results.regions import Outline, outline_of_box
+from coread.results.regions import Polygon, outline_of_box
 from coread.results.signed.edition import SignedEdition
 from coread.results.signed.facts import Assessed
 from coread.results.signed.words import (
@@ -304,7 +304,7 @@ def _regions(
 
 def _shapes(
     edition: SignedEdition, said: Statement, image: InstanceRef
-) -> Iterator[tuple[tuple[str, ...], Outline]]:
+) -> Iterator[tuple[tuple[str, ...], Polygon]]:
     """Yield role and closed polygon; boxes have the roles that the reader's report gives them."""
     source = edition.source_of(image)
     rows, columns = (source.rows, source.columns) if source else (_UNKNOWN_SIZE_PX, _UNKNOWN_SIZE_PX)
