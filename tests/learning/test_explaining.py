@@ -84,8 +84,8 @@ def test_smoothing_and_shifting_keep_the_place():
 def _scores_of(explain):
     images = _images(6)
     heats = [explain(image) for image in images]
-    centre = scoring.erased(probability, images, scoring.centre_heats(images))
-    gains = scoring.gains(scoring.erased(probability, images, heats), centre)
+    blind = scoring.yardsticks(probability, images)
+    gains = scoring.gains(scoring.erased(probability, images, heats), blind)
     boxed = [scoring.Boxed(image, _spot_mask(), str(i)) for i, image in enumerate(images)]
     points = scoring.pointed(boxed, [methods.resample(h, (SIDE, SIDE)) for h in heats])
     return scoring.Scores(gains, points, Interval(0.0, -0.1, 0.1))
@@ -178,6 +178,6 @@ def test_erasing_the_right_place_turns_the_call_sooner():
     images = _images(4)
     right = [methods.integrated_gradients(SpotReader())(i) for i in images]
     by_map = erased_until_turned(probability, images, right, 0.5)
-    by_centre = erased_until_turned(probability, images, scoring.centre_heats(images), 0.5)
+    by_centre = erased_until_turned(probability, images, [methods.centre_prior(i) for i in images], 0.5)
     assert by_map.turned.all()
     assert by_map.share.mean() < by_centre.share.mean()

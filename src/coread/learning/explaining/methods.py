@@ -27,7 +27,7 @@ Explain = Callable[[Float], Float]
 CELLS = 14
 """Cells per side of the maps by gradient and perturbation: 16 pixels each, about 2 cm of an adult chest."""
 
-MASKS = 240
+MASKS = 160
 """Random masks of RISE: its authors take thousands; these cost seconds an image."""
 
 STEPS = 16

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from coread.evaluation import Interval, percentile_interval, wilson_interval
 from coread.evaluation.faithfulness import (
     blind_pointer_hits,
+    deletion_insertion,
     energy_inside,
-    erasure,
     points_inside,
     rank_correlation,
 )
-from coread.learning.explaining.methods import Explain, Float, centre_prior
+from coread.learning.explaining.methods import CELLS, Explain, Float, centre_prior, random_map
+from coread.readers.chest_radiograph.preprocess import resample
 
 Boolean = NDArray[np.bool_]
 Predict = Callable[[Float], Float]
@@ -57,24 +58,14 @@ class Boxed:
 
 @dataclass(frozen=True)
 class Erased:
-    """Deletion and insertion of one method on several images.
-
-    Attributes
-    ----------
-    deletion, insertion
-        Areas under the curves, [image]: low and high are good.
-    random_deletion, random_insertion
-        The same for random orders.
-    """
+    """Areas under the deletion and insertion curves of one method, [image]: low and high are good."""
 
     deletion: Float
     insertion: Float
-    random_deletion: Float
-    random_insertion: Float
 
 
-def erased(predict: Predict, images: Sequence[Float], heats: Sequence[Float], seed: int = 0) -> Erased:
-    """Delete and insert every image by its map.
+def erased(predict: Predict, images: Sequence[Float], heats: Sequence[Float]) -> Erased:
+    """Delete and insert every image by its map, on `CELLS` x `CELLS` tiles whatever the map's own cells.
 
     Parameters
     ----------
@@ -83,16 +74,29 @@ def erased(predict: Predict, images: Sequence[Float], heats: Sequence[Float], se
     images
         Inputs [1, 1, row, column].
     heats
-        One map for each; all of one shape are compared on the same tiles.
-    seed
-        Of the random orders; the same for every method.
+        One map for each.
     """
-    results = [
-        erasure(predict, image[0, 0], heat, np.random.default_rng([seed, index]), repeats=2)
-        for index, (image, heat) in enumerate(zip(images, heats, strict=True))
-    ]
-    columns = ("deletion", "insertion", "random_deletion", "random_insertion")
-    return Erased(*(np.array([getattr(r, name) for r in results], dtype=np.float32) for name in columns))
+    pairs = zip(images, heats, strict=True)
+    areas = [deletion_insertion(predict, i[0, 0], resample(h, (CELLS, CELLS))) for i, h in pairs]
+    deletion, insertion = np.array(areas, dtype=np.float32).reshape(-1, 2).T
+    return Erased(deletion, insertion)
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """The curves of the two methods that never look: random orders and the bell in the middle."""
+
+    random: Erased
+    centre: Erased
+
+
+def yardsticks(predict: Predict, images: Sequence[Float], seed: int = 0) -> Yardsticks:
+    """Measure both on the images that every method is measured on."""
+    noise = random_map(seed)
+    return Yardsticks(
+        erased(predict, images, [noise(image) for image in images]),
+        erased(predict, images, [centre_prior(image) for image in images]),
+    )
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,13 @@ class Scores:
     verdicts: Mapping[str, bool] = field(default_factory=dict)
 
 
-def gains(method: Erased, centre: Erased) -> dict[str, Interval]:
+def gains(method: Erased, blind: Yardsticks) -> dict[str, Interval]:
     """By how much a method's curves are better than random orders and than the centre's."""
     return {
-        "deletion_over_random": mean_interval(method.random_deletion - method.deletion),
-        "deletion_over_centre": mean_interval(centre.deletion - method.deletion),
-        "insertion_over_random": mean_interval(method.insertion - method.random_insertion),
-        "insertion_over_centre": mean_interval(method.insertion - centre.insertion),
+        "deletion_over_random": mean_interval(blind.random.deletion - method.deletion),
+        "deletion_over_centre": mean_interval(blind.centre.deletion - method.deletion),
+        "insertion_over_random": mean_interval(method.insertion - blind.random.insertion),
+        "insertion_over_centre": mean_interval(method.insertion - blind.centre.insertion),
     }
 
 
@@ -200,11 +204,6 @@ def sameness(trained: Sequence[Float], randomised: Sequence[Float]) -> Interval:
 def on_mark(heats: Sequence[Float], mask: Boolean) -> Interval:
     """Share of maps [row, column] whose hottest place lies on a mark's mask, Wilson interval."""
     return wilson_interval(sum(points_inside(heat, mask) for heat in heats), len(heats))
-
-
-def centre_heats(images: Sequence[Float]) -> list[Float]:
-    """The centre's map of every image."""
-    return [centre_prior(image) for image in images]
 
 
 def maps_of(explain: Explain, images: Sequence[Float], tell: Callable[[str, float], None]) -> list[Float]:
