@@ -1,0 +1,1 @@
+"""Blood smears: finding cells on fields (BCCD), naming white cells (PBC), and the reader made of both."""

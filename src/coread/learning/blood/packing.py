@@ -1,0 +1,203 @@
+"""From trained networks to the bundle's networks, curves and gate; training and validation data only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from coread.evaluation import fit_platt, patient_weights, sigmoid
+from coread.learning.backbone.exporting import export
+from coread.learning.backbone.trunk import Early, Joined, pretrained
+from coread.learning.blood import counting, refusing
+from coread.learning.blood.detecting import TAPS, Detector, Neck
+from coread.learning.blood.sets import CellSet, Colour, Field
+from coread.learning.blood.staining import disturbed_field
+from coread.learning.runs.files import write_json
+from coread.readers.blood_smear.cells import COUNTABLE_FIELD
+from coread.readers.blood_smear.differential import Naming
+from coread.readers.blood_smear.field import CELL_SIDE, COLUMNS, ROWS, Prepared, cell, prepare
+from coread.readers.blood_smear.peaks import Cells, cells
+from coread.readers.blood_smear.reader import CLASSIFIER, COUNTING, DETECTOR, GATE, WHITE, Counting
+from coread.readers.onnx import Session
+
+Float = NDArray[np.floating]
+
+CALIBRATION = "calibration.json"
+
+CALIBRATED_ON = "validation split of BCCD: 37 fields, each as it is and with five faults"
+
+THRESHOLD = 0.5
+"""A field is called countable where its count is more likely right than not; fixed beforehand, not tuned."""
+
+KNOTS = 41
+
+RESAMPLES = 300
+"""Refits of the curve of trust: enough for a 95 % percentile interval to two digits."""
+
+PER_SET = 80
+"""Training images of each foreign set that the gate learns from."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Both networks as the clinic runs them."""
+
+    detector: Session
+    classifier: Session
+
+    @classmethod
+    def at(cls, folder: Path) -> Networks:
+        """Open the networks of a bundle that has no card yet."""
+        return cls(*(Session(folder / name, digest(folder / name)) for name in (DETECTOR, CLASSIFIER)))
+
+    def seen(self, image: Colour) -> tuple[Cells, Float, Prepared]:
+        """Peaks of a field, its features [feature], and how its input came about."""
+        ready = prepare(image)
+        said = self.detector.run({"image": ready.tensor})
+        found = cells(said["heat"][0], said["shape"][0], ready.scale, ready.shape_rc)
+        return found, said["features"][0].astype(np.float64), ready
+
+    def logits(self, cells_of: CellSet, batch: int = 64) -> Float:
+        """Logits [cell, class] of single cells."""
+        count = len(cells_of.labels)
+        parts = []
+        for start in range(0, count, batch):
+            inputs = [cell(cells_of.image(i)) for i in range(start, min(start + batch, count))]
+            parts.append(self.classifier.run({"image": np.stack(inputs)})["logits"])
+        return np.concatenate(parts)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Named(torch.nn.Module):  # type: ignore[misc]
+    """The classifier with nothing but logits and features coming out."""
+
+    def __init__(self, net: Joined) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and pooled features."""
+        return self.net(image)[:2]
+
+
+def export_networks(neck: Neck, classifier: Joined, folder: Path) -> None:
+    """Write both networks."""
+    detector = Detector(Early(pretrained(3), TAPS[-1], TAPS[:-1]), neck)
+    outputs = ("heat", "shape", "features")
+    export(detector, torch.zeros(1, 3, ROWS, COLUMNS), outputs, folder / DETECTOR)
+    export(
+        Named(classifier),
+        torch.zeros(2, 3, CELL_SIDE, CELL_SIDE),
+        ("logits", "features"),
+        folder / CLASSIFIER,
+    )
+
+
+def fit_counting(networks: Networks, fields: Sequence[Field], judges: CellSet, folder: Path) -> Counting:
+    """Choose thresholds, curves and intervals on validation fields and cells; write them down."""
+    found = [networks.seen(field.image())[0] for field in fields]
+    limits = counting.thresholds(found, fields)
+    slope, intercept = counting.curves(found, fields)
+    reach = counting.reaches([one.above(limits) for one in found], fields)
+    logits = networks.logits(judges)
+    warmth = counting.temperature(judges.labels, logits)
+    least = counting.least_probability(judges.labels, Naming(warmth, 0.0).probabilities(logits))
+    np.savez(
+        folder / COUNTING, thresholds=limits, slope=slope, intercept=intercept, reach=reach,
+        temperature=np.float64(warmth), least=np.float64(least),
+    )  # fmt: skip
+    return Counting(limits, slope, intercept, reach, Naming(warmth, least))
+
+
+def fit_gate(
+    networks: Networks,
+    count: Counting,
+    learners: Sequence[Field],
+    judges: Sequence[Field],
+    data: Path,
+    folder: Path,
+) -> None:
+    """Teach the gate; write it down."""
+    rng = np.random.default_rng(7)
+    smears = [field.image() for field in learners]
+    smears += [disturbed_field(image, np.zeros((0, 4)), rng)[0] for image in smears]
+    others = [image for _, image in refusing.foreign(data, "train", PER_SET, rng)]
+    known, strange = (np.stack([networks.seen(i)[1] for i in images]) for images in (smears, others))
+    judged = [networks.seen(field.image()) for field in judges]
+    red = [(found.above(count.thresholds).of_kind(1), ready.scale) for found, _, ready in judged]
+    gate = refusing.teach_gate(known, strange, np.stack([features for _, features, _ in judged]), red)
+    np.savez(folder / GATE, **refusing.gate_arrays(gate))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Trusts:
+    """How far fields were trusted, and whether rightly.
+
+    Attributes
+    ----------
+    score
+        `coread.readers.blood_smear.reader.Counting.trust` [image].
+    right
+        Whether the white cells were counted rightly, [image].
+    field
+        File name of the field, [image]; its spoiled copies bear the same.
+    how
+        The fault, [image].
+    """
+
+    score: Float
+    right: NDArray[np.bool_]
+    field: tuple[str, ...]
+    how: tuple[str, ...]
+
+
+def trusts(networks: Networks, count: Counting, fields: Sequence[Field], seed: int) -> Trusts:
+    """Read every field as it is and spoiled in every way."""
+    rows = []
+    for index, field in enumerate(fields):
+        for number, how in enumerate(refusing.SPOILS):
+            rng = np.random.default_rng([seed, index, number])
+            found = networks.seen(refusing.spoiled(field, how, rng))[0]
+            right = counting.white_count_right(found.above(count.thresholds), field)
+            rows.append((count.trust(found.of_kind(WHITE)), right, field.path.name, how))
+    score, right_, name, fault = zip(*rows, strict=True)
+    return Trusts(np.array(score), np.array(right_), name, fault)
+
+
+def calibration_of(seen: Trusts) -> dict[str, Any]:
+    """The curve from trust to the probability of a right count, as ``calibration.json`` holds it.
+
+    Platt's curve with the interval of a bootstrap over fields; nothing is abstained on but by `doubt`.
+    """
+    curve = fit_platt(seen.right, seen.score)
+    drawn = patient_weights(seen.field, RESAMPLES, 0)
+    refits = [fit_platt(seen.right, seen.score, row) for row in drawn if _both(seen.right, row)]
+    knots = np.linspace(0, max(float(seen.score.max()), 0.1), KNOTS)
+    middle = np.maximum.accumulate(sigmoid(curve.slope * knots + curve.intercept))
+    low, high = np.quantile([fit(knots) for fit in refits], [0.025, 0.975], axis=0)
+    columns = {"score": knots, "probability": middle}
+    columns |= {"lower": np.minimum(low, middle), "upper": np.maximum(high, middle)}
+    return {
+        **{name: np.round(column, 6).tolist() for name, column in columns.items()},
+        "level": 0.95, "calibrated_on": CALIBRATED_ON, "abstain": {"lower": THRESHOLD, "upper": THRESHOLD},
+    }  # fmt: skip
+
+
+def _both(right: NDArray[np.bool_], weight: Float) -> bool:
+    return bool(weight[right].sum() > 0 and weight[~right].sum() > 0)
+
+
+def write_calibration(seen: Trusts, folder: Path) -> None:
+    """Write ``calibration.json`` of the bundle."""
+    write_json(folder / CALIBRATION, {"findings": {COUNTABLE_FIELD.value: calibration_of(seen)}})

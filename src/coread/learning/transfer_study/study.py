@@ -1,0 +1,176 @@
+"""The study: every arm at every share of the labels, on the same test patients, with paired intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coread.evaluation import Interval, patient_weights, percentile_interval
+from coread.evaluation.discrimination import weighted_auc
+from coread.learning.runs.run import Run, Tell, nobody
+from coread.learning.transfer_study import arms
+from coread.learning.transfer_study.arms import ARMS, SCRATCH_GRID, Trial
+from coread.learning.transfer_study.tasks import TASKS, Task
+
+Float = NDArray[np.float64]
+
+SHARES = (0.1, 0.01, 1.0)
+"""Shares of the training labels, in the order of their work: the promise is about 10 %."""
+
+SEEDS = (0, 1, 2)
+
+REPEATS = 1000
+
+TOLD = "AUC over-all (of several classes: mean of each against the rest), test patients, mean of the seeds"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One trial that is to be made."""
+
+    task: str
+    share: float
+    arm: str
+    seed: int
+
+
+def all_work(quick: bool) -> Iterator[Work]:
+    """Every trial in the order of its worth: the promised 10 % first, the costly arm last."""
+    shares, seeds = ((0.1,), (0,)) if quick else (SHARES, SEEDS)
+    chosen = ("frozen", "scratch") if quick else ARMS
+    for arm_group in (chosen[:3], chosen[3:]):
+        for share in shares:
+            for seed in seeds:
+                yield from (Work(task, share, arm, seed) for arm in arm_group for task in TASKS)
+
+
+def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -> dict[str, Any]:
+    """Make every trial that is not made yet, and give the table.
+
+    Parameters
+    ----------
+    data
+        Folder of the published sets.
+    out
+        Folder of the study; what lies there is not made again.
+    quick
+        10 % of the labels, one seed, frozen against scratch.
+    progress
+        Told of each trial.
+
+    Returns
+    -------
+    dict
+        See `table`.
+    """
+    works = list(all_work(quick))
+    for number, work in enumerate(works):
+        progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
+        make(data, out, work)
+    return table(data, out, works)
+
+
+def make(data: Path, out: Path, work: Work) -> Float:
+    """Test logits [image, class] of one trial, made or taken from disk."""
+    kept = scores_path(out, work)
+    if kept.is_file():
+        held: Float = np.load(kept)
+        return held
+    task = _task(data, work.task)
+    run = Run(out / "trials" / _name(work), work.seed)
+    trial = Trial(task, task.few(work.share, work.seed), run, Run(out / "kept"))
+    logits = _scratch(data, out, work, trial) if work.arm == "scratch" else getattr(arms, work.arm)(trial)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.save(kept, np.asarray(logits, dtype=np.float64))
+    return np.asarray(logits, dtype=np.float64)
+
+
+def scores_path(out: Path, work: Work) -> Path:
+    """Where the test logits of a trial lie."""
+    return out / "scores" / f"{_name(work)}.npy"
+
+
+def _name(work: Work) -> str:
+    return f"{work.task}-{work.share:g}-{work.arm}-{work.seed}"
+
+
+@cache
+def _task(data: Path, name: str) -> Task:
+    return TASKS[name](data)
+
+
+def _scratch(data: Path, out: Path, work: Work, trial: Trial) -> Float:
+    """The small network with the settings that validation images liked best at this share (seed 0)."""
+    return arms.scratch(trial, **settings(data, out, work))[0]
+
+
+def settings(data: Path, out: Path, work: Work) -> dict[str, Any]:
+    """Settings of the small network, chosen once for each task and share on validation images."""
+    share = min(work.share, 0.1)
+    task = _task(data, work.task)
+    run = Run(out / "settings" / f"{work.task}-{share:g}", 0)
+    held = run.read_json("tried") or []
+    for number, tried in enumerate(SCRATCH_GRID[len(held) :], len(held)):
+        trial = Trial(task, task.few(share, 0), run.part(f"grid{number}"), run)
+        held = [*held, {**tried, "val_auc": arms.scratch(trial, **tried)[1]}]
+        run.write_json("tried", held)
+    best = max(held, key=lambda row: row["val_auc"])
+    return {"width": int(best["width"]), "rate": float(best["rate"])}
+
+
+def table(data: Path, out: Path, works: Iterable[Work]) -> dict[str, Any]:
+    """What has been made so far, as figures.
+
+    Returns
+    -------
+    dict
+        For each task and share: of each arm the area with its 95 % patient-bootstrap interval (mean over the
+        seeds within each draw, so that the interval is that of test patients), each seed's area, and the gain
+        over scratch from the same draws.
+    """
+    made: dict[tuple[str, float, str], list[Float]] = {}
+    for work in works:
+        if scores_path(out, work).is_file():
+            made.setdefault((work.task, work.share, work.arm), []).append(np.load(scores_path(out, work)))
+    rows: dict[str, dict[str, Any]] = {name: {} for name in TASKS}
+    for name, share in sorted({(task, share) for task, share, _ in made}):
+        of_share = {arm: made[name, share, arm] for arm in ARMS if (name, share, arm) in made}
+        rows[name][f"{share:.0%}"] = _compared(_task(data, name), of_share, share)
+    return {"told": TOLD, "tasks": rows}
+
+
+def _compared(task: Task, arms_made: dict[str, list[Float]], share: float) -> dict[str, Any]:
+    test = task.rows("test")
+    weights = np.vstack([np.ones((1, len(test))), patient_weights(task.patients[test].tolist(), REPEATS, 0)])
+    drawn = {arm: areas(task.labels[test], seeds, weights) for arm, seeds in arms_made.items()}
+    report: dict[str, Any] = {"training_images": [len(task.few(share, seed)) for seed in SEEDS]}
+    for arm, per_seed in drawn.items():
+        mean = per_seed.mean(axis=0)
+        report[arm] = _figure(percentile_interval(float(mean[0]), mean[1:]), len(test))
+        report[arm]["seeds"] = [round(float(value), 4) for value in per_seed[:, 0]]
+        if arm != "scratch" and "scratch" in drawn:
+            gain = mean - drawn["scratch"].mean(axis=0)
+            report[arm]["gain_over_scratch"] = _figure(
+                percentile_interval(float(gain[0]), gain[1:]), len(test)
+            )
+    return report
+
+
+def areas(labels: NDArray[np.int64], logits: Sequence[Float], weights: Float) -> Float:
+    """Areas [seed, draw] of test logits of several seeds under weights [draw, image]."""
+    rows = []
+    for one in logits:
+        chance = arms.softmax(one)
+        classes = [1] if chance.shape[1] == 2 else range(chance.shape[1])
+        rows.append(np.mean([weighted_auc(labels == k, chance[:, k], weights) for k in classes], axis=0))
+    return np.array(rows)
+
+
+def _figure(interval: Interval, n: int) -> dict[str, Any]:
+    return {"value": interval.value, "lower": interval.lower, "upper": interval.upper, "n": n}
