@@ -130,7 +130,7 @@ def _same(name: str, explain: Explain, sane: Explain, images: Sequence[Float]) -
 
 
 def chosen(scores: Mapping[str, scoring.Scores]) -> str:
-    """The showable method to test: most tests passed, then most hits, then the larger gains; the first of equals."""
+    """The showable method to test: most tests passed, then most hits, then the larger gains."""
 
     def rank(name: str) -> tuple[int, float, float]:
         held = scores[name]

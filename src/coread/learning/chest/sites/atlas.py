@@ -1,0 +1,123 @@
+"""All cached looks at one cohort by name, made when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coread.learning.chest.cohort import Radiograph, Split, chest_cohort
+from coread.learning.chest.sites.harmonise import central, local, matched, reference_curve
+from coread.learning.chest.sites.looks import Look, Seen, looked
+from coread.learning.chest.sites.trunks import imagenet_net
+from coread.learning.chest.transfer import FEATURES, ChestNet
+
+Float = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+MEANS = 1432
+"""Mean responses that lead the pooled features: 1280 of the last layer, 40 and 112 of the levels."""
+
+QUICK_STEP = 12
+"""A quick study takes every so manieth patient: enough to try every line, too few to believe a figure."""
+
+
+@dataclass
+class Atlas:
+    """A cohort and what two trunks saw of it.
+
+    Attributes
+    ----------
+    data
+        Folder of the published sets.
+    folder
+        Of the cache.
+    tell
+        Told of progress.
+    tuned
+        The trained network whose trunk is looked through beside the one that it came from; None for none.
+    quick
+        Take few patients.
+    """
+
+    data: Path
+    folder: Path
+    tell: Callable[[str, float], None]
+    tuned: ChestNet | None = None
+    quick: bool = False
+    _held: dict[str, Seen] = field(default_factory=dict)
+
+    @cached_property
+    def items(self) -> list[Radiograph]:
+        """The radiographs, adults first."""
+        cohort = chest_cohort(self.data)
+        return [i for n, i in enumerate(cohort) if n % QUICK_STEP == 0] if self.quick else list(cohort)
+
+    def rows(self, split: Split, site: str | None = None) -> Rows:
+        """Where the radiographs of a split, and of a source if one is named, stand among `items`."""
+        return np.array(
+            [n for n, i in enumerate(self.items) if i.split == split and site in (None, i.site)],
+            dtype=np.int64,
+        )
+
+    def some(self, rows: Rows) -> list[Radiograph]:
+        """The radiographs at these places."""
+        return [self.items[n] for n in rows]
+
+    def truth(self, rows: Rows) -> NDArray[np.int64]:
+        """Opacity, 0 or 1, at these places."""
+        return np.array([self.items[n].opacity for n in rows])
+
+    def patients(self, rows: Rows) -> list[str]:
+        """Patients at these places."""
+        return [self.items[n].patient for n in rows]
+
+    def seen(self, name: str, trunk: str = "imagenet") -> Seen:
+        """What a trunk saw: `plain`, `mirrored`, `matched`, `local` or `central` of all radiographs.
+
+        Parameters
+        ----------
+        name
+            Of the look; `disturbed 1` and so on is of the training radiographs only.
+        trunk
+            `imagenet` or `tuned`.
+        """
+        key = f"{trunk}-{name.replace(' ', '-')}"
+        if key not in self._held:
+            self._held[key] = self._looked(name, trunk, key)
+        return self._held[key]
+
+    def _looked(self, name: str, trunk: str, key: str) -> Seen:
+        if trunk == "tuned" and self.tuned is None:
+            raise ValueError("expected a tuned network for the look " + key)
+        net = self.imagenet if trunk == "imagenet" or self.tuned is None else self.tuned
+        items = self.some(self.rows("train")) if name.startswith("disturbed") else self.items
+        return looked(items, self._look(name, key), net, self.folder, self.tell)
+
+    def _look(self, name: str, key: str) -> Look:
+        if name.startswith("disturbed"):
+            return Look(key, disturbed=int(name.split()[1]))
+        changes = {"local": local, "central": central}
+        change = matched(self._curve) if name == "matched" else changes.get(name)
+        return Look(key, mirrored=name == "mirrored", change=change)
+
+    @cached_property
+    def imagenet(self) -> ChestNet:
+        """The trunk as it came."""
+        return imagenet_net()
+
+    @cached_property
+    def _curve(self) -> NDArray[np.floating]:
+        return reference_curve(self.some(self.rows("train")))
+
+    def last(self, name: str = "plain", trunk: str = "imagenet") -> Float:
+        """Mean responses of the last layer [image, 1280]."""
+        return self.seen(name, trunk).pooled[:, :FEATURES]
+
+    def means(self, name: str = "plain", trunk: str = "imagenet") -> Float:
+        """Mean responses of the last layer and of the levels [image, 1432]."""
+        return self.seen(name, trunk).pooled[:, :MEANS]
