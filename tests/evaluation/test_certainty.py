@@ -7,6 +7,7 @@ from coread.evaluation.certainty import (
     cases_for_half_width,
     coverage,
     cross_folds,
+    fit_by_class,
     fit_conformal,
     fit_gaussians,
     fit_neighbours,
@@ -80,6 +81,26 @@ def test_groups_keep_the_promise_only_with_thresholds_of_their_own():
     assert with_own == pytest.approx({"all": 0.9, "easy": 0.9, "hard": 0.9}, abs=0.015)
 
 
+def test_classes_keep_the_promise_with_thresholds_of_their_own():
+    rng = np.random.default_rng(19)
+    p, labels = probabilities(rng, 12000)
+    tilted = p * [4, 1, 1, 0.25]
+    tilted /= tilted.sum(1, keepdims=True)  # a model that forgets the last class
+    plain = fit_conformal(tilted[:6000], labels[:6000], 0.9)
+    own = fit_by_class(tilted[:6000], labels[:6000], 0.9)
+    names = labels[6000:].astype(str).tolist()
+    without = {c.name: c.covered.value for c in coverage(plain.sets(tilted[6000:]), labels[6000:], names)}
+    with_own = {c.name: c.covered.value for c in coverage(own.sets(tilted[6000:]), labels[6000:], names)}
+    assert without["3"] < 0.85
+    assert with_own == pytest.approx(dict.fromkeys(["all", *"0123"], 0.9), abs=0.02)
+
+
+def test_a_class_hardly_seen_is_in_every_set():
+    p, labels = probabilities(np.random.default_rng(20), 300, classes=3)
+    labels[labels == 2] = 0
+    assert fit_by_class(p, labels, 0.9).sets(p)[:, 2].all()
+
+
 def test_a_group_with_too_few_cases_uses_the_threshold_of_all():
     rng = np.random.default_rng(9)
     p, labels = probabilities(rng, 200)
@@ -110,6 +131,8 @@ def test_coverage_by_hand():
         ("b", 2, 0.0),
     ]
     assert (found[0].size, found[0].single, found[0].empty) == (1.0, 0.5, 0.25)
+    drawn = coverage(sets, [0, 0, 1, 0], patients=["one", "one", "two", "two"])[0].covered
+    assert (drawn.value, drawn.lower, drawn.upper) == (0.5, 0.0, 1.0)
 
 
 def test_folds_keep_patients_together_and_use_each_once():

@@ -9,13 +9,14 @@ notices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from coread.evaluation.bootstrap import statistic_interval
 from coread.evaluation.decisions import wilson_interval
 from coread.evaluation.samples import Interval
 
@@ -43,6 +44,8 @@ class Conformal:
         Largest score of a class in the set, for groups without one of their own.
     of_group
         Threshold of each group that had enough calibration cases (Mondrian).
+    of_class
+        Threshold of each class, if the promise is to hold for each true class; empty otherwise.
     seed
         Of the ties broken by `aps`; sets depend on it and on the order of the cases.
     """
@@ -51,6 +54,7 @@ class Conformal:
     level: float
     threshold: float
     of_group: Mapping[str, float]
+    of_class: tuple[float, ...] = ()
     seed: int = 0
 
     def sets(self, probability: ArrayLike, group: Sequence[str] | None = None) -> Boolean:
@@ -69,6 +73,8 @@ class Conformal:
             Whether a class is in the set, [case, class].
         """
         scores = nonconformity(probability, self.method, self.seed)
+        if self.of_class:
+            return np.asarray(scores <= np.array(self.of_class))
         names = group if group is not None else [""] * len(scores)
         limits = np.array([self.of_group.get(name, self.threshold) for name in names])
         return np.asarray(scores <= limits[:, None])
@@ -125,18 +131,59 @@ def fit_conformal(
     Conformal
         With the corrected quantile: the ceil((n + 1) * level)-th smallest score of n.
     """
+    own, weigh = _own_scores(probability, label, level, method, patients)
+    names = np.array(group if group is not None else [""] * len(own))
+    of_group = {
+        str(name): weighted_quantile(own[names == name], weigh(names == name), level)
+        for name in (np.unique(names) if group is not None else ())
+        if (names == name).sum() >= MIN_GROUP
+    }
+    return Conformal(
+        method, level, weighted_quantile(own, weigh(np.ones(len(own), dtype=bool)), level), of_group
+    )
+
+
+def fit_by_class(
+    probability: ArrayLike,
+    label: ArrayLike,
+    level: float,
+    method: Method = "lac",
+    patients: Sequence[str] | None = None,
+) -> Conformal:
+    """Choose a threshold for each class, so that the promise holds for each true class.
+
+    A rare disease is then covered as often as a common one (label-conditional sets: Vovk, Machine Learning
+    2013, doi:10.1007/s10994-013-5355-6). Parameters as for `fit_conformal`; a class with fewer than
+    `MIN_GROUP` calibration cases is in every set.
+    """
+    own, weigh = _own_scores(probability, label, level, method, patients)
+    labels = np.asarray(label, dtype=np.int64)
+    limits = []
+    for k in range(np.asarray(probability).shape[1]):
+        part = labels == k
+        enough = int(part.sum()) >= MIN_GROUP
+        limits.append(weighted_quantile(own[part], weigh(part), level) if enough else math.inf)
+    return Conformal(method, level, max(limits), {}, tuple(limits))
+
+
+def _own_scores(
+    probability: ArrayLike, label: ArrayLike, level: float, method: Method, patients: Sequence[str] | None
+) -> tuple[Float, Callable[[Boolean], Float]]:
+    """Score of the true class of each case, and the weights of the cases of a part."""
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1; found {level}")
     labels = np.asarray(label, dtype=np.int64)
     own = nonconformity(probability, method)[np.arange(len(labels)), labels]
-    weights = _per_patient(patients, len(labels))
-    names = np.array(group if group is not None else [""] * len(labels))
-    of_group = {
-        str(name): weighted_quantile(own[names == name], weights[names == name], level)
-        for name in (np.unique(names) if group is not None else ())
-        if (names == name).sum() >= MIN_GROUP
-    }
-    return Conformal(method, level, weighted_quantile(own, weights, level), of_group)
+    names = None if patients is None else np.asarray(patients)
+
+    def weigh(part: Boolean) -> Float:
+        """Weight 1 for each case, or for each patient."""
+        if names is None:
+            return np.ones(int(part.sum()))
+        _, member, counts = np.unique(names[part], return_inverse=True, return_counts=True)
+        return np.asarray(1.0 / counts[member])
+
+    return own, weigh
 
 
 def weighted_quantile(scores: Float, weights: Float, level: float) -> float:
@@ -161,13 +208,6 @@ def weighted_quantile(scores: Float, weights: Float, level: float) -> float:
     need = level * (mass[-1] + 1)
     place = int(np.searchsorted(mass, need - 1e-9 * need))
     return float(scores[order][place]) if place < len(scores) else math.inf
-
-
-def _per_patient(patients: Sequence[str] | None, cases: int) -> Float:
-    if patients is None:
-        return np.ones(cases)
-    _, member, counts = np.unique(np.asarray(patients), return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / counts[member])
 
 
 def cross_folds(patients: Sequence[str], folds: int, seed: int = 0) -> Iterator[tuple[Boolean, Boolean]]:
@@ -200,7 +240,7 @@ class Coverage:
     cases
         Their number.
     covered
-        Share of sets that hold the true class; Wilson interval.
+        Share of sets that hold the true class.
     size
         Mean number of classes in a set.
     single
@@ -217,21 +257,42 @@ class Coverage:
     empty: float
 
 
-def coverage(sets: Boolean, label: ArrayLike, group: Sequence[str] | None = None) -> tuple[Coverage, ...]:
-    """Measure sets [case, class] against labels [case], over all cases and in each group."""
+def coverage(
+    sets: Boolean,
+    label: ArrayLike,
+    group: Sequence[str] | None = None,
+    patients: Sequence[str] | None = None,
+) -> tuple[Coverage, ...]:
+    """Measure sets against labels, over all cases and in each group.
+
+    Parameters
+    ----------
+    sets, label
+        [case, class], [case].
+    group
+        Group of each case.
+    patients
+        Patient of each case: intervals then come from drawing patients; otherwise they are Wilson's, which
+        hold for one case per patient.
+    """
     labels = np.asarray(label, dtype=np.int64)
     held = sets[np.arange(len(labels)), labels]
-    found = [_covered("all", sets, held)]
-    if group is not None:
-        names = np.array(group)
-        found += [_covered(str(name), sets[names == name], held[names == name]) for name in np.unique(names)]
-    return tuple(found)
+    people = None if patients is None else np.asarray(patients)
+    names = np.array(group if group is not None else [])
+    parts = [("all", np.ones(len(held), dtype=bool)), *((str(n), names == n) for n in np.unique(names))]
+    return tuple(
+        _covered(name, sets[part], held[part], None if people is None else people[part].tolist())
+        for name, part in parts
+    )
 
 
-def _covered(name: str, sets: Boolean, held: Boolean) -> Coverage:
+def _covered(name: str, sets: Boolean, held: Boolean, patients: Sequence[str] | None) -> Coverage:
     sizes = sets.sum(1)
+    share = wilson_interval(int(held.sum()), len(held))
+    if patients is not None:
+        share = statistic_interval(lambda w: float(w @ held / w.sum()), patients)
     return Coverage(
-        name, len(held), wilson_interval(int(held.sum()), len(held)),
+        name, len(held), share,
         float(sizes.mean()), float((sizes == 1).mean()), float((sizes == 0).mean()),
     )  # fmt: skip
 
