@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from coread.learning.nodule.prompts import either
+from coread.learning.nodule.prompts import beside, either
 from coread.learning.nodule.unet import NoduleNet, fast_half
 from coread.learning.runs.checkpoint import Checkpoint, seed_everything
 from coread.learning.runs.run import Run
@@ -35,6 +35,8 @@ class Plan:
         Channels of the network.
     rating_weight
         Weight of the ratings in the loss; 0 leaves them out.
+    elsewhere
+        Share of windows prompted away from the nodule, where nothing is to be outlined.
     half
         16-bit arithmetic where the processor has it: more than twice as fast, weights stay 32-bit.
     """
@@ -45,6 +47,7 @@ class Plan:
     decay: float = 1e-2
     width: int = 16
     rating_weight: float = 0.0
+    elsewhere: float = 0.0
     half: bool = True
 
 
@@ -108,7 +111,7 @@ def train(lessons: Lessons, plan: Plan, run: Run, name: str = "outline") -> Nodu
     for step in keeper.steps(plan.steps, name):
         rng = run.rng(name, step)
         nodules = rng.choice(present, plan.batch, replace=len(present) < plan.batch)
-        batch = _batch(lessons, np.array([rng.choice(slices_of[n]) for n in nodules]), rng)
+        batch = _batch(lessons, np.array([rng.choice(slices_of[n]) for n in nodules]), rng, plan.elsewhere)
         keeper.notes["loss"] = _step(net, batch, plan, optimiser)
         schedule.step()
     return net.eval()
@@ -156,21 +159,29 @@ def outline_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return 2 * each.mean() + (1 - (2 * both + 1) / (either_one + 1)).mean()
 
 
-def _batch(lessons: Lessons, chosen: NDArray[np.int64], rng: Generator) -> _Batch:
-    parts = [_window(lessons.images[i], lessons.targets[i], rng) for i in chosen]
+def _batch(lessons: Lessons, chosen: NDArray[np.int64], rng: Generator, elsewhere: float = 0.0) -> _Batch:
+    away = np.array([bool(elsewhere) and rng.random() < elsewhere for _ in chosen])
+    parts = [
+        _window(lessons.images[i], lessons.targets[i], rng, away=a) for i, a in zip(chosen, away, strict=True)
+    ]
     shown, target = (torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True))
     guessed = torch.from_numpy(lessons.guessed[chosen])[:, None, None, None]
     weight = torch.where(guessed, (2 * target - 1).abs(), torch.ones_like(target))
     ratings = None
     if lessons.ratings is not None:
         ratings = torch.from_numpy(lessons.ratings[lessons.owners[chosen]])
+        ratings[torch.from_numpy(away)] = torch.nan
     return _Batch(shown.contiguous(memory_format=torch.channels_last), target, weight, ratings)
 
 
-def _window(image: NDArray[np.uint8], targets: NDArray[np.uint8], rng: Generator) -> tuple[Float32, Float32]:
-    """One window with its target, prompted somewhere, turned and lit anew."""
+def _window(
+    image: NDArray[np.uint8], targets: NDArray[np.uint8], rng: Generator, *, away: bool = False
+) -> tuple[Float32, Float32]:
+    """One window with its target, prompted on the nodule or away from it, turned and lit anew."""
     mask = targets.mean(0) >= 127.5
-    prompt = either(mask if mask.any() else targets.max(0) >= 128, rng)
+    mask = mask if mask.any() else targets.max(0) >= 128
+    prompt = beside(image, targets.max(0) > 0, rng) if away else either(mask, rng)
+    targets = np.zeros_like(targets) if away else targets
     grey = cut(image, prompt.centre, SIDE).astype(np.float32) / 255
     grey = np.clip(grey ** rng.uniform(0.75, 1.33) * rng.uniform(0.8, 1.1), 0, 1)
     target = np.stack([cut(one, prompt.centre, SIDE) for one in targets]).astype(np.float32) / 255

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from coread.readers.ct_nodule.window import Spot
 
@@ -24,6 +25,9 @@ CLICK_SLACK_PX = 1.0
 BOX_SLACK_PX = 1.0
 BOX_SPREAD = 0.08
 """Standard deviation of each side of a drawn box: pixels, and share of the box's size."""
+
+CLEAR_PX = 8.0
+"""Least distance of a prompt beside the nodule from anything marked, pixels: about 5 mm."""
 
 TRIES = 20
 """Draws before the nearest marked pixel is taken instead."""
@@ -60,6 +64,18 @@ def drawn_box(mask: Bool, rng: Generator) -> Spot:
     top, left = first + rng.normal(0, deviation)
     bottom, right = last + rng.normal(0, deviation)
     return Spot.box(min(top, bottom), min(left, right), max(top, bottom), max(left, right))
+
+
+def beside(image: NDArray[np.uint8], marked: Bool, rng: Generator) -> Spot:
+    """A point or a box away from what any reader marked, mostly on something bright: a vessel, a wall."""
+    free = ndimage.distance_transform_edt(~marked) > CLEAR_PX
+    bright = free & (image > np.quantile(image[free], 0.7)) if free.any() else free
+    places = np.argwhere(bright if bright.any() and rng.random() < 0.7 else free)
+    if not len(places):
+        places = np.array([[0, 0]])
+    row, column = places[rng.integers(len(places))].astype(float)
+    halves = rng.uniform(2, 9, 2) if rng.random() < 0.5 else (0.0, 0.0)
+    return Spot(float(row), float(column), float(halves[0]), float(halves[1]))
 
 
 def either(mask: Bool, rng: Generator, spread: float = 2 * CLICK_SPREAD) -> Spot:

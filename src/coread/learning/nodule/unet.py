@@ -48,6 +48,25 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
         (Tensor, Tensor)
             Outline logits [n, outlines, side, side] and features [n, 12 * width].
         """
+        logits, levels = self._levels(shown)
+        return logits, _all_pooled(levels, _inside(logits))
+
+    def read(self, shown: Tensor) -> tuple[Tensor, ...]:
+        """Read windows as the clinic does.
+
+        Returns
+        -------
+        tuple of Tensor
+            Probability of lying inside [n, side, side], mean over the outlines; features pooled inside
+            [n, 12 * width]; scene, the same pooled over the whole window; ratings [n, len(RATED)].
+        """
+        logits, levels = self._levels(shown)
+        inside = _inside(logits)
+        features = _all_pooled(levels, inside)
+        scene = torch.cat([level.float().mean((2, 3)) for level in levels], 1)
+        return inside[:, 0], features, scene, self.rating(features)
+
+    def _levels(self, shown: Tensor) -> tuple[Tensor, list[Tensor]]:
         first = self.down1(shown)
         second = self.down2(_halved(first))
         third = self.down3(_halved(second))
@@ -55,9 +74,16 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
         up3 = self.up3(torch.cat([_doubled(deep), third], 1))
         up2 = self.up2(torch.cat([_doubled(up3), second], 1))
         up1 = self.up1(torch.cat([_doubled(up2), first], 1))
-        logits = self.outline(up1)
-        inside = torch.sigmoid(logits.mean(1, keepdim=True).float()).detach()
-        return logits, torch.cat([_pooled(level, inside) for level in (third, deep, up3, up2, up1)], 1)
+        return self.outline(up1), [third, deep, up3, up2, up1]
+
+
+def _inside(logits: Tensor) -> Tensor:
+    """Probability of lying inside [n, 1, side, side], mean over the outlines."""
+    return torch.sigmoid(logits.float()).mean(1, keepdim=True).detach()
+
+
+def _all_pooled(levels: list[Tensor], inside: Tensor) -> Tensor:
+    return torch.cat([_pooled(level, inside) for level in levels], 1)
 
 
 def _block(inner: int, outer: int) -> nn.Sequential:

@@ -94,11 +94,6 @@ def volume_mm3(masks: Sequence[Bool], spacing_mm: Spacing, slice_spacing_mm: flo
     return sum(area_mm2(mask, spacing_mm) for mask in masks) * slice_spacing_mm
 
 
-def volume_of_axes_mm3(long_mm: float, short_mm: float) -> float:
-    """Volume of the ellipsoid with one long and two short axes, for a nodule seen on one slice only."""
-    return float(np.pi / 6 * long_mm * short_mm**2)
-
-
 def ranged(value: float, ratio: tuple[float, float]) -> Range:
     """Put the interval round a size: validated ratios of the readers' size to the measured one.
 
