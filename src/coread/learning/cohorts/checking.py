@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coread.errors import CohortRefused
 from coread.learning.cohorts.codebook import CodeBook
@@ -33,7 +35,8 @@ class Fault:
 
     code: str
     """no-images, same-name, unknown-split, leaking-patients, leaking-duplicates, mixed-units,
-    one-class-split, empty-split, unknown-label, unknown-image, value-out-of-range, implausible-age, implausible-spacing."""
+    one-class-split, empty-split, unknown-label, unknown-image, value-out-of-range, implausible-age,
+    implausible-spacing."""
     fatal: bool
     text: str
     examples: tuple[str, ...] = ()
@@ -175,7 +178,7 @@ def _values_by_split(cohort: Cohort, target: str) -> Mapping[str, set[float]]:
     return values
 
 
-def pixel_fault(pixels: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> tuple[str, str] | None:
+def pixel_fault(pixels: NDArray[Any]) -> tuple[str, str] | None:
     """Code and reason why an image cannot be learnt from; None if it can.
 
     An image is *all black* (or all white) if its 1st and 99th percentiles do not differ.

@@ -80,7 +80,8 @@ def _child_image(folder: Path, row: Row) -> Found:
     pixels, data = read_file(folder / "images" / row["file"])
     name = Path(row["file"]).stem
     image = CohortImage(
-        image=name, patient=f"guangzhou-{row['patient']}", site="Guangzhou", modality="DX", split=row["split"],
+        image=name, patient=f"guangzhou-{row['patient']}", site="Guangzhou", modality="DX",
+        split=row["split"],
         source=f"cxr_paediatric/images/{row['file']}", source_sha256=sha256(data),
         licence="CC BY 4.0 (not verified in the copy)", credit="Kermany et al., doi:10.17632/rscbjbr9sj",
         facts=joined(row, ("label", "original_split", "had_duplicate")),
