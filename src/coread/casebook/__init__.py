@@ -5,6 +5,7 @@ from coread.casebook.casebook import Casebook, VerdictCount
 from coread.casebook.codec import from_json, plain, to_json
 from coread.casebook.journal import Act, Recorded, VerdictFacts
 from coread.casebook.marks import KeptView, Phrase
+from coread.casebook.prompts import AskedPrompt, PromptState
 from coread.casebook.questions import AskedQuestion
 from coread.casebook.queue import Listed, Placement, Tally, Wanted
 from coread.casebook.record import Record, SavedDraft, Standing, record_of
@@ -13,6 +14,7 @@ from coread.casebook.tables import METADATA
 __all__ = [
     "METADATA",
     "Act",
+    "AskedPrompt",
     "AskedQuestion",
     "Case",
     "CaseState",
@@ -24,6 +26,7 @@ __all__ = [
     "Listed",
     "Phrase",
     "Placement",
+    "PromptState",
     "Record",
     "Recorded",
     "SavedDraft",

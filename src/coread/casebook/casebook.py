@@ -13,6 +13,7 @@ from coread.casebook.codec import from_json
 from coread.casebook.journal import Journal
 from coread.casebook.locking import Locks
 from coread.casebook.marks import Marks
+from coread.casebook.prompts import Prompts
 from coread.casebook.questions import Questions
 from coread.casebook.queue import Queue
 from coread.casebook.rows.instants import to_us
@@ -68,6 +69,7 @@ class Casebook:
         self.queue = Queue(database, ledger)
         self.marks = Marks(database, ledger)
         self.questions = Questions(database, ledger)
+        self.prompts = Prompts(database, ledger)
 
     def unpublished(self, limit: int = 100) -> list[str]:
         """Return the UIDs of signed reports whose results have not gone out yet, oldest first.

@@ -162,6 +162,23 @@ ANSWERS = Table(
     Column("answered_us", BigInteger, nullable=False),
 )
 
+#: Where doctors asked a reader to look. What became of it is the only part that changes, once.
+PROMPTS = Table(
+    "case_prompts",
+    METADATA,
+    Column("uid", _uid(), primary_key=True),
+    Column("study_instance_uid", _uid(), nullable=False),
+    Column("study_version", Integer, nullable=False),
+    Column("reader", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("asked_us", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reading_uid", _uid(), nullable=False, server_default=""),
+    Index("ix_case_prompts_study", "study_instance_uid", "asked_us"),
+    Index("ix_case_prompts_state", "state", "asked_us"),
+)
+
 VIEWS = Table(
     "saved_views",
     METADATA,

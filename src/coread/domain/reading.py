@@ -122,13 +122,22 @@ class Reading:
     @property
     def uid(self) -> str:
         """Identifier of the reading: a function of input, reader, version and prompt."""
-        where = ("prompt", *self.prompt.key) if self.prompt else ()
-        version = str(self.study_version)
-        return derive_uid("reading", *_reader_key(self.reader), self.study_instance_uid, version, *where)
+        return reading_uid(self.reader, self.study_instance_uid, self.study_version, self.prompt)
 
     def derive_uid(self, *role: str) -> str:
         """Identifier of an object made of this reading, e.g. ``reading.derive_uid("sr")``."""
         return derive_uid(self.uid, *role)
+
+
+def reading_uid(
+    reader: ReaderIdentity, study_instance_uid: str, study_version: int, prompt: Prompt | None = None
+) -> str:
+    """Return the UID that a reading has or will have.
+
+    The same reader, asked the same of the same version of a study, makes one reading.
+    """
+    where = ("prompt", *prompt.key) if prompt else ()
+    return derive_uid("reading", *_reader_key(reader), study_instance_uid, str(study_version), *where)
 
 
 def _reader_key(reader: ReaderIdentity) -> tuple[str, ...]:
