@@ -28,10 +28,10 @@ Float = NDArray[np.float64]
 
 SEEDS = (0, 1, 2)
 AXES = 48
-"""Principal axes of the image features that go into the fusion: about as many as training patients carry."""
+"""Principal axes of the image features that go into the fusion."""
 
 FEVER_C, CALM_C, SPREAD_C = 37.8, 37.0, 0.9
-"""Principal axes of the image features that go into the fusion."""
+"""Means and deviation of the simulated temperatures (not of any patients): they tell weakly."""
 
 NOTES = (
     ("cough and fever for three days", "dyspnoea with sputum", "发热咳嗽三天", "气促咳痰"),
