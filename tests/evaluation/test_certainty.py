@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from coread.evaluation.certainty import (
+    Promise,
     cases_for_half_width,
     coverage,
     cross_folds,
-    fit_by_class,
     fit_conformal,
     fit_gaussians,
     fit_neighbours,
@@ -45,10 +45,10 @@ def test_a_patient_with_many_images_counts_once():
     weights = np.r_[np.ones(10), np.full(90, 1 / 90)]
     assert weighted_quantile(scores, weights, 0.5) == 5
     p = np.stack([1 - scores / 100, scores / 100], axis=1)
-    by_patient = fit_conformal(p, np.zeros(100, int), 0.5, patients=patients)
-    by_image = fit_conformal(p, np.zeros(100, int), 0.5)
-    assert by_patient.threshold == pytest.approx(0.05)
-    assert by_image.threshold == pytest.approx(0.5)
+    by_patient = fit_conformal(p, np.zeros(100, int), Promise(0.5), patients=patients)
+    by_image = fit_conformal(p, np.zeros(100, int), Promise(0.5))
+    assert by_patient.limits[0] == pytest.approx(0.05)
+    assert by_image.limits[0] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("method", ["lac", "aps"])
@@ -59,7 +59,7 @@ def test_the_promise_is_kept(method, level):
     for _ in range(60):
         p, labels = probabilities(rng, 900)
         wrong = p[:, ::-1] * 0.3 + p * 0.7  # a model that errs: coverage must not need a good one
-        fitted = fit_conformal(wrong[:300], labels[:300], level, method)
+        fitted = fit_conformal(wrong[:300], labels[:300], Promise(level, method))
         covered.append(coverage(fitted.sets(wrong[300:]), labels[300:])[0].covered.value)
     assert np.mean(covered) == pytest.approx(level, abs=0.008)
 
@@ -71,8 +71,8 @@ def test_groups_keep_the_promise_only_with_thresholds_of_their_own():
     swap = (group == "hard") & (rng.random(12000) < 0.3)
     labels = np.where(swap, (labels + 1) % 4, labels)
     fit, use = slice(0, 6000), slice(6000, None)
-    plain = fit_conformal(p[fit], labels[fit], 0.9)
-    own = fit_conformal(p[fit], labels[fit], 0.9, group=group[fit].tolist())
+    plain = fit_conformal(p[fit], labels[fit], Promise())
+    own = fit_conformal(p[fit], labels[fit], Promise(), group=group[fit].tolist())
     names = group[use].tolist()
     without = {c.name: c.covered.value for c in coverage(plain.sets(p[use], names), labels[use], names)}
     with_own = {c.name: c.covered.value for c in coverage(own.sets(p[use], names), labels[use], names)}
@@ -86,8 +86,8 @@ def test_classes_keep_the_promise_with_thresholds_of_their_own():
     p, labels = probabilities(rng, 12000)
     tilted = p * [4, 1, 1, 0.25]
     tilted /= tilted.sum(1, keepdims=True)  # a model that forgets the last class
-    plain = fit_conformal(tilted[:6000], labels[:6000], 0.9)
-    own = fit_by_class(tilted[:6000], labels[:6000], 0.9)
+    plain = fit_conformal(tilted[:6000], labels[:6000], Promise())
+    own = fit_conformal(tilted[:6000], labels[:6000], Promise(by_class=True))
     names = labels[6000:].astype(str).tolist()
     without = {c.name: c.covered.value for c in coverage(plain.sets(tilted[6000:]), labels[6000:], names)}
     with_own = {c.name: c.covered.value for c in coverage(own.sets(tilted[6000:]), labels[6000:], names)}
@@ -95,16 +95,28 @@ def test_classes_keep_the_promise_with_thresholds_of_their_own():
     assert with_own == pytest.approx(dict.fromkeys(["all", *"0123"], 0.9), abs=0.02)
 
 
+def test_groups_and_classes_together_keep_the_promise():
+    rng = np.random.default_rng(21)
+    p, labels = probabilities(rng, 16000, classes=2)
+    group = np.array(["a", "b"])[rng.integers(0, 2, 16000)]
+    labels = np.where((group == "b") & (labels == 1) & (rng.random(16000) < 0.3), 0, labels)
+    fit, use = slice(0, 8000), slice(8000, None)
+    own = fit_conformal(p[fit], labels[fit], Promise(by_class=True), group=group[fit].tolist())
+    names = [f"{g}{k}" for g, k in zip(group[use], labels[use], strict=True)]
+    found = coverage(own.sets(p[use], group[use].tolist()), labels[use], names)
+    assert [c.covered.value for c in found] == pytest.approx([0.9] * 5, abs=0.025)
+
+
 def test_a_class_hardly_seen_is_in_every_set():
     p, labels = probabilities(np.random.default_rng(20), 300, classes=3)
     labels[labels == 2] = 0
-    assert fit_by_class(p, labels, 0.9).sets(p)[:, 2].all()
+    assert fit_conformal(p, labels, Promise(by_class=True)).sets(p)[:, 2].all()
 
 
 def test_a_group_with_too_few_cases_uses_the_threshold_of_all():
     rng = np.random.default_rng(9)
     p, labels = probabilities(rng, 200)
-    fitted = fit_conformal(p, labels, 0.9, group=["many"] * 190 + ["few"] * 10)
+    fitted = fit_conformal(p, labels, Promise(), group=["many"] * 190 + ["few"] * 10)
     assert set(fitted.of_group) == {"many"}
     assert (fitted.sets(p[:5], ["few"] * 5) == fitted.sets(p[:5], ["never seen"] * 5)).all()
 
@@ -117,9 +129,9 @@ def test_aps_orders_classes_by_mass():
 
 def test_what_is_no_probability_is_refused():
     with pytest.raises(ValueError, match="sum to 1"):
-        fit_conformal([[0.5, 0.6]], [0], 0.9)
+        fit_conformal([[0.5, 0.6]], [0], Promise())
     with pytest.raises(ValueError, match="level"):
-        fit_conformal([[0.5, 0.5]], [0], 1.0)
+        Promise(1.0)
 
 
 def test_coverage_by_hand():

@@ -9,7 +9,7 @@ notices.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,30 +31,48 @@ is their largest or second largest score."""
 
 
 @dataclass(frozen=True)
+class Promise:
+    """What sets shall keep.
+
+    Attributes
+    ----------
+    level
+        Share of cases whose set holds the true class.
+    method
+        ``lac``: classes of at least a probability; ``aps``: classes by falling probability up to a mass.
+    by_class
+        Keep it for each true class by itself, so that a rare disease is covered as often as a common one
+        (label-conditional sets: Vovk, Machine Learning 2013, doi:10.1007/s10994-013-5355-6).
+    """
+
+    level: float = 0.9
+    method: Method = "lac"
+    by_class: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"a level lies between 0 and 1; found {self.level}")
+
+
+@dataclass(frozen=True)
 class Conformal:
     """How to make sets from class probabilities.
 
     Attributes
     ----------
-    method
-        ``lac``: classes of at least a probability; ``aps``: classes by falling probability up to a mass.
-    level
-        Promised coverage.
-    threshold
-        Largest score of a class in the set, for groups without one of their own.
+    promise
+        What was promised.
+    limits
+        Largest score of each class in a set, [class], for groups without limits of their own.
     of_group
-        Threshold of each group that had enough calibration cases (Mondrian).
-    of_class
-        Threshold of each class, if the promise is to hold for each true class; empty otherwise.
+        Limits of each group that had enough calibration cases (Mondrian).
     seed
         Of the ties broken by `aps`; sets depend on it and on the order of the cases.
     """
 
-    method: Method
-    level: float
-    threshold: float
-    of_group: Mapping[str, float]
-    of_class: tuple[float, ...] = ()
+    promise: Promise
+    limits: tuple[float, ...]
+    of_group: Mapping[str, tuple[float, ...]]
     seed: int = 0
 
     def sets(self, probability: ArrayLike, group: Sequence[str] | None = None) -> Boolean:
@@ -65,19 +83,17 @@ class Conformal:
         probability
             [case, class], rows sum to 1.
         group
-            Group of each case; needed only where groups have thresholds of their own.
+            Group of each case; needed only where groups have limits of their own.
 
         Returns
         -------
         Boolean
             Whether a class is in the set, [case, class].
         """
-        scores = nonconformity(probability, self.method, self.seed)
-        if self.of_class:
-            return np.asarray(scores <= np.array(self.of_class))
+        scores = nonconformity(probability, self.promise.method, self.seed)
         names = group if group is not None else [""] * len(scores)
-        limits = np.array([self.of_group.get(name, self.threshold) for name in names])
-        return np.asarray(scores <= limits[:, None])
+        limits = np.array([self.of_group.get(name, self.limits) for name in names])
+        return np.asarray(scores <= limits.reshape(scores.shape))
 
 
 def nonconformity(probability: ArrayLike, method: Method, seed: int = 0) -> Float:
@@ -104,24 +120,21 @@ def nonconformity(probability: ArrayLike, method: Method, seed: int = 0) -> Floa
 def fit_conformal(
     probability: ArrayLike,
     label: ArrayLike,
-    level: float,
-    method: Method = "lac",
+    promise: Promise,
     group: Sequence[str] | None = None,
     patients: Sequence[str] | None = None,
 ) -> Conformal:
-    """Choose the threshold on calibration patients whom the model did not learn from.
+    """Choose the limits on calibration patients whom the model did not learn from.
 
     Parameters
     ----------
     probability, label
         [case, class], [case].
-    level
-        Coverage promised.
-    method
-        See `nonconformity`.
+    promise
+        What the sets shall keep.
     group
-        Group of each case; each with at least `MIN_GROUP` cases gets a threshold of its own, so that the
-        promise holds within it.
+        Group of each case; each with at least `MIN_GROUP` cases gets limits of its own, so that the promise
+        holds within it.
     patients
         Patient of each case; each patient then counts once, however many images there are, and the promise is
         one for a random image of a random patient.
@@ -129,61 +142,39 @@ def fit_conformal(
     Returns
     -------
     Conformal
-        With the corrected quantile: the ceil((n + 1) * level)-th smallest score of n.
+        With the corrected quantile: the ceil((n + 1) * level)-th smallest score of n. Where a class has
+        fewer than `MIN_GROUP` cases and the promise is by class, it is in every set.
     """
-    own, weigh = _own_scores(probability, label, level, method, patients)
+    labels = np.asarray(label, dtype=np.int64)
+    own = nonconformity(probability, promise.method)[np.arange(len(labels)), labels]
     names = np.array(group if group is not None else [""] * len(own))
+    people = None if patients is None else np.asarray(patients)
+    classes = range(np.asarray(probability).shape[1])
+
+    def limit(part: Boolean) -> float:
+        return weighted_quantile(own[part], _weights(part, people), promise.level)
+
+    def limits(part: Boolean, otherwise: tuple[float, ...]) -> tuple[float, ...]:
+        if not promise.by_class:
+            return (limit(part),) * len(classes)
+        of_class = [part & (labels == k) for k in classes]
+        return tuple(limit(p) if p.sum() >= MIN_GROUP else otherwise[k] for k, p in enumerate(of_class))
+
+    whole = limits(np.ones(len(own), dtype=bool), (math.inf,) * len(classes))
     of_group = {
-        str(name): weighted_quantile(own[names == name], weigh(names == name), level)
+        str(name): limits(names == name, whole)
         for name in (np.unique(names) if group is not None else ())
         if (names == name).sum() >= MIN_GROUP
     }
-    return Conformal(
-        method, level, weighted_quantile(own, weigh(np.ones(len(own), dtype=bool)), level), of_group
-    )
+    return Conformal(promise, whole, of_group)
 
 
-def fit_by_class(
-    probability: ArrayLike,
-    label: ArrayLike,
-    level: float,
-    method: Method = "lac",
-    patients: Sequence[str] | None = None,
-) -> Conformal:
-    """Choose a threshold for each class, so that the promise holds for each true class.
-
-    A rare disease is then covered as often as a common one (label-conditional sets: Vovk, Machine Learning
-    2013, doi:10.1007/s10994-013-5355-6). Parameters as for `fit_conformal`; a class with fewer than
-    `MIN_GROUP` calibration cases is in every set.
-    """
-    own, weigh = _own_scores(probability, label, level, method, patients)
-    labels = np.asarray(label, dtype=np.int64)
-    limits = []
-    for k in range(np.asarray(probability).shape[1]):
-        part = labels == k
-        enough = int(part.sum()) >= MIN_GROUP
-        limits.append(weighted_quantile(own[part], weigh(part), level) if enough else math.inf)
-    return Conformal(method, level, max(limits), {}, tuple(limits))
-
-
-def _own_scores(
-    probability: ArrayLike, label: ArrayLike, level: float, method: Method, patients: Sequence[str] | None
-) -> tuple[Float, Callable[[Boolean], Float]]:
-    """Score of the true class of each case, and the weights of the cases of a part."""
-    if not 0 < level < 1:
-        raise ValueError(f"a level lies between 0 and 1; found {level}")
-    labels = np.asarray(label, dtype=np.int64)
-    own = nonconformity(probability, method)[np.arange(len(labels)), labels]
-    names = None if patients is None else np.asarray(patients)
-
-    def weigh(part: Boolean) -> Float:
-        """Weight 1 for each case, or for each patient."""
-        if names is None:
-            return np.ones(int(part.sum()))
-        _, member, counts = np.unique(names[part], return_inverse=True, return_counts=True)
-        return np.asarray(1.0 / counts[member])
-
-    return own, weigh
+def _weights(part: Boolean, people: NDArray[np.generic] | None) -> Float:
+    """Weight 1 for each case of a part, or for each patient."""
+    if people is None:
+        return np.ones(int(part.sum()))
+    _, member, counts = np.unique(people[part], return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[member])
 
 
 def weighted_quantile(scores: Float, weights: Float, level: float) -> float:

@@ -58,7 +58,8 @@ class Merit:
     def cases(self) -> int:
         """Number of cases that it depends on."""
         normal, abnormal = self.kernel.shape[2:]
-        return {"all": normal + abnormal, "normal": normal, "abnormal": abnormal}[self.counts]
+        sizes: dict[Counts, int] = {"all": normal + abnormal, "normal": normal, "abnormal": abnormal}
+        return sizes[self.counts]
 
     def without_each(self) -> Float:
         """The figure with each case that counts left out in turn, [treatment, reader, case], normal first."""

@@ -1,0 +1,1 @@
+"""Uncertainty measured: conformal sets, novelty, selective risk, and thresholds that follow a new version."""
