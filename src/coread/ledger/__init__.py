@@ -1,7 +1,18 @@
 """The keeper of events: an append-only record in which any later change shows."""
 
-from coread.ledger.canonical import canonical_json
+from coread.ledger.canonical import canonical_json, utc_text
 from coread.ledger.checking import Checked
+from coread.ledger.forms.atna import audit_message, syslog_message
+from coread.ledger.forms.audit_kind import AuditSource
+from coread.ledger.forms.balp import audit_event
+from coread.ledger.forms.export import Exporter
+from coread.ledger.forms.prov import provenance
+from coread.ledger.forms.table import csv_lines
+from coread.ledger.forwarded import Forwarded
+from coread.ledger.heads.head import SignedHead, TreeHead, read_note
+from coread.ledger.heads.head import newest as newest_head
+from coread.ledger.heads.notary import Notary, Verified
+from coread.ledger.heads.witness import FileWitness, Witness
 from coread.ledger.ledger import Ledger
 from coread.ledger.merkle import (
     consistency_proof,
@@ -18,21 +29,38 @@ from coread.ledger.tables import METADATA
 
 __all__ = [
     "METADATA",
+    "AuditSource",
     "Checked",
+    "Exporter",
+    "FileWitness",
+    "Forwarded",
     "Growth",
     "Inclusion",
     "Ledger",
     "LedgerFault",
+    "Notary",
     "Prepared",
     "RecordedEvent",
+    "SignedHead",
     "StoredEvent",
     "Transactions",
+    "TreeHead",
+    "Verified",
+    "Witness",
+    "audit_event",
+    "audit_message",
     "canonical_json",
     "consistency_proof",
+    "csv_lines",
     "grow_from_rows",
     "inclusion_proof",
     "leaf_hash",
+    "newest_head",
+    "provenance",
+    "read_note",
     "root",
+    "syslog_message",
+    "utc_text",
     "verify_consistency",
     "verify_inclusion",
 ]
