@@ -220,6 +220,7 @@ class Clinic:
             senders=self._senders,
             patience=Patience(plan.delivery_attempts, plan.first_retry_s, plan.longest_retry_s),
             casebook=self.casebook,
+            prompts=self.casebook.prompts,
             organization=self.settings.review.organisation,
         )
         folder = self.settings.data.folder

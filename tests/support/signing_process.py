@@ -16,8 +16,10 @@ from pathlib import Path
 
 from coread import settings
 from coread.clinic import Clinic
+from coread.testing.growing import GROWING_READER
 from coread.testing.readers import EXAMPLE_READERS
 
+READERS = (*EXAMPLE_READERS, GROWING_READER)
 RULES = """
 [[rule]]
 name = "radiographs"
@@ -62,7 +64,7 @@ def main() -> None:
     def take(destination, data: bytes) -> None:
         """Take everything, as a destination that never fails."""
 
-    clinic = Clinic(ward_settings(Path(folder), url), {"dimse": take, "fhir": take}, EXAMPLE_READERS, probe)
+    clinic = Clinic(ward_settings(Path(folder), url), {"dimse": take, "fhir": take}, READERS, probe)
     with clinic.start("worker"):
         print("ready", flush=True)
         sys.stdin.read()

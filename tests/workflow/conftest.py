@@ -11,9 +11,11 @@ import pytest
 
 from coread import settings
 from coread.clinic import Clinic
+from coread.testing.growing import GROWING_READER
 from coread.testing.patients import chest_radiograph
 from coread.testing.readers import EXAMPLE_READERS
 
+READERS = (*EXAMPLE_READERS, GROWING_READER)
 RULES = """
 [[rule]]
 name = "radiographs"
@@ -49,7 +51,7 @@ class House:
             "COREAD_READERS__WARM_UP": "false",
             "COREAD_DESTINATIONS": json.dumps(DESTINATIONS),
         }
-        self.clinic = Clinic(settings.load(None, given | environ), senders, EXAMPLE_READERS, probe)
+        self.clinic = Clinic(settings.load(None, given | environ), senders, READERS, probe)
 
     def file(self, number: int, image: int = 0, **facts: object) -> str:
         """File one image and return its study's UID."""

@@ -85,7 +85,9 @@ def study_of(rooms: Rooms, plan: Plan) -> Study:
 
 def _planned(rooms: Rooms, study_uid: str, version: int, name: str, priority: str) -> PlannedReader:
     former = [
-        r for r in rooms.readings.of_study(study_uid) if r.reader.name == name and r.study_version < version
+        r
+        for r in rooms.readings.of_study(study_uid)
+        if r.reader.name == name and r.prompt is None and r.study_version < version
     ]
     latest = max(former, key=lambda reading: reading.study_version, default=None)
     return PlannedReader(name=name, priority=priority, predecessor_uid=latest.uid if latest else "")

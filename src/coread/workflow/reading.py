@@ -9,7 +9,8 @@ from functools import partial
 from coread.dicom import DicomObject, open_object
 from coread.domain.reading import Reading
 from coread.domain.study import Instance, Study
-from coread.readers import Case, eligible, run
+from coread.errors import ReaderUnavailable
+from coread.readers import Case, Reader, eligible, run
 from coread.results import ResultObject, write
 from coread.workflow.bundles import is_decided
 from coread.workflow.planning import Plan, planned_at, study_of
@@ -65,12 +66,14 @@ def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
     Asked by name, not by UID: if the reader was replaced in between, the study still gets one reading.
     """
     readings = rooms.readings.of_study(plan["study_uid"])
-    own = (r for r in readings if r.reader.name == name and r.study_version == plan["version"])
-    return next(own, None)
+    own = (r for r in readings if r.reader.name == name and r.prompt is None)
+    return next((r for r in own if r.study_version == plan["version"]), None)
 
 
 def _read_anew(rooms: Rooms, plan: Plan, name: str) -> Reading:
     reader = rooms.registry.reader(name)
+    if not isinstance(reader, Reader):
+        raise ReaderUnavailable("a reader that answers only where it is asked", "one that reads", where=name)
     study = study_of(rooms, plan)
     images = _opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
     predecessor = next(r["predecessor_uid"] for r in plan["readers"] if r["name"] == name)

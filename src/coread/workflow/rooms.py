@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from coread.archive import Archive, Deliveries, Readings, Resources, Studies
+from coread.casebook import AskedPrompt
 from coread.domain.event import Event
 from coread.domain.review import SignedReport
 from coread.intake import Intake
@@ -64,6 +65,32 @@ class SignedReports(Protocol):
         ...
 
 
+class Prompts(Protocol):
+    """Where doctors' questions to readers wait; the casebook keeps one."""
+
+    def get(self, uid: str) -> AskedPrompt:
+        """Return a question.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        ...
+
+    def waiting(self, limit: int = 100) -> Sequence[AskedPrompt]:
+        """Return the questions without an answer, the oldest first."""
+        ...
+
+    def answered(self, uid: str, reading_uid: str) -> None:
+        """Record the answer; twice is once."""
+        ...
+
+    def give_up(self, uid: str) -> None:
+        """Record that no answer could be had."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a destination is waited for."""
@@ -116,6 +143,8 @@ class Rooms:
     patience: Patience = Patience()
     casebook: SignedReports | None = None
     """Signed reports; none where nobody signs."""
+    prompts: Prompts | None = None
+    """What doctors ask readers to look at; none where nobody asks."""
     organization: str = ""
     """Under which doctors sign; the images' Institution Name if left out."""
 

@@ -8,8 +8,10 @@ that it makes is named by what it is made of.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
+from coread.workflow.asking import answer, plan_asked, read_asked
 from coread.workflow.delivering import deliver
 from coread.workflow.engine import Durable, StepGaveUp
 from coread.workflow.planning import Plan, finish, give_up, plan_reading
@@ -71,6 +73,18 @@ class Journey:
             do.later("delivery", delivery_id(report_uid, destination, 1), 0, *args)
         do.step("publish", partial(publish, self._rooms, report_uid))
 
+    def asked(self, do: Durable, uid: str) -> None:
+        """Let a reader look where a doctor asked it to, file its results, and send them on their way."""
+        plan: Plan = do.step("plan asked reading", partial(plan_asked, self._rooms, uid))
+        reading_uid: str = do.step("read where asked", partial(read_asked, self._rooms, plan, uid))
+        parcels: dict[str, list[str]] = do.step(
+            "write asked results", partial(write_results, self._rooms, plan, reading_uid)
+        )
+        for destination, objects in parcels.items():
+            args = (plan["study_uid"], reading_uid, destination, objects, 1)
+            do.later("delivery", delivery_id(reading_uid, destination, 1), 0, *args)
+        do.step("answer", partial(answer, self._rooms, uid, reading_uid))
+
     def gave_up(self, walk_id: str, fault: StepGaveUp) -> None:
         """Put on record that a walk ended before its time."""
         give_up(self._rooms, walk_id, fault.step, fault.told)
@@ -82,6 +96,7 @@ class Journey:
             "reader": self.reader,
             "delivery": self.delivery,
             "signed": self.signed,
+            "asked": self.asked,
         }
 
 
@@ -98,6 +113,11 @@ def reader_walk_id(study_uid: str, version: int, reader: str) -> str:
 def signed_walk_id(study_uid: str, number: int, attempt: int) -> str:
     """Identifier of one attempt to publish a study's signed report of this number."""
     return f"signed:{study_uid}:{number}:{attempt}"
+
+
+def asked_walk_id(uid: str, asked_at: datetime, attempt: int) -> str:
+    """Identifier of one attempt to answer what a doctor asked; asking again after it was given up is anew."""
+    return f"asked:{uid}:{asked_at.timestamp():.6f}:{attempt}"
 
 
 def delivery_id(reading_uid: str, destination: str, attempt: int) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from coread.archive import Workers
+from coread.casebook import AskedPrompt
+from coread.domain.event import Event
 from coread.domain.review import SignedReport
 from coread.errors import CoReadError
 from coread.workflow.engine import PASSING, Engine
 from coread.workflow.rooms import Rhythm, Rooms
-from coread.workflow.steps import delivery_id, signed_walk_id, study_walk_id
+from coread.workflow.steps import asked_walk_id, delivery_id, signed_walk_id, study_walk_id
 
 _log = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.02
@@ -155,6 +157,63 @@ class ReportWatch:
         while not stopped.is_set():
             self._woken.clear()
             _tolerant("look for signed reports", self.look)
+            self._woken.wait(self._rhythm.poll_interval_s)
+
+
+class PromptWatch:
+    """Starts the walk of each question that a doctor put to a reader.
+
+    A walk that ended before its time is offered anew after a pause; after `ATTEMPTS` of them the question
+    is given up, and the doctor sees it.
+    """
+
+    ATTEMPTS = 3
+
+    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._rhythm = rhythm
+        self._woken = threading.Event()
+        self._offered: set[str] = set()
+
+    def wake(self) -> None:
+        """Look at once: somebody has asked."""
+        self._woken.set()
+
+    def look(self) -> int:
+        """Offer the walks of waiting questions; return how many were new to this worker."""
+        if self._rooms.prompts is None:
+            return 0
+        waiting = self._rooms.prompts.waiting()
+        wanted = {walk: asked.uid for asked in waiting if (walk := self._due(asked))}
+        fresh = wanted.keys() - self._offered
+        for walk in sorted(fresh):
+            self._engine.offer("asked", walk, wanted[walk])
+            self._engine.probe("offered prompt")
+        self._offered = (self._offered & wanted.keys()) | fresh
+        return len(fresh)
+
+    def _due(self, asked: AskedPrompt) -> str:
+        """Return the walk that shall answer a question; empty while it rests, or where it is given up."""
+        failed = self._failures(asked)
+        if len(failed) >= self.ATTEMPTS and self._rooms.prompts is not None:
+            self._rooms.prompts.give_up(asked.uid)
+            return ""
+        rest = timedelta(seconds=self._rooms.patience.wait_s(len(failed)) if failed else 0)
+        if failed and self._rooms.now() < failed[-1].at + rest:
+            return ""
+        return asked_walk_id(asked.uid, asked.asked_at, len(failed) + 1)
+
+    def _failures(self, asked: AskedPrompt) -> list[Event]:
+        own = asked_walk_id(asked.uid, asked.asked_at, 0).removesuffix("0")
+        events = (e.event for e in self._rooms.ledger.events(asked.uid, "step.failed"))
+        return [event for event in events if event.facts.get("walk", "").startswith(own)]
+
+    def run(self, stopped: threading.Event) -> None:
+        """Look until stopped."""
+        while not stopped.is_set():
+            self._woken.clear()
+            _tolerant("look for questions to readers", self.look)
             self._woken.wait(self._rhythm.poll_interval_s)
 
 

@@ -18,7 +18,7 @@ from coread.errors import SettingsFault
 from coread.workflow.engine import Engine, Place, Probe
 from coread.workflow.rooms import Rhythm, Rooms
 from coread.workflow.steps import Journey
-from coread.workflow.watch import ReportWatch, StudyWatch, WorkerWatch
+from coread.workflow.watch import PromptWatch, ReportWatch, StudyWatch, WorkerWatch
 
 _log = logging.getLogger(__name__)
 _SQLITE_WORKER = "local"
@@ -61,6 +61,7 @@ class Worker:
         self._engine = Engine(place, journey.walks(), journey.gave_up, probe)
         self._studies = StudyWatch(self._engine, rooms, rhythm)
         self._reports = ReportWatch(self._engine, rooms, rhythm)
+        self._prompts = PromptWatch(self._engine, rooms, rhythm)
         self._engine.on_end = self.wake
         self._workers = WorkerWatch(self._engine, workers, rooms, rhythm, self.worker_id)
         self._stopped = threading.Event()
@@ -80,16 +81,22 @@ class Worker:
         _give_images_back()
         self._engine.launch()
         self._workers.look()
-        watches = {"studies": self._studies.run, "workers": self._workers.run, "reports": self._reports.run}
+        watches = {
+            "studies": self._studies.run,
+            "workers": self._workers.run,
+            "reports": self._reports.run,
+            "prompts": self._prompts.run,
+        }
         for name, run in watches.items():
             thread = threading.Thread(target=self._kept, args=(run,), name=f"watch-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def wake(self) -> None:
-        """Look for complete studies and signed reports at once."""
+        """Look for complete studies, signed reports and questions to readers at once."""
         self._studies.wake()
         self._reports.wake()
+        self._prompts.wake()
 
     @property
     def alive(self) -> bool:
