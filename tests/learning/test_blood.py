@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
+pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installed (pip install coread[lab])")
+
+from PIL import Image  # noqa: E402
+
+from coread.learning.backbone import Plan  # noqa: E402
+from coread.learning.blood import counting, detecting, packing, refusing, staining  # noqa: E402
+from coread.learning.blood import recipe as module  # noqa: E402
+from coread.learning.blood.appraisal import purple_blobs, weighted_macro_f1  # noqa: E402
+from coread.learning.blood.recipe import BloodSmearRecipe  # noqa: E402
+from coread.learning.blood.sets import Field, cells, fields  # noqa: E402
+from coread.learning.runs.run import Run  # noqa: E402
+from coread.readers import Machine, open_bundle  # noqa: E402
+from coread.readers.blood_smear import peaks  # noqa: E402
+from coread.readers.blood_smear.gate import FeatureGate  # noqa: E402
+from coread.readers.blood_smear.reader import reader_of  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+BOXES = np.array([[100.0, 80.0, 180.0, 160.0], [400.0, 300.0, 100.0, 100.0], [300.0, 60.0, 40.0, 40.0]])
+KINDS = np.array([0, 1, 2])
+
+
+def drawn_field(path):
+    image = np.full((480, 640, 3), (225, 205, 215), np.uint8)
+    for (left, top, width, height), colour in zip(
+        BOXES.astype(int), ((90, 40, 130), (210, 130, 140), (120, 80, 150)), strict=True
+    ):
+        row, column = np.mgrid[:height, :width]
+        disc = ((row - height / 2) / (height / 2)) ** 2 + ((column - width / 2) / (width / 2)) ** 2 < 1
+        image[top : top + height, left : left + width][disc] = colour
+    Image.fromarray(image).save(path)
+    return Field(path, "train", BOXES, KINDS)
+
+
+@pytest.fixture
+def one_field(tmp_path):
+    return drawn_field(tmp_path / "field.png")
+
+
+def test_what_the_maps_should_show_reads_back_as_the_boxes():
+    heat, shapes, weights = detecting.targets(BOXES, KINDS, 0.5)
+    found = peaks.cells(heat, shapes, 0.5, (480, 640))
+    order = np.argsort(found.kind)
+    assert found.kind[order].tolist() == [0, 1, 2]
+    assert found.boxes[order] == pytest.approx(BOXES, abs=0.5)
+    assert weights[:2].max() == 1
+
+
+def test_the_loss_of_perfect_peaks_is_small_and_a_missed_cell_costs():
+    heat = torch.from_numpy(detecting.targets(BOXES, KINDS, 0.5)[0])[None]
+    sure = torch.where(heat >= 1, 9.0, -9.0)
+    missed = torch.full_like(heat, -9.0)
+    assert detecting.peak_loss(sure, heat) < 0.2 < detecting.peak_loss(missed, heat)
+
+
+def test_rows_of_responses_unfold_to_three_scales():
+    width = sum(int(np.prod(shape)) for shape in detecting.SHAPES)
+    parts = detecting.unflattened(torch.zeros(2, width))
+    assert [tuple(part.shape[1:]) for part in parts] == list(detecting.SHAPES)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_boxes_move_with_their_cells(one_field, seed):
+    image, boxes, kept = staining.disturbed_field(one_field.image(), BOXES, np.random.default_rng(seed))
+    for left, top, width, height in boxes[KINDS[kept] == 0]:
+        middle = image[int(top + height / 2), int(left + width / 2)].astype(int)
+        assert middle[1] < 140  # the dark cell lies in its box
+    assert image.shape == (480, 640, 3)
+
+
+def test_disturbing_is_seeded():
+    image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    first, second = (staining.disturbed_cell(image, np.random.default_rng(4)) for _ in "ab")
+    assert (first == second).all()
+
+
+def found_cells(boxes, kind, score):
+    return peaks.Cells(np.array(boxes, float).reshape(-1, 4), np.array(kind), np.array(score, float))
+
+
+def test_each_annotation_is_claimed_once_by_the_surest(one_field):
+    twice = found_cells([BOXES[0], BOXES[0] + 2, BOXES[1]], [0, 0, 2], [0.7, 0.9, 0.8])
+    assert counting.hits(twice, one_field).tolist() == [False, True, False]
+    assert counting.tally([twice], [one_field], 0).tolist() == [[1, 1, 0]]
+    assert not counting.white_count_right(twice, one_field)
+
+
+def test_the_threshold_parts_cells_from_false_alarms(one_field):
+    elsewhere = np.array([[5.0, 5.0, 20.0, 20.0]] * 3)
+    found = found_cells([*BOXES, *elsewhere], [0, 1, 2, 0, 1, 2], [0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
+    limits = counting.thresholds([found], [one_field])
+    assert limits == pytest.approx([0.6, 0.5, 0.4])
+
+
+def test_the_reach_is_the_conformal_quantile(one_field):
+    nothing = found_cells([], np.zeros(0, np.int64), [])
+    assert counting.reaches([nothing] * 30, [one_field] * 30).tolist() == [1, 1, 1]
+
+
+def test_temperature_cools_the_overconfident():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 400)
+    logits = rng.normal(0, 1, (400, 4))
+    logits[np.arange(400), labels] += 1.5
+    assert counting.temperature(labels, logits * 3) == pytest.approx(
+        3 * counting.temperature(labels, logits), rel=0.1
+    )
+
+
+def test_cells_are_named_only_where_nearly_all_names_are_right():
+    labels = np.zeros(100, np.int64)
+    probability = np.tile([0.95, 0.05], (100, 1))
+    probability[:5] = [0.4, 0.6]  # five wrong ones, less sure
+    assert counting.least_probability(labels, probability) > 0.6
+    probability[:50] = [0.4, 0.6]
+    assert counting.least_probability(labels, probability) <= 0.6  # but never at the price of most cells
+
+
+def test_macro_f1_knows_the_unnamed():
+    labels = np.array([0, 0, 1, 1])
+    assert weighted_macro_f1(labels, labels, np.ones(4), 2) == 1
+    assert weighted_macro_f1(labels, np.array([0, -1, 1, 1]), np.ones(4), 2) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_the_naive_baseline_finds_a_purple_cell(one_field):
+    found = purple_blobs(one_field)
+    assert counting.hits(found, one_field).tolist() == [True]
+
+
+def test_the_gate_parts_smears_from_others_and_keeps_to_known_sizes():
+    rng = np.random.default_rng(0)
+    smears, others = rng.normal(0, 1, (60, 30)), rng.normal(3, 1, (60, 30))
+    red = found_cells([[0, 0, 100, 100]] * 5, np.ones(5, np.int64), np.ones(5))
+    gate = refusing.teach_gate(smears[:40], others[:40], smears[40:], [(red, 0.5)] * 3)
+    gate = FeatureGate.of_arrays(refusing.gate_arrays(gate))
+    assert [gate.refusal(row[None]) for row in smears[40:]] == [None] * 20
+    assert all(gate.refusal(row[None]) for row in others[40:])
+    assert gate.doubt(red, 0.5) is None
+    assert gate.doubt(red, 1.0).code == "other-magnification"
+    assert gate.doubt(found_cells([], np.zeros(0, np.int64), []), 0.5).code == "no-red-cells"
+
+
+@pytest.mark.parametrize("how", refusing.SPOILS)
+def test_spoiling_keeps_the_shape(one_field, how):
+    image = refusing.spoiled(one_field, how, np.random.default_rng(0))
+    assert (image.shape, image.dtype) == ((480, 640, 3), np.uint8)
+    assert (how == "as it is") == bool((image == one_field.image()).all())
+
+
+def test_a_tint_gives_a_grey_image_two_colours():
+    image = refusing.tinted(np.arange(256, dtype=np.uint8).reshape(16, 16), np.random.default_rng(0))
+    assert np.ptp(image.astype(int), axis=2).max() > 20
+
+
+@pytest.mark.shared_data
+def test_the_sets_are_split_as_published(shared_data):
+    assert [len(fields(shared_data, split)) for split in ("train", "val", "test")] == [186, 37, 73]
+    assert [len(cells(shared_data, split).labels) for split in ("train", "val", "test")] == [2890, 730, 1180]
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_the_recipe_walks_from_images_to_an_opened_bundle(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "fields", lambda data, split: fields(data, split)[:6])
+    monkeypatch.setattr(module, "PER_SET", 2)
+    monkeypatch.setattr(packing, "PER_SET", 3)
+    recipe = BloodSmearRecipe(
+        detecting=detecting.Plan(views=1, passes=2, batch=4), naming=Plan(passes=1, batch=16, least_steps=20),
+        most_cells=48,
+    )  # fmt: skip
+    run, folder = Run(tmp_path / "run", 0), tmp_path / "bundle"
+    recipe.train(shared_data, run)
+    recipe.bundle(shared_data, run, folder)
+    recipe.evaluate(shared_data, run, folder)
+    recipe.explain(shared_data, run, folder)
+    bundle = open_bundle(folder)
+    assert bundle.card.identity.name == "blood-smear"
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert report["cells"]["macro_f1"]["n"] == 48
+    said = reader_of(bundle, Machine()).read_colour(fields(shared_data, "test")[0].image())
+    assert said is not None
