@@ -49,14 +49,14 @@ def study(
     readers
         Gives the scores [image] of further readers on all of an atlas' images, by name.
     """
-    atlas = Atlas(data, out / "looks", progress, quick=quick)
+    atlas = Atlas(data, out.parent / "chest_looks", progress, quick=quick)
     scores = {**naive_scores(atlas), **(readers(atlas) if readers else {})}
     draws = 40 if quick else DRAWS
     return {
         "graph": {"arrows": sorted(GRAPH.arrows), "unseen": sorted(GRAPH.unseen)},
         "unit": "standard deviations of the reader's score on the test patients of the same source",
         "effects": {name: audit(atlas, score, draws) for name, score in scores.items()},
-        "planted": planted(atlas, out, progress, draws),
+        "planted": planted(atlas, progress, draws),
         "seeds": list(SEEDS),
     }
 
@@ -123,7 +123,7 @@ def figure(interval: Interval, count: int) -> dict[str, Any]:
     return {"value": interval.value, "lower": interval.lower, "upper": interval.upper, "n": count}
 
 
-def planted(atlas: Atlas, out: Path, progress: Callable[[str, float], None], draws: int) -> dict[str, Any]:
+def planted(atlas: Atlas, progress: Callable[[str, float], None], draws: int) -> dict[str, Any]:
     """Plant a mark that predicts the label in training, and ask the audit who learned it.
 
     On test patients the mark is drawn without regard to the label, so that a reader that looks at it loses.
@@ -131,7 +131,7 @@ def planted(atlas: Atlas, out: Path, progress: Callable[[str, float], None], dra
     learners, tests = atlas.rows("train", "nih"), atlas.rows("test", "nih")
     look = Look("imagenet-planted", change=plant)
     marked = {
-        name: looked(atlas.some(rows), look, atlas.imagenet, out / "looks", progress).pooled[:, :MEANS]
+        name: looked(atlas.some(rows), look, atlas.imagenet, atlas.folder, progress).pooled[:, :MEANS]
         for name, rows in (("train", learners), ("test", tests))
     }
     runs = [_planted_once(atlas, marked, seed, draws) for seed in SEEDS]

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from coread.learning.chest.sites.blend import Blend
+from coread.learning.chest.sites.halving import halve
 from coread.learning.chest.transfer import ChestNet
 from coread.readers.chest_radiograph.preprocess import SIDE
 
@@ -22,7 +24,7 @@ MOST_BYTES = 15_000_000
 class _Reading(nn.Module):  # type: ignore[misc]
     """The network with its reading as the forward pass."""
 
-    def __init__(self, net: ChestNet) -> None:
+    def __init__(self, net: ChestNet | Blend) -> None:
         super().__init__()
         self.net = net
 
@@ -30,16 +32,16 @@ class _Reading(nn.Module):  # type: ignore[misc]
         return self.net.read(image)
 
 
-def export_onnx(net: ChestNet, path: Path) -> str:
+def export_onnx(net: ChestNet | Blend, path: Path) -> str:
     """Write the network as ONNX.
 
     Parameters
     ----------
     net
-        Trained network; left in reading mode.
+        Trained network, or the blend of two, which is written at half its size; left in reading mode.
     path
         File to write. Input `image` float32 [n, 1, 224, 224]; outputs `logit` [n], `features` [n, d] and
-        `activation` [n, 7, 7], whose mean is the logit.
+        `activation` [n, h, w], whose mean is the logit.
 
     Returns
     -------
@@ -61,6 +63,8 @@ def export_onnx(net: ChestNet, path: Path) -> str:
             _Reading(net).eval(), (example,), str(path), input_names=[INPUT], output_names=list(OUTPUTS),
             dynamic_axes=dynamic, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+    if isinstance(net, Blend):
+        halve(path)
     content = path.read_bytes()
     if len(content) > MOST_BYTES:
         raise ValueError(

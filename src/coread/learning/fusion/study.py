@@ -96,7 +96,7 @@ def study(
     dict
         Figures as ``{"value", "lower", "upper", "n"}``.
     """
-    atlas = Atlas(data, out / "looks", progress, quick=quick)
+    atlas = Atlas(data, out.parent / "chest_looks", progress, quick=quick)
     blocks = blocks_of(atlas)
     plan = FusionPlan(steps=60) if quick else FusionPlan()
     arms: dict[str, Any] = {}

@@ -26,7 +26,7 @@ def imagenet_net() -> ChestNet:
 
 
 def net_of_onnx(weights: Path) -> ChestNet:
-    """Recover a chest network from the ONNX file of a bundle of the first kind (one trunk, one head).
+    """Recover the tuned network from the ONNX file of a chest bundle, of one trunk or of the blend of two.
 
     Parameters
     ----------
@@ -47,23 +47,30 @@ def net_of_onnx(weights: Path) -> ChestNet:
     -----
     The exporter folds each batch normalisation into the convolution before it. Here the convolution takes
     the folded weights and the normalisation becomes a plain addition of the folded bias, which is the same
-    function.
+    function. In a blend the convolutions of the tuned trunk come before those of the plain one.
     """
     graph = onnx.load(str(weights)).graph
-    held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    held = _constants(graph)
     alias = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
     convolutions = [node.input for node in graph.node if node.op_type == "Conv"]
     pairs = list(dict.fromkeys((alias.get(n[1], n[1]), alias.get(n[2], n[2])) for n in convolutions))
     net = imagenet_net()
     places = _convolutions(net)
-    if len(pairs) != len(places):
-        raise ValueError(
-            f"expected {len(places)} convolutions with bias in {weights.name}, found {len(pairs)}"
-        )
-    for (kernel, bias), (convolution, normal) in zip(pairs, places, strict=True):
+    if len(pairs) < len(places):
+        raise ValueError(f"expected {len(places)} convolutions in {weights.name}, found {len(pairs)}")
+    for (kernel, bias), (convolution, normal) in zip(pairs, places, strict=False):
         _fold(convolution, normal, held[kernel], held[bias])
     _head(net, graph, held)
     return net
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, Array]:
+    """Weights by name, those kept in 16 bits under the name that they are widened to."""
+    held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in held:
+            held[node.output[0]] = held[node.input[0]].astype(np.float32)
+    return held
 
 
 def _convolutions(net: ChestNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
