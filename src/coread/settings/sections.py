@@ -277,6 +277,53 @@ class ReaderSettings(_Section):
     warm_up: bool = Field(True, description="Whether readers load their weights at start.")
 
 
+def _check_origin(name: str) -> str:
+    if name and not re.fullmatch(r"[A-Za-z0-9._:/-]{1,100}", name):
+        raise ValueError("a name of at most 100 letters, digits and ._:/- signs")
+    return name
+
+
+class LedgerSettings(_Section):
+    """Who signs the record of every step, and who else keeps what was signed."""
+
+    key: Path | None = Field(
+        None, description="PEM file of the Ed25519 key that signs; none: ledger.key in the data folder."
+    )
+    origin: Annotated[str, AfterValidator(_check_origin)] = Field(
+        "", description="Name of this ledger among witnesses; empty: made of its first key."
+    )
+    head_interval_s: float = Field(
+        300, ge=0, description="Seconds between two signed heads; 0: another process signs."
+    )
+    witness_file: Path | None = Field(None, description="File of another system that each head is added to.")
+    witness_fhir: HttpUrl = Field("", description="Base URL of a FHIR server that keeps each head.")
+    time_stamps: HttpUrl = Field("", description="URL of an authority (RFC 3161) that stamps each head.")
+    authorities: Path | None = Field(None, description="PEM file of the authorities behind its stamps.")
+    jurisdictions: tuple[str, ...] = Field(
+        (),
+        description="Whose law says how long the record is kept, e.g. CN or EU; empty: the longest of all.",
+    )
+
+
+class AuditSettings(_Section):
+    """Audit record repositories that take every event."""
+
+    source: str = Field("coread", min_length=1, description="Our name in audit records.")
+    site: str = Field("", description="Hospital as audit records name it.")
+    fhir_url: HttpUrl = Field("", description="Base URL of a FHIR server that takes AuditEvents (IHE BALP).")
+    syslog_host: str = Field("", description="Host that takes audit messages by syslog over TLS (IHE ATNA).")
+    syslog_port: Port = Field(6514, description="TCP port of that host.")
+    authorities: Path | None = Field(None, description="PEM file of the authorities that we trust there.")
+    certificate: Path | None = Field(None, description="PEM file of our certificate, where one is asked for.")
+    key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together, or neither")
+        return self
+
+
 class DestinationSettings(_Section):
     """One peer that results are sent to."""
 
@@ -312,6 +359,8 @@ class Settings(_Section):
     workflow: Workflow = Field(default_factory=Workflow)
     routing: Routing = Field(default_factory=Routing)
     readers: ReaderSettings = Field(default_factory=ReaderSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     destinations: tuple[DestinationSettings, ...] = Field((), description="Peers that results are sent to.")
 
     @model_validator(mode="after")
@@ -327,6 +376,11 @@ class Settings(_Section):
     def database_url(self) -> str:
         """URL of the database, the default filled in."""
         return self.database.url or f"sqlite:///{(self.data.folder / 'coread.sqlite').absolute()}"
+
+    @property
+    def ledger_key(self) -> Path:
+        """File of the key that signs the ledger, the default filled in."""
+        return self.ledger.key or self.data.folder / "ledger.key"
 
 
 #: Settings that are tables of their own, any number of them.
