@@ -24,7 +24,7 @@ from coread.readers.ct_nodule.gate import (
     refusal_by_header,
     refusal_by_spacing,
 )
-from coread.readers.ct_nodule.looks import features_of, largest, size_mm
+from coread.readers.ct_nodule.looks import features_of, largest
 from coread.readers.ct_nodule.measuring import Spacing, axes, ranged, volume_mm3
 from coread.readers.ct_nodule.similar import Casebook
 from coread.readers.ct_nodule.stack import Cut, Look, followed
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Float = NDArray[np.floating[Any]]
 
 BUNDLE = Path(__file__).parent / "bundle"
+
+STATED_ON = "LIDC-IDRI, the readers' own ratings; interval from training patients drawn anew"
 
 EVEN = 0.05
 """Greatest share by which distances of slices may differ for a volume to be given."""
