@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,13 @@ class BloodSmearRecipe:
     most_cells: int | None = None
 
     def train(self, data: Path, run: Run) -> None:
-        """Train neck and classifier, or go on training them."""
-        self.train_detector(data, run)
-        self.train_classifier(data, run)
+        """Train neck and classifier, or go on training them; the processor time goes into ``spent.json``."""
+        for name, part in (("detector", self.train_detector), ("classifier", self.train_classifier)):
+            before = process_time()
+            part(data, run)
+            spent = run.read_json("spent") or {}
+            spent[name] = spent.get(name, 0.0) + process_time() - before
+            run.write_json("spent", spent)
 
     def train_detector(self, data: Path, run: Run) -> detecting.Neck:
         """Train the neck on the training fields."""
