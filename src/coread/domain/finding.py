@@ -250,3 +250,8 @@ class Finding:
     characteristics: tuple[Characteristic, ...] = ()
     similar: tuple[SimilarCase, ...] = ()
     """Case-based evidence, the most similar first."""
+
+    @property
+    def key_frame(self) -> int:
+        """Frame of its image that shows it."""
+        return self.heat_map.frame if self.heat_map else self.frame

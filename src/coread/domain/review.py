@@ -52,6 +52,14 @@ class RejectReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Trait:
+    """How a finding looks, as the doctor states it, e.g. texture: part-solid."""
+
+    concept: Code
+    value: Code
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A finding as the doctor states it; ends up in the report word for word."""
 
@@ -68,6 +76,7 @@ class Statement:
     measurements: tuple[Measurement, ...] = ()
     comment: str = ""
     """Typed by the doctor."""
+    traits: tuple[Trait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

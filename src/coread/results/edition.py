@@ -228,11 +228,6 @@ def is_shown(finding: Finding) -> bool:
     return finding.presence is not Presence.ABSENT
 
 
-def frame_of(finding: Finding) -> int:
-    """Return the frame of its image on which a finding stands."""
-    return finding.heat_map.frame if finding.heat_map else finding.frame
-
-
 def images_of(finding: Finding) -> tuple[InstanceRef, ...]:
     """Return the images that a finding stands on or reaches over, each once."""
     return tuple(dict.fromkeys([finding.image, *(outline.image for outline in finding.outlines)]))

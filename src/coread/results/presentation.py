@@ -14,7 +14,7 @@ import numpy as np
 from highdicom import pr
 
 from coread.domain.finding import Finding
-from coread.results.edition import Edition, Kind, ResultObject, frame_of, is_shown
+from coread.results.edition import Edition, Kind, ResultObject, is_shown
 from coread.results.regions import Polygon, borders, outline_of_box, outlines
 from coread.results.source import Dataset, Source, add_items
 from coread.results.wording import annotation, clip
@@ -34,7 +34,7 @@ def write(edition: Edition) -> Iterator[ResultObject]:
 def _presentation_state(
     edition: Edition, source: Source, findings: tuple[Finding, ...], number: int
 ) -> ResultObject:
-    frame = frame_of(findings[0])
+    frame = findings[0].key_frame
     layer = pr.GraphicLayer("AI", 1, "AI result, not verified", display_color=_COLOUR)
     arguments = {
         "referenced_images": [source.reference(frame)],
@@ -67,7 +67,7 @@ def _annotations(
     """Make one annotation for each frame that bears findings."""
     frames: dict[int, list[Finding]] = {}
     for finding in findings:
-        frames.setdefault(frame_of(finding), []).append(finding)
+        frames.setdefault(finding.key_frame, []).append(finding)
     return [_annotation(edition, source, layer, frame, own) for frame, own in frames.items()]
 
 
@@ -114,7 +114,7 @@ def shapes(source: Source, finding: Finding) -> tuple[Polygon, ...]:
         return ()
     boxes = (outline_of_box(box, source.rows, source.columns) for box in finding.boxes)
     hot = outlines(finding.heat_map, source.rows, source.columns) if finding.heat_map else ()
-    own = (o for o in finding.outlines if (o.image, o.frame) == (finding.image, frame_of(finding)))
+    own = (o for o in finding.outlines if (o.image, o.frame) == (finding.image, finding.key_frame))
     drawn = (polygon for outline in own for polygon in borders(outline))
     return (*(box for box in boxes if box is not None), *drawn, *hot)
 

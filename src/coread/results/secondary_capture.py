@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from coread.domain.finding import Finding
-from coread.results.edition import Edition, Kind, ResultObject, frame_of
+from coread.results.edition import Edition, Kind, ResultObject
 from coread.results.presentation import shapes
 from coread.results.source import Dataset, Source, add_items
 from coread.results.wording import annotation, clip, statement_zh
@@ -40,7 +40,7 @@ def write(edition: Edition) -> Iterator[ResultObject]:
 
 
 def _capture(edition: Edition, source: Source, findings: tuple[Finding, ...], number: int) -> ResultObject:
-    frame = frame_of(findings[0])
+    frame = findings[0].key_frame
     result = hd.sc.SCImage(
         pixel_array=_picture(edition, source, findings, frame),
         photometric_interpretation="RGB",

@@ -24,6 +24,7 @@ from coread.domain.codes import FHIR_SYSTEMS, Code
 from coread.domain.finding import Characteristic, Confidence, Measurement, Presence
 from coread.domain.identity import derive_uid
 from coread.domain.reading import ReaderIdentity
+from coread.domain.review import Trait
 from coread.results.edition import Issue, Kind, ResultObject, serial_number
 from coread.results.source import Source, legal_date
 from coread.results.wording import clip, readable
@@ -138,14 +139,14 @@ def valid(model: Any) -> Json:
 def components(
     confidence: Confidence | None,
     measurements: Iterable[Measurement],
-    characteristics: Iterable[Characteristic] = (),
+    characteristics: Iterable[Characteristic | Trait] = (),
 ) -> list[Json]:
     """Give a reader's probability with its interval, where there is one, measurements and characteristics.
 
-    The probability of a characteristic is given where that of the finding is.
+    The characteristics of a reader come with their probability, those of a doctor alone.
     """
     items = [part for m in measurements for part in _measured(m)]
-    items += [part for c in characteristics for part in _characterised(c, confidence is not None)]
+    items += [part for c in characteristics for part in _characterised(c)]
     if confidence is None:
         return items
     interval = {"text": f"{confidence.level:.0%} interval of the probability"}
@@ -173,9 +174,9 @@ def _measured(measurement: Measurement) -> list[Json]:
     return said
 
 
-def _characterised(item: Characteristic, with_probability: bool) -> list[Json]:
+def _characterised(item: Characteristic | Trait) -> list[Json]:
     said: list[Json] = [{"code": concept(item.concept), "valueCodeableConcept": concept(item.value)}]
-    if with_probability:
+    if isinstance(item, Characteristic):
         name = f"Probability of {item.concept.meaning}: {item.value.meaning}"
         value = quantity(item.confidence.probability, codes.NO_UNITS)
         said.append({"code": {"text": name}, "valueQuantity": value})

@@ -157,7 +157,7 @@ class _Writer:
                 valueCodeableConcept=concept(PRESENCE_CODES[said.presence]),
                 interpretation=[interpretation(said.presence)],
                 bodySite=concept(said.site) if said.site else None,
-                component=components(sure, said.measurements) or None,
+                component=components(sure, said.measurements, said.traits) or None,
                 note=self._notes(assessed, said),
             )
         )

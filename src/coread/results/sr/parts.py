@@ -12,6 +12,7 @@ from coread.domain.codes import Code
 from coread.domain.finding import Characteristic, Finding, Measurement
 from coread.domain.identity import derive_uid
 from coread.domain.reading import ReaderIdentity
+from coread.domain.review import Trait
 from coread.domain.study import InstanceRef
 from coread.results.edition import MANUFACTURER, Kind, coded
 from coread.results.source import STAND_IN_SOP_CLASS_UID, Dataset, Source
@@ -138,21 +139,17 @@ def _uncertainty(measurement: Measurement) -> sr.MeasurementProperties | None:
     )
 
 
-def characterised(
-    characteristics: Iterable[Characteristic], *, is_sure: bool = False
-) -> Iterator[sr.QualitativeEvaluation]:
-    """Yield characteristics as coded evaluations (TID 1501), each with the probability of its value.
-
-    Parameters
-    ----------
-    is_sure
-        Leave the probability out: a doctor states the characteristic.
-    """
+def characterised(characteristics: Iterable[Characteristic]) -> Iterator[sr.QualitativeEvaluation]:
+    """Yield characteristics as coded evaluations (TID 1501), each with the probability of its value."""
     for item in characteristics:
         evaluation = sr.QualitativeEvaluation(coded(item.concept), coded(item.value))
-        if not is_sure:
-            evaluation[0].ContentSequence = sr.ContentSequence([_probability_of(item)])
+        evaluation[0].ContentSequence = sr.ContentSequence([_probability_of(item)])
         yield evaluation
+
+
+def stated(traits: Iterable[Trait]) -> Iterator[sr.QualitativeEvaluation]:
+    """Yield what a doctor states of a finding's looks as coded evaluations."""
+    return (sr.QualitativeEvaluation(coded(trait.concept), coded(trait.value)) for trait in traits)
 
 
 def _probability_of(item: Characteristic) -> sr.NumContentItem:

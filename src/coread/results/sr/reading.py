@@ -25,7 +25,6 @@ from coread.results.edition import (
     Kind,
     ResultObject,
     coded,
-    frame_of,
     is_shown,
     serial_number,
 )
@@ -222,7 +221,7 @@ def _segment_groups(edition: Edition, finding: Finding, maps: Sequence[HeatMapOb
     for made in maps:
         if made.finding is not finding or made.result.kind is not Kind.SEG:
             continue
-        region = _region(made.result.id, source, frame_of(finding))
+        region = _region(made.result.id, source, finding.key_frame)
         yield from sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=region,
             **_common(edition, finding, finding.tracking_id, finding.tracking_uid),
@@ -286,5 +285,5 @@ def _segmentations(edition: Edition, made: Pictures) -> Iterator[Dataset]:
 
 def _frame_of(finding: Finding, source: Source) -> tuple[str, str, list[int] | None]:
     """Return stand-in SOP class, SOP instance, and the frame's number where the image has several."""
-    frames = [frame_of(finding)] if source.has_frames else None
+    frames = [finding.key_frame] if source.has_frames else None
     return STAND_IN_SOP_CLASS_UID, source.ref.sop_instance_uid, frames

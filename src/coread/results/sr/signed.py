@@ -55,6 +55,7 @@ from coread.results.sr.parts import (
     referenced,
     report_ref,
     root_of,
+    stated,
     text,
 )
 from coread.results.wording import PRESENCE_CODES, clip, statement
@@ -203,6 +204,7 @@ def _groups(edition: SignedEdition, assessed: Assessed) -> Iterator[Dataset]:
         qualitative_evaluations=[
             sr.QualitativeEvaluation(coded(codes.PRESENCE), coded(PRESENCE_CODES[said.presence])),
             sr.QualitativeEvaluation(coded(VERDICT), coded(_verdict(assessed))),
+            *stated(said.traits),
         ],
         **_common(edition, assessed, said, assessed.name, assessed.decision.finding_uid),
     )
