@@ -1,10 +1,16 @@
 """The lab's command line: where readers are made. Needs `pip install coread[lab]`; no hospital installs it.
 
-``coread-lab chest train|export|evaluate --data DATA --out RUN``
+``coread-lab cohort | recipes | train | bundle | evaluate | explain | report | check | new-reader``
 """
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,82 +19,258 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from coread.learning.chest import chest_radiograph, shipping
+from coread.domain.codes import Code
+from coread.errors import CohortRefused, CoReadError
+from coread.learning.cohorts import BuildPlan, CodeBook, Cohort, Concept, build
+from coread.learning.cohorts.annotations import read_coco, read_csv, read_voc, with_annotations
+from coread.learning.cohorts.describing import write_card
+from coread.learning.cohorts.harmonising import parse_steps
+from coread.learning.cohorts.pseudonyms import Pseudonyms
+from coread.learning.cohorts.sources import PUBLISHED, published
+from coread.learning.cohorts.sources.dicom import DicomSource, FolderFiles
+from coread.learning.cohorts.taking import Source
+from coread.learning.recipe import Recipe, recipes
 
-app = typer.Typer(no_args_is_help=True, help="CoRead's lab: train, export and evaluate readers.")
-chest = typer.Typer(no_args_is_help=True, help="The chest radiograph reader.")
-app.add_typer(chest, name="chest")
+app = typer.Typer(no_args_is_help=True, help="CoRead's lab: cohorts, training, evaluation, bundles.")
 
-BUNDLE = Path(__file__).parent / "readers" / "chest_radiograph" / "bundle"
+Tell = Callable[[str, float], None]
 
 Data = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the published image sets.")]
-Out = Annotated[Path, typer.Option(file_okay=False, help="Folder of this training run.")]
-BundleFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder of the bundle.")]
+Out = Annotated[Path, typer.Option(file_okay=False, help="Folder of the run; a stopped run is gone on from.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Name = Annotated[str, typer.Argument(help="Name of the recipe; `coread-lab recipes` lists them.")]
+BundleFolder = Annotated[
+    Path | None, typer.Option(file_okay=False, help="Folder of the bundle; OUT/bundle if left out.")
+]
 
 console = Console()
 
 
-@app.callback()
-def _lab() -> None:
-    """CoRead's lab."""
+class Form(StrEnum):
+    """Forms of annotation files."""
+
+    COCO = "coco"
+    VOC = "voc"
+    CSV = "csv"
 
 
-@chest.command()
-def train(
-    data: Data, out: Out, seed: int = chest_radiograph.Plan.seed, epochs: int = chest_radiograph.Plan.epochs
-) -> None:
-    """Train the network; a stopped run is continued by the same command."""
-    plan = chest_radiograph.Plan(seed=seed, epochs=epochs)
+@contextmanager
+def _progress(title: str) -> Iterator[Tell]:
+    """A bar on the console; lines with a colon are printed above it and stay."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=1.0)
+        task = progress.add_task(title, total=1.0)
 
-        def report(text: str, share: float) -> None:
-            progress.update(task, completed=share, description=text.split(":", maxsplit=1)[0])
+        def tell(text: str, share: float) -> None:
+            progress.update(task, completed=share, description=f"{title}: {text.split(':', maxsplit=1)[0]}")
             if ":" in text:
                 progress.console.print(text)
 
-        chest_radiograph.train(data, out, plan, report)
+        yield tell
 
 
-@chest.command()
-def export(data: Data, out: Out, bundle: BundleFolder = BUNDLE) -> None:
-    """Write network, calibration and gate of the bundle; reads training and validation images only."""
-    with console.status("exporting") as status:
-        shipping.export(data, out, bundle, status.update)
+@contextmanager
+def _run(name: str, out: Path, seed: int) -> Iterator[tuple[Recipe, Any]]:
+    """A recipe and its run, alone in its folder."""
+    from coread.learning.runs.run import Run  # noqa: PLC0415 - torch is heavy; cohorts do without it
+
+    recipe = recipes()[name]
+    with _progress(name) as tell:
+        run = Run(out, seed, tell)
+        with run.alone():
+            yield recipe, run
 
 
-@chest.command()
-def evaluate(data: Data, out: Out, bundle: BundleFolder = BUNDLE) -> None:
-    """Read the test split, and write evaluation and card of the bundle."""
-    plan = shipping.plan_of(out)
-    origin = shipping.Origin(
-        commit=shipping.commit_of(Path(__file__).parent),
-        command="coread-lab chest " + " && coread-lab chest ".join(("train", "export", "evaluate")),
-        seeds={"training": plan["seed"], "gate": 7, "bootstrap": 0, "erasure": 0, "random_weights": 3},
-        training=plan,
+def _main_folder(out: Path, bundle: Path | None) -> Path:
+    folder = bundle or out / "bundle"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@app.command(name="recipes")
+def list_recipes() -> None:
+    """List the installed recipes."""
+    table = Table("recipe", "what it makes")
+    found = recipes()
+    for name in found:
+        try:
+            table.add_row(name, found[name].title)
+        except CoReadError as fault:
+            table.add_row(name, f"not available: {fault.found}")
+    console.print(table)
+
+
+@app.command()
+def train(name: Name, data: Data, out: Out, seed: Seed = 0) -> None:
+    """Train; a stopped run is gone on from by the same command, to the same weights."""
+    with _run(name, out, seed) as (recipe, run):
+        recipe.train(data, run)
+
+
+@app.command()
+def bundle(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed: Seed = 0) -> None:
+    """Write network, calibration and gate, from training and validation patients only."""
+    with _run(name, out, seed) as (recipe, run):
+        recipe.bundle(data, run, _main_folder(out, bundle))
+
+
+@app.command()
+def evaluate(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed: Seed = 0) -> None:
+    """Read the test patients once; write evaluation and card, and check the bundle."""
+    folder = _main_folder(out, bundle)
+    with _run(name, out, seed) as (recipe, run):
+        recipe.evaluate(data, run, folder)
+    _checked(folder)
+
+
+@app.command()
+def explain(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed: Seed = 0) -> None:
+    """Measure how faithful the explanations are; one that fails is not shown to doctors."""
+    folder = _main_folder(out, bundle)
+    with _run(name, out, seed) as (recipe, run):
+        recipe.explain(data, run, folder)
+    _checked(folder)
+
+
+@app.command()
+def check(bundle: Annotated[Path, typer.Argument(exists=True, file_okay=False)]) -> None:
+    """Open a bundle as a clinic does: hashes, input shapes, a card that claims no more than was measured."""
+    _checked(bundle)
+
+
+def _checked(folder: Path) -> None:
+    from coread.learning.runs.bundle_check import check_bundle  # noqa: PLC0415 - onnxruntime is heavy
+
+    card = check_bundle(folder).card
+    console.print(
+        f"{card.identity.name} {card.identity.version}: the bundle holds; grade {card.evidence_grade}"
     )
-    with console.status("evaluating") as status:
-        report = shipping.evaluate(data, out, bundle, origin, status.update)
-    console.print(_table(report))
 
 
-def _table(report: dict[str, Any]) -> Table:
-    """The main figures, one line per source."""
-    table = Table("source", "images", "AUC (95 %)", "sensitivity", "specificity", "ECE", title="Test split")
-    for site, held in report["sites"].items():
-        auc = held["auc"]
-        table.add_row(
-            site, str(held["images"]), f"{auc['value']:.3f} ({auc['lower']:.3f}-{auc['upper']:.3f})",
-            f"{held['sensitivity']['value']:.3f}", f"{held['specificity']['value']:.3f}",
-            f"{held['calibration']['ece_10_equal_mass']:.3f}",
-        )  # fmt: skip
-    return table
+@app.command()
+def report(
+    bundle: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the bundle.")],
+    into: Annotated[Path, typer.Option(dir_okay=False, help="File to write.")] = Path("report.html"),
+    run: Annotated[Path | None, typer.Option(exists=True, help="Folder of its run, for the curves.")] = None,
+    cohort: Annotated[list[Path] | None, typer.Option(exists=True, help="Cohort for the data card.")] = None,
+) -> None:
+    """Write a report that a doctor and a regulator can read: one file, English and Chinese, no scripts."""
+    from coread.learning.runs.report import gather, report_html  # noqa: PLC0415 - matplotlib is heavy
+
+    into.write_text(report_html(gather(bundle, run, cohort or ())), encoding="utf-8")
+    console.print(f"written: {into}")
+
+
+@app.command()
+def cohort(  # noqa: PLR0913, PLR0917 - options of one command
+    source: Annotated[
+        str, typer.Argument(help=f"A published set ({', '.join(PUBLISHED)}), or a folder of DICOM.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the cohort.")],
+    data: Annotated[Path | None, typer.Option(exists=True, help="Folder of the published sets.")] = None,
+    target: Annotated[str, typer.Option(help="Label to be learnt; each split must hold both values.")] = "",
+    step: Annotated[
+        list[str] | None, typer.Option(help="Harmonisation, e.g. fit:side=256; in order.")
+    ] = None,
+    redraw: Annotated[bool, typer.Option(help="Draw the splits anew.")] = False,
+    drop_leaks: Annotated[
+        bool, typer.Option(help="Leave out near-duplicates over published splits.")
+    ] = False,
+    book: Annotated[Path | None, typer.Option(exists=True, help="Code book (JSON).")] = None,
+    labels: Annotated[list[Path] | None, typer.Option(exists=True, help="Annotation files.")] = None,
+    form: Annotated[Form, typer.Option(help="Form of the annotation files.")] = Form.CSV,
+    annotator: Annotated[str, typer.Option(help="Who annotated, where the files do not say.")] = "annotator",
+    site: Annotated[str, typer.Option(help="Name of the site, for DICOM.")] = "",
+    key_file: Annotated[Path | None, typer.Option(help="Key of the pseudonyms; made if absent.")] = None,
+) -> None:
+    """Build a cohort with its data card; what cannot be used is listed, what would mislead is refused."""
+    words = _book(book)
+    found = _source(source, data, words, site, key_file)
+    if labels:
+        read = {Form.COCO: read_coco, Form.VOC: read_voc, Form.CSV: read_csv}[form]
+        read_labels = [label for path in labels for label in read(path, annotator)]
+        found = with_annotations(found, CodeBook([*found.book, *(words or ())]), read_labels)
+    plan = BuildPlan(target, parse_steps(step or ()), redraw, drop_leaks)
+    with _progress("cohort") as tell:
+        built = build(found, out, plan, tell)
+    card = write_card(built)
+    _say(built, card, getattr(found, "names", {}))
+
+
+def _book(path: Path | None) -> CodeBook | None:
+    """The code book of a JSON file: a list of concepts, as docs/cohorts.md shows."""
+    if path is None:
+        return None
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return CodeBook(
+            Concept(**{**entry, "code": Code(**entry["code"]), "aliases": tuple(entry.get("aliases", ()))})
+            for entry in held
+        )
+    except (ValueError, TypeError, KeyError) as fault:
+        expected = "a list of concepts as docs/cohorts.md shows"
+        raise CohortRefused(f"a code book of no use ({fault})", expected, "correct it", path.name) from fault
+
+
+def _source(
+    source: str, data: Path | None, words: CodeBook | None, site: str, key_file: Path | None
+) -> Source:
+    if source in PUBLISHED:
+        folder = data or Path(os.environ.get("COREAD_SHARED_DATA", "../shared/data"))
+        return published(source, folder)
+    if not Path(source).is_dir():
+        raise CohortRefused(f"{source!r}", f"a folder, or one of {', '.join(PUBLISHED)}", "name one of these")
+    pseudonyms = Pseudonyms.kept_in(key_file) if key_file else Pseudonyms()
+    return DicomSource(Path(source).name, words or CodeBook([]), FolderFiles(Path(source)), pseudonyms, site)
+
+
+def _say(built: Cohort, card: dict[str, Any], names: dict[str, str]) -> None:
+    """The main counts, and what was left out by its real name: on this screen only, never in the cohort."""
+    table = Table("split", "images", "patients", title=built.name)
+    for split, counts in card["splits"].items():
+        table.add_row(split, str(counts["images"]), str(counts["patients"]))
+    console.print(table)
+    for left in built.left_out[:20]:
+        console.print(f"left out: {names.get(left.what, left.what)}: {left.reason}", markup=False)
+    if len(built.left_out) > 20:
+        console.print(f"... {len(built.left_out) - 20} more in left_out.parquet")
+    for entry in card["possible_shortcuts"][:3]:
+        told = f"{entry['attribute']} goes with {entry['label']} (V = {entry['cramers_v']:.2f})"
+        console.print(f"possible shortcut: {told}", markup=False)
+
+
+@app.command()
+def new_reader(  # noqa: PLR0913, PLR0917 - options of one command
+    name: Annotated[str, typer.Argument(help="Lower case words joined by hyphens, e.g. knee-effusion.")],
+    label: Annotated[str, typer.Option(help="The label that means the finding is there.")],
+    into: Annotated[Path, typer.Option(file_okay=False, help="Where the package is made.")] = Path(),
+    modality: Annotated[list[str] | None, typer.Option(help="Modality of its images; DX and CR.")] = None,
+    title: Annotated[str, typer.Option(help="One line of English.")] = "",
+    title_zh: Annotated[str, typer.Option(help="The same in Chinese.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(exists=True, help="Labelled images; makes the bundle too.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Scaffold the package of a reader, and make its bundle where labelled images are given."""
+    from coread.learning.new_reader import Wanted, make, scaffold  # noqa: PLC0415 - torch is heavy
+    from coread.learning.runs.run import Run  # noqa: PLC0415
+
+    home = scaffold(Wanted(name, label, tuple(modality or ("DX", "CR")), title, title_zh), into)
+    console.print(f"written: {home}")
+    if data:
+        with _progress(name) as tell:
+            folder = make(home, data, Run(into / f"{name}-run", seed, tell))
+        _checked(folder)
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="coread-lab")
+    """Run the command line; an error of CoRead is said in one line, with exit code 2."""
+    try:
+        app(prog_name="coread-lab", standalone_mode=True)
+    except CoReadError as fault:
+        Console(stderr=True).print(str(fault), markup=False)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

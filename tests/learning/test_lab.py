@@ -12,12 +12,14 @@ from coread.learning.chest.appraisal import age_band
 
 
 def test_the_lab_names_its_steps():
-    said = CliRunner().invoke(app, ["chest", "--help"]).output
-    assert all(step in said for step in ("train", "export", "evaluate"))
+    said = CliRunner().invoke(app, ["--help"]).output
+    assert all(
+        step in said for step in ("cohort", "train", "bundle", "evaluate", "explain", "report", "new-reader")
+    )
 
 
 def test_a_missing_data_folder_is_an_error_of_the_caller(tmp_path):
-    arguments = ["chest", "train", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]
+    arguments = ["train", "chest-radiograph", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 

@@ -124,6 +124,14 @@ class Run:
         """Give a generator for one purpose: a function of seed, purpose and `more` (e.g. the epoch)."""
         return np.random.default_rng([self.seed, crc32(purpose.encode()), *more])
 
+    def remember(self, step: int, **figures: float) -> None:
+        """Add figures of a step (e.g. an epoch) to ``history.json``, which the report draws.
+
+        Steps from this one on that an earlier, killed process had noted are forgotten first.
+        """
+        before = [entry for entry in self.read_json("history") or [] if entry["step"] < step]
+        self.write_json("history", [*before, {"step": step, **figures}])
+
     def part(self, name: str, seed: int | None = None, tell: Tell | None = None) -> Run:
         """Give a run in a folder below, e.g. one arm or one seed of a study."""
         folder = self.path(f"{name}/run.json").parent
