@@ -1,0 +1,5 @@
+"""The reviewer's page: what was changed, what was left, pictures before and after; it stays in the hospital."""
+
+from coread.governance.deidentify.report.page import ReviewPage
+
+__all__ = ["ReviewPage"]

@@ -1,0 +1,7 @@
+"""Finds what names a person in texts: what the header itself says, and what looks like an identifier."""
+
+from coread.governance.deidentify.texts.charsets import decoded, encoded, encodings_of
+from coread.governance.deidentify.texts.known import Known, collect
+from coread.governance.deidentify.texts.patterns import remove_patterns
+
+__all__ = ["Known", "collect", "decoded", "encoded", "encodings_of", "remove_patterns"]

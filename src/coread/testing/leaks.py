@@ -1,0 +1,237 @@
+"""An auditor that knows nothing of how a folder was de-identified.
+
+It reads the input, writes down every value that may name someone by the attribute's representation and name alone
+(no table of the standard, no profile), and searches the output for each: in the decoded texts, and in the bytes of
+the file in several encodings, pixel data left out; on request also in what a reader of text sees in the pixels.
+
+    python -m coread.testing.leaks BEFORE AFTER
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coread.dicom import DicomObject, keyword_of, open_object
+from coread.errors import CoReadError
+
+#: Reads the texts of a frame, uint8 [row, column] or [row, column, 3].
+ReadsText = Callable[[npt.NDArray[np.uint8]], Iterable[str]]
+
+_NAMING = re.compile(
+    r"(ID|IDs|Number|Numbers|Identifier|Address|Location|Institution\w*|Station\w*|Telephone\w*|Telecom\w*|Residence)$"
+)
+_NOT_NAMING = re.compile(
+    r"^(Series|Instance|Acquisition|Frame|Temporal|Reference|Fraction|Beam|Referenced|Block|Wedge|Stack|Number|ROI"
+    r"|Observation|Item|Overlay|Segment|Dose|Smallest|Largest|Patient\w*Group|Event|Context|Template|Tracking|Control"
+    r"|Concatenation|InConcatenation|Region|Setup|Echo|Slice|Phase|Cluster|Tool|Image|Curve|Private|Content|Hanging)"
+)
+_TEXT = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+_CJK = re.compile(r"[\u3400-\u9fff\uac00-\ud7af\u3040-\u30ff]")
+_ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be")
+_MIN_LATIN, _MIN_CJK, _MIN_NUMBER = 4, 2, 5
+_STANDARD_UID = "1.2.840.10008."
+#: Pixel Data in little and big endian; what follows it is not searched as bytes.
+_PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+#: Words that headers say of nobody; what else stays by a profile's own will shows as a leak, to be judged.
+_EMPTY_WORDS = frozenset(
+    ("anonymous", "anonymized", "unknown", "removed", "none", "test", "patient", "name", "hospital")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One thing that named someone in the input and stands in the output."""
+
+    file: str
+    where: str
+    """Keyword, ``bytes`` or ``pixels of frame n``."""
+    kind: str
+    """``name``, ``number``, ``date`` or ``uid``."""
+    value: str
+
+
+class Register:
+    """Everything that may name someone, from the input."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, str] = {}
+        self.dates: set[str] = set()
+        self.births: set[str] = set()
+        self.uids: set[str] = set()
+
+    def take(self, model: dict[str, Any]) -> None:
+        """Take in one object's data set in the DICOM JSON model."""
+        for tag, element in model.items():
+            for value in element.get("Value", ()):
+                if element["vr"] == "SQ":
+                    self.take(value)
+                else:
+                    self._take_value(keyword_of(tag) or tag, element["vr"], value)
+
+    def _take_value(self, keyword: str, vr: str, value: Any) -> None:
+        if vr == "PN":
+            for text in value.values():
+                self._take_name(text)
+        elif vr in ("DA", "DT"):
+            self._take_date(keyword, str(value))
+        elif vr == "UI" and keyword.endswith("UID") and "Class" not in keyword and "Syntax" not in keyword:
+            if not str(value).startswith(_STANDARD_UID) and len(str(value)) > 12:
+                self.uids.add(str(value))
+        elif vr in _TEXT and _NAMING.search(keyword) and not _NOT_NAMING.search(keyword):
+            text = str(value).strip()
+            if len(text) >= _MIN_NUMBER and text.lower() not in _EMPTY_WORDS:
+                self.words[text.lower()] = "number"
+
+    def _take_date(self, keyword: str, value: str) -> None:
+        if re.match(r"(18|19|20)\d{6}", value):
+            self.dates.add(value[:8])
+            if "Birth" in keyword:
+                self.births.add(value[:8])
+
+    def _take_name(self, text: str) -> None:
+        pieces = [piece for piece in re.split(r"[\s^=,.]+", text) if piece]
+        if any(_CJK.search(piece) for piece in pieces):
+            whole = "".join(pieces[:2])
+            if len(whole) >= _MIN_CJK:
+                self.words[whole] = "name"
+        for piece in pieces:
+            if len(piece) >= _MIN_LATIN and piece.lower() not in _EMPTY_WORDS and not piece.isdecimal():
+                self.words[piece.lower()] = "name"
+
+
+class Searcher:
+    """Searches texts and bytes for what a register holds."""
+
+    def __init__(self, register: Register) -> None:
+        self.register = register
+        self._word = _any(register.words, str)
+        days = {form for day in register.dates for form in _spelled(day)}
+        self._day = _any(days, str)
+        forms = {w.encode(e, "ignore") for w in (*register.words, *register.uids) for e in _ENCODINGS}
+        self._bytes = _any({form for form in forms if len(form) >= 4}, bytes)
+
+    def in_text(self, text: str) -> Iterator[tuple[str, str]]:
+        """Give (kind, value) of all that is found in a text."""
+        lowered = text.lower()
+        for found in self._word.findall(lowered) if self._word else ():
+            yield self.register.words[found], found
+        for found in self._day.findall(text) if self._day else ():
+            yield "date", found
+
+    def in_bytes(self, data: bytes) -> Iterator[tuple[str, str]]:
+        """Give (kind, value) of all that is found in bytes."""
+        for found in set(self._bytes.findall(data.lower())) if self._bytes else ():
+            text = next(
+                (t for e in _ENCODINGS if (t := found.decode(e, "ignore")) in self.register.words), ""
+            )
+            yield (self.register.words[text], text) if text else ("uid", found.decode("latin-1"))
+
+
+def _any(words: Iterable[Any], kind: type) -> re.Pattern[Any] | None:
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    if not ordered:
+        return None
+    if kind is bytes:
+        return re.compile(b"(?<![A-Za-z0-9.])(?:" + b"|".join(map(re.escape, ordered)) + b")(?![A-Za-z0-9.])")
+    # Ideographs have no borders of words.
+    return re.compile(
+        "|".join(re.escape(w) if _CJK.search(w) else rf"(?<![^\W_]){re.escape(w)}(?![^\W_])" for w in ordered)
+    )
+
+
+def _spelled(day: str) -> Iterator[str]:
+    year, month, date = day[:4], day[4:6], day[6:]
+    yield day
+    for mark in "-/.":
+        yield from (
+            mark.join((year, month, date)),
+            mark.join((date, month, year)),
+            mark.join((month, date, year)),
+        )
+    yield f"{year}年{int(month)}月{int(date)}日"
+
+
+def find_leaks(before: Path, after: Path, reads: ReadsText | None = None) -> Iterator[tuple[int, list[Leak]]]:
+    """Give, for each file of the output, how many were searched and what was found in it.
+
+    Parameters
+    ----------
+    before, after
+        Folders.
+    reads
+        Reads text in frames; None leaves the pixels out.
+    """
+    register = Register()
+    for _, opened in _objects(before):
+        register.take(opened.header_json())
+    searcher = Searcher(register)
+    for done, (path, opened) in enumerate(_objects(after), 1):
+        name = str(path.relative_to(after))
+        found = set(_in_header(searcher, opened)) | set(_in_bytes(searcher, path))
+        if reads is not None and opened.has_pixels:
+            found |= set(_in_pixels(searcher, opened, reads))
+        yield done, [Leak(name, *leak) for leak in sorted(found)]
+
+
+def _objects(folder: Path) -> Iterator[tuple[Path, DicomObject]]:
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            yield path, open_object(path)
+        except CoReadError:
+            continue
+
+
+def _in_header(searcher: Searcher, opened: DicomObject) -> Iterator[tuple[str, str, str]]:
+    for keyword, vr, value in _values(opened.header_json()):
+        if vr in _TEXT:
+            yield from ((keyword, *found) for found in searcher.in_text(value))
+        elif vr in ("DA", "DT") and value[:8] in searcher.register.births:
+            yield keyword, "date", value
+        elif vr == "UI" and value in searcher.register.uids:
+            yield keyword, "uid", value
+
+
+def _values(model: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for tag, element in model.items():
+        for value in element.get("Value", ()):
+            if element["vr"] == "SQ":
+                yield from _values(value)
+            elif isinstance(value, dict):
+                yield from ((keyword_of(tag) or tag, element["vr"], text) for text in value.values())
+            else:
+                yield keyword_of(tag) or tag, element["vr"], str(value)
+
+
+def _in_bytes(searcher: Searcher, path: Path) -> Iterator[tuple[str, str, str]]:
+    data = path.read_bytes()
+    starts = [at for tag in _PIXEL_TAGS if (at := data.rfind(tag)) > 0]
+    yield from (("bytes", *found) for found in searcher.in_bytes(data[: min(starts, default=len(data))]))
+    yield from (("file name", *found) for found in searcher.in_bytes(str(path.name).encode()))
+
+
+def _in_pixels(searcher: Searcher, opened: DicomObject, reads: ReadsText) -> Iterator[tuple[str, str, str]]:
+    for frame in range(1, opened.number_of_frames + 1):
+        for text in reads(opened.rendered(frame)):
+            yield from ((f"pixels of frame {frame}", *found) for found in searcher.in_text(text))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Search an output folder for its input's identifiers; the exit code is 1 where something is found."""
+    before, after = (Path(a) for a in (arguments or sys.argv[1:])[:2])
+    found = [leak for _, leaks in find_leaks(before, after) for leak in leaks]
+    for leak in found:
+        print(f"{leak.file}: {leak.where}: {leak.kind} {leak.value!r}")
+    print(f"{len(found)} leaks")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
