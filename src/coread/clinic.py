@@ -34,7 +34,7 @@ from coread.domain.review import Mode
 from coread.errors import NotFound, ReaderUnavailable
 from coread.governance import PasswordPolicy, People, SessionLimits, Sessions, Tokens
 from coread.intake import Intake, Limits
-from coread.ledger import Ledger
+from coread.ledger import FileWitness, Ledger, Notary
 from coread.readers import Machine, Registry
 from coread.review import ModeRule, Policy, ReviewDesk
 from coread.routing import Rules, default_rules, load_rules
@@ -86,6 +86,7 @@ class Clinic:
         self.database.migrate()
         self.store = DiskStore(settings.data.folder / "objects", settings.data.low_disk_mb * _MB)
         self.ledger = Ledger(self.database)
+        self.notary = _notary(settings, self.database, self.ledger)
         self.studies = Studies(self.database)
         self.archive = Archive(self.database, self.store)
         self.readings = Readings(self.database)
@@ -242,6 +243,13 @@ class Clinic:
 def now() -> datetime:
     """Tell the time: the house's one clock, in UTC."""
     return datetime.now(UTC)
+
+
+def _notary(settings: Settings, database: Database, ledger: Ledger) -> Notary:
+    """Build who signs the ledger; the gateways add witnesses that speak a protocol."""
+    file = settings.ledger.witness_file
+    witnesses = [FileWitness(file)] if file else []
+    return Notary(database, ledger, settings.ledger_key, now, settings.ledger.origin, witnesses)
 
 
 def _limits(settings: Settings) -> Limits:

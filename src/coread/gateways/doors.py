@@ -7,6 +7,7 @@ from typing import Self
 
 from coread.clinic import Clinic, Role
 from coread.gateways import dimse
+from coread.gateways.audit import Clerk, clerk_of
 from coread.gateways.dicomweb import send_stow
 from coread.gateways.fhir import send_fhir
 from coread.gateways.outgoing import Access
@@ -38,6 +39,7 @@ class Doors:
         self.receiver: dimse.Receiver | None = None
         self.web: WebServer | None = None
         self._room: ReadingRoom | None = None
+        self._clerk: Clerk | None = None
 
     @property
     def dicom_port(self) -> int:
@@ -54,6 +56,9 @@ class Doors:
         self._room = reading_room(self.clinic)
         self.web = _web(self._settings, self.clinic, self._room)
         self.web.start()
+        if self._settings.ledger.head_interval_s:
+            self._clerk = clerk_of(self.clinic)
+            self._clerk.start()
 
     def close(self) -> None:
         """Let nobody in any more, then stop the rooms."""
@@ -63,6 +68,8 @@ class Doors:
             self._room.pages.close()
         if self.web:
             self.web.stop()
+        if self._clerk:
+            self._clerk.stop()
         self.clinic.stop()
 
     def __enter__(self) -> Self:

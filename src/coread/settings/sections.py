@@ -301,7 +301,7 @@ class LedgerSettings(_Section):
     authorities: Path | None = Field(None, description="PEM file of the authorities behind its stamps.")
     jurisdictions: tuple[str, ...] = Field(
         (),
-        description="Whose law says how long the record is kept, e.g. CN or EU; empty: the longest of all.",
+        description="Whose law says how long the record is kept, e.g. CN; empty: the longest of all.",
     )
 
 
