@@ -1,0 +1,117 @@
+"""How long a reader takes for one image, and what our session costs over a bare onnxruntime one.
+
+    python benchmarks/reader_speed.py [--quick]
+
+Each network of each shipped reader runs in our session and in a bare one of the same number of threads, in
+turns, on the same input. Readers that read whole images are timed from pixels to answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from provenance import ROOT, keep, provenance
+
+from coread.readers import Machine, open_bundle
+from coread.readers.blood_smear.reader import BUNDLE as SMEAR
+from coread.readers.blood_smear.reader import reader_of
+from coread.readers.onnx import Session
+
+READERS = ROOT / "src" / "coread" / "readers"
+THREADS = 2
+MOST_OVERHEAD = 0.10
+FIELD_LIMIT_MS = 500.0
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    repeats = 20 if "--quick" in sys.argv[1:] else 150
+    networks = [path for path in sorted(READERS.glob("*/bundle/*.onnx")) if _opens(path.parent)]
+    result = {**provenance("onnxruntime", "numpy"), "threads": THREADS, "repeats": repeats}
+    result["sessions"] = {f"{path.parents[1].name}/{path.name}": overhead(path, repeats) for path in networks}
+    result["whole_images"] = {"blood-smear": smear(repeats)} if _opens(SMEAR) else {}
+    for name, held in result["sessions"].items():
+        print(f"{name:40s} ours {held['ours_ms']:7.2f} ms  bare {held['bare_ms']:7.2f} ms  {held['ratio']}")
+    for name, held in result["whole_images"].items():
+        print(f"{name:40s} {held}")
+    if "--quick" not in sys.argv[1:]:
+        keep("reader_speed", result)
+
+
+def _opens(folder: Path) -> bool:
+    return (folder / "card.json").is_file()
+
+
+def overhead(path: Path, repeats: int) -> dict[str, Any]:
+    """Median times in turns, and the ratio of the medians with its bootstrap interval."""
+    ours = Session(path, open_bundle(path.parent).files[path.name], THREADS)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    bare = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    inputs = {
+        name: rng.random([size or 1 for size in shape]).astype(np.float32)
+        for name, shape in ours.inputs.items()
+    }
+    timed = in_turns((lambda: ours.run(inputs), lambda: bare.run(None, inputs)), repeats)
+    ratio, low, high = ratio_of_medians(*timed)
+    return {
+        "ours_ms": float(np.median(timed[0])),
+        "bare_ms": float(np.median(timed[1])),
+        "ratio": {"value": ratio, "lower": low, "upper": high, "n": repeats},
+        "goal": f"<= {1 + MOST_OVERHEAD}",
+        "met": ratio <= 1 + MOST_OVERHEAD,
+    }
+
+
+def in_turns(calls: tuple[Callable[[], Any], ...], repeats: int) -> list[list[float]]:
+    """Milliseconds of each call, called in turns in changing order so that a busy machine is busy for all."""
+    for call in calls:
+        call()
+    taken: list[list[float]] = [[] for _ in calls]
+    for turn in range(repeats):
+        for which in (range(len(calls)), reversed(range(len(calls))))[turn % 2]:
+            start = time.perf_counter()
+            calls[which]()
+            taken[which].append((time.perf_counter() - start) * 1000)
+    return taken
+
+
+def ratio_of_medians(first: list[float], second: list[float]) -> tuple[float, float, float]:
+    """First over second, with the 95 % interval of drawing turns with replacement."""
+    pairs = np.array([first, second])
+    drawn = np.random.default_rng(0).integers(0, len(first), (2000, len(first)))
+    medians = np.median(pairs[:, drawn], axis=2)
+    low, high = np.quantile(medians[0] / medians[1], [0.025, 0.975])
+    return float(np.median(first) / np.median(second)), float(low), float(high)
+
+
+def smear(repeats: int) -> dict[str, Any]:
+    """From the pixels of a field to boxes, counts and names."""
+    reader = reader_of(open_bundle(SMEAR), Machine(THREADS))
+    folder = Path(os.environ.get("COREAD_SHARED_DATA", ROOT.parent / "shared" / "data")) / "blood_bccd"
+    files = sorted((folder / "images").glob("*.jpg"))[: max(10, repeats // 3)]
+    images = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+    reader.read_colour(images[0])
+    taken = []
+    for image in images:
+        start = time.perf_counter()
+        reader.read_colour(image)
+        taken.append((time.perf_counter() - start) * 1000)
+    median, slow = (float(np.quantile(taken, q)) for q in (0.5, 0.95))
+    return {
+        "median_ms": median, "p95_ms": slow, "fields": len(taken), "goal": f"p95 <= {FIELD_LIMIT_MS:.0f} ms",
+        "met": slow <= FIELD_LIMIT_MS,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
