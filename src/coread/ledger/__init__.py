@@ -7,6 +7,7 @@ from coread.ledger.forms.audit_kind import AuditSource
 from coread.ledger.forms.balp import audit_event
 from coread.ledger.forms.export import Exporter
 from coread.ledger.forms.prov import provenance
+from coread.ledger.forms.retention import is_held, longest_rule, retention_rules
 from coread.ledger.forms.table import csv_lines
 from coread.ledger.forwarded import Forwarded
 from coread.ledger.heads.head import SignedHead, TreeHead, read_note
@@ -22,6 +23,7 @@ from coread.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from coread.ledger.outside.verify import Report, verify_export
 from coread.ledger.prepared import Prepared
 from coread.ledger.records import Growth, Inclusion, LedgerFault, RecordedEvent, StoredEvent, Transactions
 from coread.ledger.rows import grow_from_rows
@@ -41,6 +43,7 @@ __all__ = [
     "Notary",
     "Prepared",
     "RecordedEvent",
+    "Report",
     "SignedHead",
     "StoredEvent",
     "Transactions",
@@ -54,13 +57,17 @@ __all__ = [
     "csv_lines",
     "grow_from_rows",
     "inclusion_proof",
+    "is_held",
     "leaf_hash",
+    "longest_rule",
     "newest_head",
     "provenance",
     "read_note",
+    "retention_rules",
     "root",
     "syslog_message",
     "utc_text",
     "verify_consistency",
+    "verify_export",
     "verify_inclusion",
 ]

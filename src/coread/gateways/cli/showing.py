@@ -1,8 +1,7 @@
-"""Commands that show: settings, status, route, readers, readings, deliveries, ledger, echo."""
+"""Commands that show: settings, status, route, readers, readings, deliveries, echo."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,6 @@ from coread.routing import route as route_study
 
 _console = wide_console()
 _route = typer.Typer(no_args_is_help=True, help="Routing: check a rules file, explain a study's way.")
-_ledger = typer.Typer(no_args_is_help=True, help="The record of every step: list, verify.")
 _deliveries = typer.Typer(no_args_is_help=True, help="Results on their way to destinations: list, retry.")
 
 
@@ -29,7 +27,6 @@ def add_to(app: typer.Typer) -> None:
     for command in (settings, status, readers, reading, echo):
         app.command()(command)
     app.add_typer(_route, name="route")
-    app.add_typer(_ledger, name="ledger")
     app.add_typer(_deliveries, name="deliveries")
 
 
@@ -122,39 +119,6 @@ def explain(study_uid: str, settings: SettingsFile = None) -> None:
         _console.print(
             explain_routing(route_study(clinic.archive.study(study_uid), clinic.rules)), markup=False
         )
-
-
-@_ledger.command("list")
-def list_events(
-    study: Annotated[str | None, typer.Option(help="Study Instance UID or other subject.")] = None,
-    kind: Annotated[str | None, typer.Option(help="For instance reading.made.")] = None,
-    after: Annotated[int, typer.Option(help="Sequence number to start after.")] = 0,
-    limit: int = 100,
-    settings: SettingsFile = None,
-) -> None:
-    """List events in their order."""
-    table = Table("#", "at", "what", Column("subject", no_wrap=True), "by", "facts")
-    with open_clinic(settings) as clinic:
-        for kept in clinic.ledger.events(subject=study, kind=kind, after=after, limit=limit):
-            event = kept.event
-            facts = json.dumps(dict(event.facts), ensure_ascii=False)
-            table.add_row(
-                str(kept.sequence), f"{event.at:%F %T}", event.kind, event.subject, event.actor, facts
-            )
-    _console.print(table)
-
-
-@_ledger.command("verify")
-def verify_ledger(settings: SettingsFile = None) -> None:
-    """Check every event against its hash, and that none is missing; print the tree's root."""
-    with open_clinic(settings) as clinic:
-        faults = list(clinic.ledger.verify())
-        root, size = clinic.ledger.root().hex(), clinic.ledger.size()
-    for fault in faults:
-        _console.print(f"event {fault.sequence}: {fault.what}")
-    _console.print(f"{size} events, root {root}, {len(faults)} faults")
-    if faults:
-        raise typer.Exit(1)
 
 
 @_deliveries.command("list")
