@@ -67,7 +67,9 @@ def prepare(image: Colour) -> Prepared:
     rows, columns = image.shape[:2]
     scale = min(ROWS / rows, COLUMNS / columns)
     size = max(1, round(columns * scale)), max(1, round(rows * scale))
-    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), np.float32) / 255
+    small = np.asarray(
+        Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), np.float32
+    ) / np.float32(255)
     canvas = np.full((ROWS, COLUMNS, 3), WHITE, np.float32)
     canvas[: size[1], : size[0]] = balanced(small)
     return Prepared(np.ascontiguousarray(canvas.transpose(2, 0, 1))[None], scale, (rows, columns))
@@ -119,5 +121,7 @@ def cut(image: Colour, box: NDArray[np.floating]) -> Float:
 def cell(image: Colour) -> Float:
     """Make the classifier's input [3, 128, 128] from the image of one cell, uint8 [row, column, 3]."""
     side = (CELL_SIDE, CELL_SIDE)
-    small = np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR), np.float32) / 255
+    small = np.asarray(
+        Image.fromarray(image).resize(side, Image.Resampling.BILINEAR), np.float32
+    ) / np.float32(255)
     return np.ascontiguousarray(balanced(small).transpose(2, 0, 1))

@@ -104,9 +104,10 @@ class FeatureGate:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> FeatureGate:
         """Make a gate from the arrays of the bundle's ``gate.npz``."""
-        arrays = (held[name].astype(np.float64) for name in ARRAYS)
+        mean, scale, weight, bias, axes, centre = (held[name].astype(np.float64) for name in ARRAYS)
         low, high = (float(value) for value in held["erythrocyte_px"])
-        return cls(*arrays, float(held["least"]), float(held["most"]), (low, high))
+        limits = float(held["least"]), float(held["most"]), (low, high)
+        return cls(mean, scale, weight, bias, axes, centre, *limits)
 
     def log_odds(self, features: Float) -> Float:
         """Log odds of a smear [image] of features [image, feature]."""

@@ -80,7 +80,7 @@ def cells(heat: Float, shape: Float, scale: float, shape_rc: tuple[int, int]) ->
     kind, row, column = np.nonzero(peaks(heat) & (heat >= FLOOR))
     score = heat[kind, row, column]
     order = np.argsort(-score, kind="stable")[:MOST_PEAKS]
-    kind, row, column, score = (part[order] for part in (kind, row, column, score))
+    kind, row, column, score = kind[order], row[order], column[order], score[order]
     middle = np.stack([column + shape[0, row, column], row + shape[1, row, column]], 1)
     size = np.exp(
         np.clip(np.stack([shape[2 + 2 * kind, row, column], shape[3 + 2 * kind, row, column]], 1), -2, 5)

@@ -34,6 +34,9 @@ BUNDLE = Path(__file__).parent / "bundle"
 DETECTOR, CLASSIFIER, GATE, COUNTING = "weights.onnx", "cells.onnx", "gate.npz", "counting.npz"
 """Files of the bundle: finds cells; names white cells; refuses; thresholds and intervals."""
 
+CURVES = ("thresholds", "slope", "intercept", "reach")
+"""Arrays [kind] of ``counting.npz``."""
+
 WHITE = 0
 """Index of the leukocyte among `KINDS`."""
 
@@ -63,8 +66,9 @@ class Counting:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> Counting:
         """Read the bundle's ``counting.npz``."""
-        curves = (held[name].astype(np.float64) for name in ("thresholds", "slope", "intercept", "reach"))
-        return cls(*curves, Naming(float(held["temperature"]), float(held["least"])))
+        thresholds, slope, intercept, reach = (held[name].astype(np.float64) for name in CURVES)
+        naming = Naming(float(held["temperature"]), float(held["least"]))
+        return cls(thresholds, slope, intercept, reach, naming)
 
     def probability(self, found: Cells) -> Float:
         """Probability of each cell to be one of its kind, [cell]."""
@@ -193,8 +197,12 @@ class BloodSmear:
             named = name != UNSURE and list(CLASSES)[name] != "platelet"
             labels[place] = codes[name] if named else UNCLASSIFIED
         sure = self.counting.probability(field.cells)
-        parts = zip(field.cells.boxes.tolist(), labels, sure, strict=True)
-        return [Box(*box, label=label, probability=round(float(p), 4)) for box, label, p in parts]
+        return [
+            Box(left, top, width, height, label, round(float(chance), 4))
+            for (left, top, width, height), label, chance in zip(
+                field.cells.boxes.tolist(), labels, sure, strict=True
+            )
+        ]
 
 
 def reader(machine: Machine) -> BloodSmear:

@@ -70,8 +70,8 @@ class Familiar:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> Familiar:
         """Read the bundle's ``gate.npz``."""
-        arrays = (held[name].astype(np.float64) for name in ("mean", "scale", "axes"))
-        return cls(*arrays, float(held["most"]))
+        mean, scale, axes = (held[name].astype(np.float64) for name in ("mean", "scale", "axes"))
+        return cls(mean, scale, axes, float(held["most"]))
 
     def distance(self, features: Float) -> Float:
         """Distance [image] of features [image, feature], per axis, in standard deviations.
