@@ -142,6 +142,8 @@ class Clinic:
             clock=now,
             policy=_policy(self.settings),
             names=self.name_of,
+            askable=self.registry.prompted,
+            reconsider=self.registry.reconsider,
         )
 
     def name_of(self, person_id: str) -> str:

@@ -137,7 +137,7 @@ def _elsewhere(review: StudyReview) -> InstanceRef:
         ({"boxes": (Box(-1, 0, 5, 5),)}, "boxes"),
         ({"boxes": (Box(0, 0, 0, 5),)}, "boxes"),
         ({"boxes": (Box(0, 0, math.inf, 5),)}, "boxes"),
-        ({"boxes": (Box(0, 0, 5, 5),) * 51}, "boxes, outline"),
+        ({"boxes": (Box(0, 0, 5, 5),) * 2001}, "boxes, outline"),
         ({"outline": ((0, 0), (1, 1))}, "outline"),
         ({"outline": ((0, 0), (1, 1), (1, 65))}, "outline"),
         ({"outline": ((0, 0), (1, 1), (1, math.nan))}, "outline"),

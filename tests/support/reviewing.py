@@ -18,6 +18,7 @@ from keeping import Clock, House, house_on
 
 from coread.archive import Deliveries, Query, Readings, Resources
 from coread.casebook import Casebook
+from coread.dicom import open_object
 from coread.domain import codes
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
@@ -25,11 +26,14 @@ from coread.domain.event import Event
 from coread.domain.finding import Box, Confidence, Finding, Measurement, Presence
 from coread.domain.identity import derive_uid
 from coread.domain.person import Person, Role
-from coread.domain.reading import Outcome, ReaderIdentity, Reading, Reason
+from coread.domain.reading import Outcome, Prompt, ReaderIdentity, Reading, Reason
 from coread.domain.review import Statement, Verdict
 from coread.domain.study import InstanceRef
+from coread.readers import Case, Machine, run_at
 from coread.review import Policy, ReviewDesk, StudyReview
 from coread.testing import chest_radiograph, ct_slice
+from coread.testing.growing import GrowingReader, growing
+from coread.testing.nodules import DrawnNodule, nodule_series
 
 CHEST = ReaderIdentity("chest-radiograph", "1.2.3", "CoRead", "ab" * 32)
 SECOND = ReaderIdentity("second-opinion", "0.9.0", "Another maker", "cd" * 32)
@@ -39,6 +43,7 @@ DOCTOR = Person("p-000000000001", "li.wei", "LI Wei 李伟", frozenset({Role.DOC
 COLLEAGUE = Person("p-000000000002", "a.meyer", "Anna Meyer", frozenset({Role.DOCTOR}), language="en")
 OFFICER = Person("p-000000000003", "q.officer", "Quality Officer", frozenset({Role.QUALITY}))
 
+DRAWN = DrawnNodule()
 DIAMETER = Code("81827009", "SCT", "Diameter", "直径")
 
 
@@ -60,10 +65,13 @@ def card_of(reader: ReaderIdentity, finding: Code = codes.LUNG_OPACITY, **facts:
     return Card(identity=reader, finding=finding, **(given | facts))
 
 
+GROWER = growing(Machine()).card
+
 CARDS: Mapping[str, Card] = {
     CHEST.name: card_of(CHEST),
     SECOND.name: card_of(SECOND, threshold=0.4),
     NODULES.name: card_of(NODULES, codes.LUNG_NODULE, modalities=("CT",)),
+    GROWER.identity.name: GROWER,
 }
 
 
@@ -130,6 +138,8 @@ class ReadingRoom:
     evaluations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     doctor: Person = DOCTOR
     colleague: Person = COLLEAGUE
+    grower: GrowingReader = field(default_factory=lambda: growing(Machine()))
+    """A reader that can be asked."""
 
     def __post_init__(self) -> None:
         database, ledger = self.house.database, self.house.ledger
@@ -159,6 +169,8 @@ class ReadingRoom:
             clock=self.clock,
             policy=policy,
             names=self.name_of,
+            askable=lambda: (self.grower.card,),
+            reconsider={self.grower.card.identity.name: self.grower.reconsider}.get,
         )
 
     def name_of(self, person_id: str) -> str:
@@ -199,6 +211,30 @@ class ReadingRoom:
         for name, probability in probabilities.items():
             self.read(uid, CARDS[name].identity, probability, version)
         return uid
+
+    def nodule_study(self, nodule: DrawnNodule = DRAWN) -> str:
+        """File a CT with a drawn nodule, read by nobody; return its UID."""
+        slices = nodule_series(nodule)
+        for data in slices:
+            self.house.file(data)
+        uid = open_object(slices[0]).header.ref.study_instance_uid
+        assert self.house.studies.close(uid, self.clock.pass_s(10))
+        return uid
+
+    def prompt(self, uid: str, nodule: DrawnNodule = DRAWN) -> Prompt:
+        """Point at the drawn nodule."""
+        image = self.refs(uid)[nodule.slice_number - 1]
+        return Prompt(image, point=(nodule.column_px, nodule.row_px))
+
+    def answer(self, uid: str, prompt: Prompt) -> Reading:
+        """Let the reader answer what was asked, as the workflow does."""
+        study = self.house.archive.study(uid)
+        images = tuple(open_object(self.house.archive.read_object(i)) for i in study.instances)
+        case = Case(study, self.house.studies.state(uid).version, images)
+        reading = run_at(self.grower, case, prompt)
+        self.keep(reading)
+        self.casebook.prompts.answered(reading.uid, reading.uid)
+        return reading
 
     def image(self, study: int, number: int = 1, modality: str = "DX", **facts: Any) -> bytes:
         """Make an image of a study by number."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from coread.domain.bundle import Card
+from coread.domain.finding import Confidence, Finding
 from coread.errors import CoReadError, ReaderUnavailable
 from coread.readers.bundle import card_gaps
-from coread.readers.contract import AnyReader, Calibrated, Machine, PromptedReader, Reader
+from coread.readers.contract import AnyReader, Calibrated, Machine, PromptedReader, Reader, Reconsidering
 from coread.readers.guard import guarded
 from coread.readers.uncertainty import Calibration
 
@@ -90,6 +91,20 @@ class Registry:
         """
         cards = (self.card(name) for name in self.names)
         return tuple(card for card in cards if card is not None and card.prompt is not None)
+
+    def reconsider(self, name: str) -> Callable[[Finding], Confidence] | None:
+        """Return how a reader answers anew from corrected characteristics; None where it does not.
+
+        What the reader throws comes out as ReaderFailed.
+        """
+        try:
+            reader = self.reader(name)
+        except ReaderUnavailable:
+            return None
+        if not isinstance(reader, Reconsidering):
+            return None
+        ask = reader.reconsider
+        return lambda finding: guarded(partial(ask, finding))
 
     def card(self, name: str) -> Card | None:
         """Return a reader's card, or None if it cannot be used here; what it said before stays readable."""

@@ -15,6 +15,8 @@ from coread.review.follow_up import (
 from coread.review.policy import ModeRule, Policy
 from coread.review.statistics import VerdictStatistic
 from coread.review.study_review import (
+    AskableReader,
+    AskedPlace,
     Change,
     ConfidenceWords,
     Delivered,
@@ -23,6 +25,7 @@ from coread.review.study_review import (
     Hurdle,
     Lock,
     Measured,
+    MeasuredNodule,
     Opinion,
     Performance,
     PerformanceRow,
@@ -47,6 +50,8 @@ __all__ = [
     "RULES",
     "Advice",
     "Answer",
+    "AskableReader",
+    "AskedPlace",
     "CaseState",
     "Change",
     "Composition",
@@ -62,6 +67,7 @@ __all__ = [
     "Hurdle",
     "Lock",
     "Measured",
+    "MeasuredNodule",
     "ModeRule",
     "Nodule",
     "Opinion",

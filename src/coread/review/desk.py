@@ -12,18 +12,22 @@ from coread.archive import Archive, Deliveries, Readings, Studies
 from coread.casebook import AskedQuestion, Casebook, KeptView, Phrase, from_json, to_json
 from coread.domain.bundle import Card
 from coread.domain.event import Event
+from coread.domain.finding import Confidence
 from coread.domain.person import Person
+from coread.domain.reading import Prompt
 from coread.domain.review import (
     Draft,
     Impression,
     RejectReason,
     SignedReport,
     Statement,
+    Trait,
     Verdict,
 )
 from coread.errors import DecisionRefused, NotFound
 from coread.ledger import Ledger
 from coread.review.acts import reporting
+from coread.review.acts.asking import ask_reader, reconsidered
 from coread.review.acts.deciding import Saying, addition_deed, decision_deed, impression_deed, undo_deed
 from coread.review.acts.statements import check_text
 from coread.review.acts.writing import Deed, Ticket, Writer
@@ -32,7 +36,7 @@ from coread.review.evidence import who
 from coread.review.follow_up import Advice, Context, Nodule, advise
 from coread.review.opening import named_question, review_of
 from coread.review.policy import Policy
-from coread.review.sources import Sources
+from coread.review.sources import Reconsider, Sources
 from coread.review.statistics import VerdictStatistic, verdict_statistics
 from coread.review.study_review import Question, StudyReview
 from coread.review.table import Table, Tables
@@ -62,6 +66,10 @@ class ReviewDesk:
         The house's rules of reading.
     names
         Display name of a person by id.
+    askable
+        Cards of the readers that answer where a doctor points to.
+    reconsider
+        How a reader answers anew from corrected characteristics, by its name; None where it does not.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each keeper that the desk stands on
@@ -77,6 +85,8 @@ class ReviewDesk:
         clock: Callable[[], datetime],
         policy: Policy,
         names: Callable[[str], str],
+        askable: Callable[[], Sequence[Card]] = tuple,
+        reconsider: Callable[[str], Reconsider | None] = lambda name: None,
     ) -> None:
         self._from = Sources(
             casebook=casebook,
@@ -90,6 +100,8 @@ class ReviewDesk:
             clock=clock,
             policy=policy,
             names=names,
+            askable=askable,
+            reconsider=reconsider,
         )
         self._tables = Tables(self._from)
         self._lists = Lists(self._from)
@@ -275,6 +287,40 @@ class ReviewDesk:
         """
         ticket = Ticket(study_uid, person, revision, key)
         return self._write(ticket, ("undo", finding_uid), lambda table: undo_deed(table, finding_uid))
+
+    # Questions to readers
+
+    def ask_reader(self, study_uid: str, person: Person, reader: str, prompt: Prompt) -> StudyReview:
+        """Ask a reader to look at one place; its answer arrives as a reading.
+
+        The same question is the same reading, whoever asks it and how often.
+
+        Raises
+        ------
+        NotFound
+            If no such reader can be asked, or the image is none of this study.
+        DecisionRefused
+            If the reader is withheld from this person, or takes no such prompt there.
+        """
+        table = self._tables.lay(study_uid, person)
+        ask_reader(table, reader, prompt)
+        return review_of(table, table.case.revision)
+
+    def reconsider(
+        self, study_uid: str, person: Person, finding_uid: str, traits: Sequence[Trait]
+    ) -> Confidence:
+        """Ask a reader what its answer is with characteristics as the doctor corrected them.
+
+        Nothing is decided by it; that it was asked is on record.
+
+        Raises
+        ------
+        NotFound
+            If the finding is not before this doctor.
+        DecisionRefused
+            If the reader does not answer anew, or a value is none of its choices.
+        """
+        return reconsidered(self._tables.lay(study_uid, person), finding_uid, traits)
 
     # The report
 

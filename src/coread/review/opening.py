@@ -9,9 +9,12 @@ from coread.archive import Query
 from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
 from coread.domain.finding import Finding
 from coread.domain.reading import Reading
+from coread.review.acts.asking import askable, asked_places
 from coread.review.acts.signing import hurdles, rejected_sentences
+from coread.review.acts.statements import statement_of
 from coread.review.drafting import draft_faults, suggested
 from coread.review.evidence import in_words, opinions, performance, who
+from coread.review.follow_up.measured import measured_nodules
 from coread.review.sources import Sources
 from coread.review.study_review import (
     Change,
@@ -24,6 +27,7 @@ from coread.review.study_review import (
 )
 from coread.review.table import Facts, Table
 from coread.review.worklist.assembling import lock_of
+from coread.review.worklist.catching_up import unasked
 
 _MOST_PRIORS = 50
 _TELLING = frozenset({EntryKind.DECIDED, EntryKind.UNDONE})
@@ -56,7 +60,7 @@ def review_of(table: Table, since: int) -> StudyReview:
         reveal_by=withheld,
         findings=tuple(_panel(table, *found) for found in table.findings.values()),
         readings=tuple(_reading_views(table)),
-        opinions=opinions(table.shown, sources.cards),
+        opinions=opinions(unasked(table.shown), sources.cards),
         decisions=table.visible,
         impression=record.impressions.get(table.person.id),
         draft=record.draft.draft if record.draft and may_see_draft else None,
@@ -72,6 +76,9 @@ def review_of(table: Table, since: int) -> StudyReview:
             for asked in sources.casebook.questions.of_study(case.study_instance_uid)
         ),
         is_teaching_case=sources.casebook.marks.is_teaching(case.study_instance_uid),
+        askable=askable(table),
+        asked=asked_places(table),
+        nodules=tuple(measured_nodules(table.visible)),
         changes=tuple(_change(table, entry) for entry in table.entries if _is_news(table, entry, since)),
     )
 
@@ -80,7 +87,8 @@ def _panel(table: Table, reading: Reading, finding: Finding) -> FindingPanel:
     sources, uid = table.sources, finding.tracking_uid
     name = reading.reader.name
     card = sources.cards(name)
-    passed = card.explanation_passed if card else True
+    declared = card.declared(finding.code) if card else None
+    passed = declared.explanation_passed if declared else True
     standing = table.record.standing.get(uid)
     image = _image_facts(table, finding)
     measured = performance(
@@ -98,6 +106,8 @@ def _panel(table: Table, reading: Reading, finding: Finding) -> FindingPanel:
         nudge=nudge_of(table, finding),
         decision=standing.decision if standing else None,
         is_outdated=table.is_outdated(uid),
+        statement=statement_of(finding),
+        can_reconsider=bool(finding.characteristics) and sources.reconsider(name) is not None,
     )
 
 
@@ -130,6 +140,7 @@ def _reading_views(table: Table) -> Iterator[ReadingView]:
             reason=None if is_withheld else reading.reason,
             card=table.sources.cards(name),
             made_at=made.get(reading.uid),
+            prompt=reading.prompt,
         )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from coread.archive import Archive, Deliveries, Readings, Studies
 from coread.casebook import Casebook
 from coread.domain.bundle import Card
+from coread.domain.finding import Confidence, Finding
 from coread.ledger import Ledger
 from coread.review.policy import Policy
+
+Reconsider: TypeAlias = Callable[[Finding], Confidence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,8 @@ class Sources:
     policy: Policy
     names: Callable[[str], str]
     """Display name of a person by id."""
+    askable: Callable[[], Sequence[Card]] = tuple
+    """Cards of the readers that answer where a doctor points to."""
+    reconsider: Callable[[str], Reconsider | None] = lambda name: None
+    """How a reader, by its name, answers to a finding whose characteristics a doctor has corrected; None
+    where its answer does not follow from them."""

@@ -13,7 +13,7 @@ from coread.casebook import CaseState
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
 from coread.domain.finding import Finding, Presence
-from coread.domain.reading import Outcome, ReaderIdentity, Reason
+from coread.domain.reading import Outcome, Prompt, ReaderIdentity, Reason
 from coread.domain.review import Decision, Draft, Impression, Mode, SignedReport, Statement
 
 
@@ -121,6 +121,10 @@ class FindingPanel:
     """The standing one."""
     is_outdated: bool = False
     """The decision was taken on another statement of the reader than the present one: decide again."""
+    statement: Statement | None = None
+    """What accepting it would state."""
+    can_reconsider: bool = False
+    """Whether the reader's answer follows from characteristics that the doctor may correct."""
 
     @property
     def finding_uid(self) -> str:
@@ -145,6 +149,52 @@ class ReadingView:
     card: Card | None = None
     made_at: datetime | None = None
     """When the reader gave it, by the ledger."""
+    prompt: Prompt | None = None
+    """Where it was asked to look; None for a reading of the whole study."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskableReader:
+    """A reader that this doctor may ask to look at a place of this study."""
+
+    name: str
+    title: str
+    title_zh: str
+    points: bool
+    boxes: bool
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPlace:
+    """A place at which somebody asked a reader to look, and how far the answer is."""
+
+    uid: str
+    reader: str
+    prompt: Prompt
+    person_id: str
+    person_name: str
+    asked_at: datetime
+    state: str
+    """``waiting``, ``answered`` or ``given-up``."""
+    reading_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredNodule:
+    """A nodule of the report as the follow-up rules want it; what is not known is left to the doctor."""
+
+    finding_uid: str
+    diameter_mm: float
+    """Mean of long and short axis."""
+    composition: str
+    """``solid``, ``part-solid``, ``ground-glass``, or empty where nobody said."""
+    solid_mm: float
+    """Of the solid part; 0 where nobody measured it."""
+    is_suspicious: bool
+    """Spiculated."""
+    is_benign: bool
+    """Calcified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +328,12 @@ class StudyReview:
     priors: tuple[Prior, ...]
     questions: tuple[Question, ...]
     is_teaching_case: bool
+    askable: tuple[AskableReader, ...]
+    """Readers that this person may ask to look at a place."""
+    asked: tuple[AskedPlace, ...]
+    """What was asked, oldest first; without questions to readers whose answers are withheld."""
+    nodules: tuple[MeasuredNodule, ...]
+    """Measured nodules of the report, for the follow-up rules."""
     changes: tuple[Change, ...]
     """What others, other windows, scanners and readers did since this person last opened the study."""
 

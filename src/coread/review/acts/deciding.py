@@ -10,6 +10,7 @@ from coread.domain.identity import derive_uid
 from coread.domain.reading import Reading
 from coread.domain.review import Decision, Impression, RejectReason, Statement, Verdict
 from coread.errors import AlreadySigned, DecisionRefused, NotFound
+from coread.review.acts.accounting import circumstances, decision_record
 from coread.review.acts.statements import (
     check_seconds,
     check_statement,
@@ -98,7 +99,9 @@ def decision_deed(table: Table, saying: Saying) -> Deed:
         EntryKind.DECIDED,
         to_json(decision),
         "finding.decided",
-        _event_facts(table, decision, finding) | _reader_facts(reading, finding),
+        _event_facts(table, decision, finding)
+        | _reader_facts(reading, finding)
+        | decision_record(table, reading, finding),
         finding_uid=saying.finding_uid,
         verdict=_verdict_facts(table, decision, reading, finding),
     )
@@ -115,7 +118,7 @@ def addition_deed(table: Table, statement: Statement, ticket: Ticket) -> Deed:
     check_statement(table, statement)
     uid = derive_uid("statement", table.study_instance_uid, ticket.key)
     decision = Decision(uid, None, "", statement, table.person.id, table.sources.clock())
-    facts = _event_facts(table, decision, None) | {"verdict": "added"}
+    facts = _event_facts(table, decision, None) | circumstances(table) | {"verdict": "added"}
     return Deed(EntryKind.ADDED, to_json(decision), "finding.decided", facts, finding_uid=uid, outcome=uid)
 
 

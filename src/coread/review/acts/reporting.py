@@ -8,6 +8,7 @@ from coread.archive import Query
 from coread.casebook import EntryKind, to_json
 from coread.domain.review import Draft, SignedReport
 from coread.errors import AlreadySigned, DecisionRefused, NotFound, NotReadyToSign
+from coread.review.acts.accounting import signature_record
 from coread.review.acts.signing import check_ready, hurdles, signed_report
 from coread.review.acts.statements import check_text
 from coread.review.acts.writing import Deed
@@ -120,7 +121,7 @@ def _signing(table: Table, draft: Draft, kind: EntryKind) -> Deed:
         "readings": " ".join(report.reading_uids),
         "mode": str(report.mode),
         "draft_version": str(draft.version),
-    }
+    } | signature_record(table, report)
     return Deed(kind, to_json(report), "report.signed", facts, report=report, outcome=str(report.number))
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from coread.domain.borders import borders
 from coread.domain.codes import Code
-from coread.domain.finding import Box, Finding
-from coread.domain.review import Statement
+from coread.domain.finding import Box, Finding, Presence
+from coread.domain.review import Statement, Trait
 from coread.errors import DecisionRefused
 from coread.review.table import Table
 
 _MOST_CHARACTERS = 20_000
 _MOST_POINTS = 2_000
 _MOST_PLACES = 50
+#: As many as a reader may draw (`coread.readers.judging.MOST_BOXES`): the cells of a field.
+_MOST_BOXES = 2_000
 #: Code Value and Coding Scheme Designator are SH, Code Meaning is LO (PS3.5 table 6.2-1); longer values
 #: (Long Code Value) are not written here.
 _LENGTHS = {"value": 16, "scheme": 16, "meaning": 64, "meaning_zh": 64}
@@ -26,11 +29,23 @@ def statement_of(finding: Finding) -> Statement:
         code=finding.code,
         presence=finding.presence,
         image=finding.image,
-        frame=finding.heat_map.frame if finding.heat_map else 1,
+        frame=finding.key_frame,
         site=finding.site,
         boxes=finding.boxes,
+        outline=_outline(finding),
         measurements=finding.measurements,
+        traits=tuple(Trait(item.concept, item.value) for item in finding.characteristics),
     )
+
+
+def _outline(finding: Finding) -> tuple[tuple[float, float], ...]:
+    """Return the largest border of what the finding covers on its own frame; nothing where it is absent."""
+    if finding.presence is Presence.ABSENT:
+        return ()
+    place = (finding.image, finding.key_frame)
+    own = next((outline for outline in finding.outlines if (outline.image, outline.frame) == place), None)
+    largest = borders(own)[0].tolist() if own else []
+    return tuple((x, y) for x, y in largest) if len(largest) <= _MOST_POINTS else ()
 
 
 def check_statement(table: Table, statement: Statement) -> None:
@@ -43,9 +58,12 @@ def check_statement(table: Table, statement: Statement) -> None:
         not finite, or a text cannot be kept.
     """
     codes = [statement.code, *(c for m in statement.measurements for c in (m.quantity, m.unit))]
+    codes += [code for trait in statement.traits for code in (trait.concept, trait.value)]
     for code in [*codes, *([statement.site] if statement.site else [])]:
         _check_code(code)
     _check_numbers([m.value for m in statement.measurements], "measurements")
+    if len({trait.concept for trait in statement.traits}) < len(statement.traits):
+        raise _refused("two values of one characteristic", "one of each", "traits")
     if len(statement.measurements) > _MOST_PLACES:
         raise _refused("too many measurements", f"at most {_MOST_PLACES}", "measurements")
     check_text(statement.comment, "comment")
@@ -108,8 +126,8 @@ def _check_place(table: Table, statement: Statement) -> None:
 
 
 def _check_points(statement: Statement, columns: float, rows: float) -> None:
-    if len(statement.boxes) > _MOST_PLACES or len(statement.outline) > _MOST_POINTS:
-        raise _refused("too many places", f"{_MOST_PLACES} boxes, {_MOST_POINTS} points", "boxes, outline")
+    if len(statement.boxes) > _MOST_BOXES or len(statement.outline) > _MOST_POINTS:
+        raise _refused("too many places", f"{_MOST_BOXES} boxes, {_MOST_POINTS} points", "boxes, outline")
     if 0 < len(statement.outline) < 3:
         raise _refused(f"an outline of {len(statement.outline)} points", "at least 3", "outline")
     for box in statement.boxes:

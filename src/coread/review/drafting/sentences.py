@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from coread.domain.codes import Code
 from coread.domain.finding import Measurement
-from coread.domain.review import Statement
+from coread.domain.review import Statement, Trait
 from coread.review.drafting.templates import table
 
 _NOT_MEASURED = frozenset({"122157", "130404"})
@@ -31,7 +31,12 @@ def sentence(statement: Statement, language: str) -> str:
             "finding": finding,
             "finding_lower": finding[:1].lower() + finding[1:],
             "site": _site(statement, finding, language),
-            "measures": "".join(_measure(measurement, language) for measurement in measured),
+            "measures": "".join(
+                (
+                    *(_trait(trait, language) for trait in statement.traits),
+                    *(_measure(measurement, language) for measurement in measured),
+                )
+            ),
             "comment": part("comment", language, comment=comment) if comment else "",
         }
     )
@@ -51,6 +56,13 @@ def meaning(code: Code, language: str) -> str:
 def part(name: str, language: str, **words: str) -> str:
     """Fill in a small part of a sentence."""
     return _pattern(name, language).format_map(words)
+
+
+def _trait(trait: Trait, language: str) -> str:
+    concept, value = meaning(trait.concept, language), meaning(trait.value, language)
+    words = {"concept": concept, "value": value}
+    words |= {f"{name}_lower": word.lower() for name, word in words.items()}
+    return part("trait", language, **words)
 
 
 def _measure(measurement: Measurement, language: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,13 +22,22 @@ _STRIDE = 1000
 
 
 def newest(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
-    """Return the newest reading of each reader, in the order of their names."""
-    latest: dict[str, Reading] = {}
+    """Return the newest reading of each reader, and of each place where it was asked to look.
+
+    In the order of the readers' names, whole studies before places.
+    """
+    latest: dict[tuple[str, ...], Reading] = {}
     for reading in readings:
-        held = latest.get(reading.reader.name)
+        question = (reading.reader.name, *(reading.prompt.key if reading.prompt else ()))
+        held = latest.get(question)
         if held is None or reading.study_version >= held.study_version:
-            latest[reading.reader.name] = reading
-    return tuple(latest[name] for name in sorted(latest))
+            latest[question] = reading
+    return tuple(latest[question] for question in sorted(latest))
+
+
+def unasked(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+    """Return the readings of whole studies: what was asked at one place speaks of that place alone."""
+    return tuple(reading for reading in readings if reading.prompt is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +127,11 @@ def _placement(glance: Glance, sources: Sources) -> Placement:
         texts=tuple(facts.get(name, "") for name in _TEXTS),
         modalities=modalities,
         urgent_modalities=sources.policy.urgent_modalities,
-        opinions=opinions(present, sources.cards),
+        opinions=opinions(unasked(present), sources.cards),
     )
     listing = Listing(
         reasons=standing_reasons(occurrence),
-        answers=tuple(answer_of(reading) for reading in present),
+        answers=tuple(answer_of(reading) for reading in unasked(present)),
         site=facts.get("InstitutionName", ""),
     )
     return Placement(
