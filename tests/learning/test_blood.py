@@ -177,9 +177,10 @@ def test_the_recipe_walks_from_images_to_an_opened_bundle(shared_data, tmp_path,
     monkeypatch.setattr(module, "PER_SET", 2)
     monkeypatch.setattr(packing, "PER_SET", 3)
     recipe = BloodSmearRecipe(
-        detecting=detecting.Plan(views=1, passes=2, batch=4), naming=Plan(passes=1, batch=16, least_steps=20),
+        detector_plan=detecting.Plan(views=1, passes=2, batch=4),
+        naming_plan=Plan(passes=1, batch=16, least_steps=20),
         most_cells=48,
-    )  # fmt: skip
+    )
     run, folder = Run(tmp_path / "run", 0), tmp_path / "bundle"
     recipe.train(shared_data, run)
     recipe.bundle(shared_data, run, folder)

@@ -107,7 +107,7 @@ def mean_colour(learners: CellSet, examined: CellSet) -> dict[str, float]:
 
 
 def _colours(cells: CellSet) -> Float:
-    images = [balanced(cells.image(i).astype(np.float32) / 255) for i in range(len(cells.labels))]
+    images = [balanced(cells.image(i).astype(np.float32) / np.float32(255)) for i in range(len(cells.labels))]
     return np.array([np.r_[im.mean((0, 1)), im.std((0, 1)), im[40:88, 40:88].mean((0, 1))] for im in images])
 
 
@@ -158,7 +158,7 @@ def _mean(values: NDArray[np.int64], fields: Sequence[Field]) -> Interval:
 
 def purple_blobs(field: Field, excess: float = PURPLE) -> Cells:
     """White cells by colour alone: connected purple places of some size. The naive baseline."""
-    image = balanced(field.image().astype(np.float32) / 255)
+    image = balanced(field.image().astype(np.float32) / np.float32(255))
     purple = (image[..., 0] + image[..., 2]) / 2 - image[..., 1] > excess
     labels, _ = ndimage.label(ndimage.binary_closing(purple, iterations=3))
     boxes, sizes = [], []

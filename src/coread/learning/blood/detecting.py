@@ -252,7 +252,8 @@ def train(fields: Sequence[Field], plan: Plan, run: Run) -> Neck:
         nn.utils.clip_grad_norm_(neck.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-    return neck.eval()
+    neck.eval()
+    return neck
 
 
 def _loss(

@@ -57,7 +57,7 @@ class Networks:
         """Open the networks of a bundle that has no card yet."""
         return cls(*(Session(folder / name, digest(folder / name)) for name in (DETECTOR, CLASSIFIER)))
 
-    def seen(self, image: Colour) -> tuple[Cells, Float, Prepared]:
+    def seen(self, image: Colour) -> tuple[Cells, NDArray[np.float64], Prepared]:
         """Peaks of a field, its features [feature], and how its input came about."""
         ready = prepare(image)
         said = self.detector.run({"image": ready.tensor})
@@ -88,7 +88,8 @@ class Named(torch.nn.Module):  # type: ignore[misc]
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and pooled features."""
-        return self.net(image)[:2]
+        logits, features, _ = self.net(image)
+        return logits, features
 
 
 def export_networks(neck: Neck, classifier: Joined, folder: Path) -> None:

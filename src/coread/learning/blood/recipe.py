@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from coread.evaluation import auc_interval, statistic_interval, wilson_interval
 from coread.learning.backbone.fitting import Plan as NamingPlan
+from coread.learning.backbone.trunk import Joined
 from coread.learning.blood import appraisal, blood_card, detecting, naming, packing, refusing
 from coread.learning.blood.packing import THRESHOLD, Networks
 from coread.learning.blood.sets import KIND_NAMES, Field, cells, fields
@@ -42,7 +43,7 @@ class BloodSmearRecipe:
 
     Attributes
     ----------
-    detecting, naming
+    detector_plan, naming_plan
         What decides the weights.
     most_cells
         Single cells that are used of each split; all for None (fewer for a trial).
@@ -50,8 +51,8 @@ class BloodSmearRecipe:
 
     name: str = "blood-smear"
     title: str = "Blood smear: cells found (BCCD), named (PBC), counted with intervals"
-    detecting: detecting.Plan = field(default_factory=detecting.Plan)
-    naming: NamingPlan = naming.PLAN
+    detector_plan: detecting.Plan = field(default_factory=detecting.Plan)
+    naming_plan: NamingPlan = naming.PLAN
     most_cells: int | None = None
 
     def train(self, data: Path, run: Run) -> None:
@@ -66,12 +67,12 @@ class BloodSmearRecipe:
     def train_detector(self, data: Path, run: Run) -> detecting.Neck:
         """Train the neck on the training fields."""
         run.keep_to(recipe=self.name)
-        return detecting.train(fields(data, "train"), self.detecting, run)
+        return detecting.train(fields(data, "train"), self.detector_plan, run)
 
-    def train_classifier(self, data: Path, run: Run) -> tuple[naming.Joined, float]:
+    def train_classifier(self, data: Path, run: Run) -> tuple[Joined, float]:
         """Train the classifier on the training cells; its early responses are shared by all seeds."""
         learners, judges = (cells(data, split).first(self.most_cells) for split in ("train", "val"))
-        return naming.train(learners, judges, self.naming, run, run.folder.parent / "blood-kept")
+        return naming.train(learners, judges, self.naming_plan, run, run.folder.parent / "blood-kept")
 
     def bundle(self, data: Path, run: Run, folder: Path) -> None:
         """Write networks, counting, gate and calibration."""
@@ -198,7 +199,7 @@ class Examination:
 
 
 def _boxes(one: Field, kind: int) -> NDArray[np.float64]:
-    return one.boxes[one.kind == kind]
+    return np.asarray(one.boxes[one.kind == kind])
 
 
 recipe = BloodSmearRecipe()

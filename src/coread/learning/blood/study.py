@@ -25,8 +25,8 @@ SEEDS = (0, 1, 2)
 """The first is shipped."""
 
 QUICK = BloodSmearRecipe(
-    detecting=detecting.Plan(views=1, passes=6),
-    naming=NamingPlan(passes=2, batch=32, rate=1e-3, average=0.9),
+    detector_plan=detecting.Plan(views=1, passes=6),
+    naming_plan=NamingPlan(passes=2, batch=32, rate=1e-3, average=0.9),
     most_cells=300,
 )
 """The recipe in minutes: a tenth of the cells, no disturbed fields."""

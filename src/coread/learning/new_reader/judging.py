@@ -131,7 +131,7 @@ def explanation(found: Examples, session: Session, curve: Calibration) -> dict[s
         logits = session.run({"image": inputs})["logit"]
         return np.array([curve.confidence(float(s)).probability for s in logits])
 
-    gains = []
+    gains: list[tuple[float, float]] = []
     for row in found.rows("test"):
         image = prepare(found.pixels(int(row)))
         said = session.run({"image": image[None]})

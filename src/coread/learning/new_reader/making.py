@@ -172,5 +172,6 @@ def measured_limits(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _curve(held: Mapping[str, Any]) -> Calibration:
-    columns = (tuple(held[name]) for name in ("score", "probability", "lower", "upper"))
-    return Calibration(*columns, held["calibrated_on"], Band(**held["abstain"]), held["level"])
+    score, chance, lower, upper = (tuple(held[n]) for n in ("score", "probability", "lower", "upper"))
+    told, band = held["calibrated_on"], Band(**held["abstain"])
+    return Calibration(score, chance, lower, upper, told, band, held["level"])

@@ -121,7 +121,8 @@ def _disturbed(image: NDArray[np.float32], turns: bool, rng: Generator) -> NDArr
     down, right = (int(v) for v in rng.integers(-6, 7, 2))
     wide = np.pad(image, ((0, 0), (6, 6), (6, 6)), mode="edge")
     image = wide[:, 6 + down : 6 + down + image.shape[1], 6 + right : 6 + right + image.shape[2]]
-    return np.clip(image * rng.uniform(0.85, 1.15) + rng.uniform(-0.08, 0.08), 0, 1).astype(np.float32)
+    graded = np.clip(image * rng.uniform(0.85, 1.15) + rng.uniform(-0.08, 0.08), 0, 1)
+    return np.asarray(graded, dtype=np.float32)
 
 
 def area(labels: NDArray[np.int64], logits: Float) -> float:

@@ -82,10 +82,11 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
         progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
         make(data, out, work)
     made = table(data, out, works)
-    return plain({
+    held: dict[str, Any] = plain({
         "title": "Pretrained trunk against training from scratch", "evidence_grade": "retrospective",
         "rows": rows(made), "did_not_work": [], **made,
     })  # fmt: skip
+    return held
 
 
 def rows(made: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -130,15 +131,14 @@ def make(data: Path, out: Path, work: Work) -> Float:
     """Test logits [image, class] of one trial, made or taken from disk."""
     kept = scores_path(out, work)
     if kept.is_file():
-        held: Float = np.load(kept)
-        return held
+        return np.load(kept)  # type: ignore[no-any-return]
     task = _task(data, work.task)
     run = Run(out / "trials" / _name(work), work.seed)
     trial = Trial(task, task.few(work.share, work.seed), run, Run(out / "kept"))
     logits = _scratch(data, out, work, trial) if work.arm == "scratch" else getattr(arms, work.arm)(trial)
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.save(kept, np.asarray(logits, dtype=np.float64))
-    return np.asarray(logits, dtype=np.float64)
+    return np.load(kept)  # type: ignore[no-any-return]
 
 
 def scores_path(out: Path, work: Work) -> Path:
@@ -155,7 +155,7 @@ def _task(data: Path, name: str) -> Task:
     return TASKS[name](data)
 
 
-def _scratch(data: Path, out: Path, work: Work, trial: Trial) -> Float:
+def _scratch(data: Path, out: Path, work: Work, trial: Trial) -> NDArray[np.floating]:
     """The small network with the settings that validation images liked best at this share (seed 0)."""
     return arms.scratch(trial, **settings(data, out, work))[0]
 
@@ -168,7 +168,7 @@ def settings(data: Path, out: Path, work: Work) -> dict[str, Any]:
     held = run.read_json("tried") or []
     for number, tried in enumerate(SCRATCH_GRID[len(held) :], len(held)):
         trial = Trial(task, task.few(share, 0), run.part(f"grid{number}"), run)
-        held = [*held, {**tried, "val_auc": arms.scratch(trial, **tried)[1]}]
+        held = [*held, {**tried, "val_auc": arms.scratch(trial, int(tried["width"]), tried["rate"])[1]}]
         run.write_json("tried", held)
     best = max(held, key=lambda row: row["val_auc"])
     return {"width": int(best["width"]), "rate": float(best["rate"])}
@@ -218,7 +218,12 @@ def areas(labels: NDArray[np.int64], logits: Sequence[Float], weights: Float) ->
     for one in logits:
         chance = arms.softmax(one)
         classes = [1] if chance.shape[1] == 2 else range(chance.shape[1])
-        rows.append(np.mean([weighted_auc(labels == k, chance[:, k], weights) for k in classes], axis=0))
+        rows.append(
+            np.mean(
+                [weighted_auc(labels == k, np.asarray(chance[:, k], np.float64), weights) for k in classes],
+                axis=0,
+            )
+        )
     return np.array(rows)
 
 

@@ -59,7 +59,7 @@ class Task:
 
     def floats(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Images in 0..1, float32 [row, channel, 96, 96]."""
-        return self.images[rows].astype(np.float32) / 255
+        return self.images[rows].astype(np.float32) / np.float32(255)
 
     def few(self, share: float, seed: int) -> NDArray[np.int64]:
         """Training images of a share of the training patients, drawn by `seed`.
@@ -154,7 +154,7 @@ def _grey(path: Path) -> Pixels:
 def _colour(image: Pixels) -> Pixels:
     """A cell with its background set to white, uint8 [3, 96, 96]."""
     small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    level = balanced(np.asarray(small, np.float32) / 255)
+    level = balanced(np.asarray(small, np.float32) / np.float32(255))
     return np.asarray(level * 255 + 0.5, np.uint8).transpose(2, 0, 1)
 
 
