@@ -73,7 +73,7 @@ def test_responses_are_computed_once_and_gone_on_with(tmp_path):
 
     def image(number):
         asked.append(number)
-        if number == 100 and len(asked) < 150:
+        if number == 100 and asked.count(100) == 1:
             raise KeyboardInterrupt
         return np.full((1, 4, 4), number, np.float32)
 
@@ -84,7 +84,7 @@ def test_responses_are_computed_once_and_gone_on_with(tmp_path):
     held = computed(net, image, 130, store)
     assert held.ravel().tolist() == list(range(130))
     assert asked.count(10) == 1
-    assert asked.count(70) == 2  # its chunk had not been written
+    assert asked.count(70) == 2  # its chunk had not been written when the work was stopped
     assert len(computed(net, image, 130, store)) == 130
 
 
