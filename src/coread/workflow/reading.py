@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from coread import __version__
 from coread.dicom import DicomObject, open_object
 from coread.domain.reading import Reading
 from coread.domain.study import Instance, Study
 from coread.errors import ReaderUnavailable
+from coread.ledger import leaf_hash, root
 from coread.readers import Case, Reader, eligible, run
 from coread.results import ResultObject, write
 from coread.workflow.bundles import is_decided
@@ -34,6 +36,7 @@ def read(rooms: Rooms, plan: Plan, name: str) -> str:
     reading = _kept(rooms, plan, name) or _read_anew(rooms, plan, name)
     facts = {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
     facts["reason"] = reading.reason.code if reading.reason else ""
+    facts |= _record(rooms, plan, reading)
     key, actor = f"reading.made:{reading.uid}", f"reader:{reading.reader}"
     rooms.ledger.append(rooms.event("reading.made", plan["study_uid"], key, actor, **facts))
     return reading.uid
@@ -58,6 +61,23 @@ def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[
     key, actor = f"results.filed:{reading_uid}", f"reader:{reading.reader}"
     rooms.ledger.append(rooms.event("results.filed", plan["study_uid"], key, actor, **facts))
     return parcels
+
+
+def _record(rooms: Rooms, plan: Plan, reading: Reading) -> dict[str, str]:
+    """Return what the record says of how a reading came about: software, weights, and all inputs by hash.
+
+    ``inputs_sha256`` is the RFC 6962 root over the SHA-256 of each image, in the order of their UIDs.
+    """
+    given = {ref.sop_instance_uid for ref in reading.inputs}
+    images = [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in given]
+    in_order = sorted(images, key=lambda image: image.ref.sop_instance_uid)
+    return {
+        "inputs": str(len(reading.inputs)),
+        "inputs_sha256": root([leaf_hash(bytes.fromhex(image.sha256)) for image in in_order]).hex(),
+        "weights_sha256": reading.reader.weights_sha256,
+        "software": f"coread {__version__}",
+        "count": str(len(reading.findings)),
+    }
 
 
 def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
