@@ -22,6 +22,7 @@ from coread.gateways.pages.keeping.quality_page import QualityPage
 from coread.gateways.pages.keeping.settings_page import SettingsPage
 from coread.gateways.pages.keeping.system_page import SystemPage, SystemRooms, Target
 from coread.gateways.pages.live import LiveEvents
+from coread.gateways.pages.reading.asking_api import AskingApi
 from coread.gateways.pages.reading.list_page import ListPage
 from coread.gateways.pages.reading.report_api import ReportApi
 from coread.gateways.pages.reading.review_api import ReviewApi
@@ -89,6 +90,7 @@ class Pages:
         self._list = ListPage(rooms.desk)
         self._study = StudyPage(rooms.desk, rooms.archive, rooms.people, reviews)
         self._reviews = reviews
+        self._asking = AskingApi(rooms.desk, reviews, rooms.wake)
         self._reports = ReportApi(rooms.desk, reviews, rooms.prove, rooms.reports, self._printed)
         self._system = SystemPage(_system_rooms(rooms))
         self._quality = QualityPage(rooms.desk, rooms.reader_names, rooms.cards, rooms.evaluations, rooms.now)
@@ -136,6 +138,15 @@ class Pages:
             Address("DELETE", decision, decide, api.undo, data),
             Address("POST", _STUDY + "/statements", decide, api.add, data),
             Address("POST", _STUDY + "/acknowledgement", decide, api.acknowledge, data),
+            Address("POST", _STUDY + "/asked", decide, self._asking.ask, data),
+            Address(
+                "POST",
+                _STUDY + "/findings/{finding_uid}/reconsidered",
+                decide,
+                self._asking.reconsider,
+                data,
+            ),
+            Address("POST", _STUDY + "/follow_up", decide, self._asking.follow_up, data),
             Address("POST", _STUDY + "/questions", decide, api.ask, data),
             Address("POST", _STUDY + "/questions/{question_id}/answer", decide, api.reply, data),
             Address("POST", _STUDY + "/teaching", decide, api.teach, data),

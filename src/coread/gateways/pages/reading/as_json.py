@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from coread.archive import Archive
-from coread.domain.finding import HeatMap
+from coread.domain.borders import borders
+from coread.domain.finding import HeatMap, Outline
 from coread.domain.review import SignedReport
 from coread.errors import NotFound
 from coread.gateways.pages.formats import iso
@@ -28,7 +29,7 @@ def plain(value: Any) -> Json:
     --------
     >>> from coread.domain.finding import Box
     >>> plain((Box(1, 2, 3, 4),))
-    [{'left_px': 1, 'top_px': 2, 'width_px': 3, 'height_px': 4}]
+    [{'left_px': 1, 'top_px': 2, 'width_px': 3, 'height_px': 4, 'label': None, 'probability': None}]
     """
     if isinstance(value, Enum):
         return value.value
@@ -70,6 +71,12 @@ def _heat_map(heat_map: HeatMap) -> dict[str, Json]:
     }
 
 
+def _outline(outline: Outline) -> dict[str, Json]:
+    """Write a mask as its borders: closed polygons of [x, y] in pixels of the stored frame."""
+    polygons = [polygon.tolist() for polygon in borders(outline)]
+    return {"image": plain(outline.image), "frame": outline.frame, "polygons": polygons}
+
+
 def _panel(panel: FindingPanel) -> dict[str, Json]:
     return fields_of(panel, without=("card",)) | {"finding_uid": panel.finding_uid}
 
@@ -89,6 +96,7 @@ def _report(report: SignedReport) -> dict[str, Json]:
 
 _SPECIAL: Mapping[type, Callable[[Any], Json]] = {
     HeatMap: _heat_map,
+    Outline: _outline,
     FindingPanel: _panel,
     ReadingView: _reading,
     SignedReport: _report,
@@ -98,7 +106,8 @@ _SPECIAL: Mapping[type, Callable[[Any], Json]] = {
 def image_names(review: StudyReview, archive: Archive) -> dict[str, tuple[str, str]]:
     """Give series and instance number, as people name images, of each image that the review speaks of."""
     stated = (d.statement.image for d in review.decisions if d.statement and d.statement.image)
-    images = [*(panel.finding.image for panel in review.findings), *stated]
+    asked = (place.prompt.image for place in review.asked)
+    images = [*(panel.finding.image for panel in review.findings), *stated, *asked]
     names: dict[str, tuple[str, str]] = {}
     for uid in dict.fromkeys(image.sop_instance_uid for image in images):
         try:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from coread.domain.codes import Code
 from coread.domain.finding import Box, Measurement, Presence
 from coread.domain.identity import is_uid
-from coread.domain.review import Statement
+from coread.domain.review import Statement, Trait
 from coread.domain.study import InstanceRef
 from coread.errors import BadQuery
 
@@ -23,6 +23,7 @@ PRIVATE_SCHEME: Final = "99COREAD"
 _MOST_TEXT: Final = 20_000
 _MOST_ITEMS: Final = 200
 _MOST_POINTS: Final = 5_000
+_MOST_BOXES: Final = 5_000
 _KEY_CHARACTERS: Final = 128
 
 
@@ -110,11 +111,38 @@ def statement(body: Body, find: Callable[[str], InstanceRef]) -> Statement:
         image=find(uid) if uid else None,
         frame=whole(body, "frame", 1, 100_000, 1),
         site=_code(_object(body, "site")) if body.get("site") else None,
-        boxes=tuple(_box(item) for item in _list(body, "boxes")),
+        boxes=tuple(_box(item) for item in _list(body, "boxes", _MOST_BOXES)),
         outline=_outline(body),
         measurements=tuple(_measurement(item) for item in _list(body, "measurements")),
         comment=text(body, "comment", "").strip(),
+        traits=traits(body),
     )
+
+
+def traits(body: Body) -> tuple[Trait, ...]:
+    """Read how a finding looks, as (concept, value)."""
+    return tuple(
+        Trait(_code(part(item, "concept")), _code(part(item, "value"))) for item in items(body, "traits")
+    )
+
+
+def place(body: Body) -> tuple[tuple[float, float] | None, Box | None]:
+    """Read a point or a box, one of the two."""
+    if (body.get("point") is None) == (body.get("box") is None):
+        raise bad("point", "a point or a box")
+    if body.get("box") is not None:
+        return None, _box(body["box"])
+    return _pair(body["point"], "point"), None
+
+
+def items(body: Body, name: str) -> Sequence[Body]:
+    """Read a list of objects."""
+    return [item if isinstance(item, dict) else {} for item in _list(body, name)]
+
+
+def part(body: Body, name: str) -> Body:
+    """Read an object."""
+    return _object(body, name)
 
 
 def sections(body: Body) -> tuple[tuple[str, str], ...]:
@@ -157,15 +185,21 @@ def _box(item: Any) -> Box:
     body = item if isinstance(item, dict) else {}
     left, top = (number(body, name, -1e6, 1e6) for name in ("left_px", "top_px"))
     width, height = (number(body, name, 1e-6, 1e6) for name in ("width_px", "height_px"))
-    return Box(left, top, width, height)
+    label = _code(part(body, "label")) if body.get("label") else None
+    probability = number(body, "probability", 0, 1) if body.get("probability") is not None else None
+    return Box(left, top, width, height, label, probability)
+
+
+def _pair(value: Any, name: str) -> tuple[float, float]:
+    pair = value if isinstance(value, list) and len(value) == 2 else [None, None]
+    named = dict(zip("xy", pair, strict=True))
+    if not all(isinstance(item, int | float) for item in pair):
+        raise bad(name, "a pair of numbers")
+    return number(named, "x", -1e6, 1e6), number(named, "y", -1e6, 1e6)
 
 
 def _outline(body: Body) -> tuple[tuple[float, float], ...]:
-    points = []
-    for item in _list(body, "outline", _MOST_POINTS):
-        pair = item if isinstance(item, list) and len(item) == 2 else [None, None]
-        named = dict(zip("xy", pair, strict=True))
-        points.append((number(named, "x", -1e6, 1e6), number(named, "y", -1e6, 1e6)))
+    points = [_pair(item, "outline") for item in _list(body, "outline", _MOST_POINTS)]
     if 0 < len(points) < 3:
         raise bad("outline", "at least three points, or none")
     return tuple(points)
@@ -174,4 +208,8 @@ def _outline(body: Body) -> tuple[tuple[float, float], ...]:
 def _measurement(item: Any) -> Measurement:
     body = item if isinstance(item, dict) else {}
     quantity, unit = _code(_object(body, "quantity")), _code(_object(body, "unit"))
-    return Measurement(quantity, number(body, "value", -1e9, 1e9), unit)
+    value = number(body, "value", -1e9, 1e9)
+    if body.get("lower") is None or body.get("upper") is None:
+        return Measurement(quantity, value, unit)
+    lower, upper = number(body, "lower", -1e9, value), number(body, "upper", value, 1e9)
+    return Measurement(quantity, value, unit, lower, upper, number(body, "level", 0, 1, 0.95))

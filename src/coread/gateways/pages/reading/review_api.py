@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -146,14 +147,21 @@ class ReviewApi:
     def _looked(self, asked: Asked) -> Response:
         return self.answer(self._desk.look(asked.uid(_STUDY), asked.person))
 
-    def _finder(self, study_uid: str) -> Any:
-        def find(sop_instance_uid: str) -> InstanceRef:
-            ref = self._archive.get(sop_instance_uid).ref
-            if ref.study_instance_uid != study_uid:
-                raise NotFound("an image that is none of this study", remedy="choose an image of this study")
-            return ref
+    def image_of(self, study_uid: str, sop_instance_uid: str) -> InstanceRef:
+        """Return an image of a study.
 
-        return find
+        Raises
+        ------
+        NotFound
+            If it is not kept, or is one of another study.
+        """
+        ref = self._archive.get(sop_instance_uid).ref
+        if ref.study_instance_uid != study_uid:
+            raise NotFound("an image that is none of this study", remedy="choose an image of this study")
+        return ref
+
+    def _finder(self, study_uid: str) -> Callable[[str], InstanceRef]:
+        return partial(self.image_of, study_uid)
 
 
 def _ticket(body: Mapping[str, Any]) -> dict[str, Any]:
