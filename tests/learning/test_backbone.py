@@ -118,7 +118,7 @@ def right(net):
     return float((net(points).argmax(1) == torch.tensor([1, 0])).float().mean())
 
 
-PLAN = Plan(passes=4, batch=8, least_steps=40)
+PLAN = Plan(passes=4, batch=8, head_rate=0.1, least_steps=40, average=0.8)
 
 
 def test_a_fit_learns_and_says_how_well(tmp_path):
