@@ -14,9 +14,9 @@ from coread.learning.chest.calibrating import band_reach, fit_calibration  # noq
 from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
 from coread.learning.chest.export import export_onnx  # noqa: E402
 from coread.learning.chest.gatekeeping import drawn, keyhole  # noqa: E402
-from coread.learning.chest.looking import box_mask, on_image  # noqa: E402
 from coread.learning.chest.shipping import Network, load_calibration, plain, save_calibration  # noqa: E402
 from coread.learning.chest.transfer import ChestNet, freeze_early, training_mode  # noqa: E402
+from coread.learning.explaining.radiographs import box_mask, enlarged, on_input  # noqa: E402
 from coread.readers.chest_radiograph.preprocess import Prepared  # noqa: E402
 
 
@@ -169,12 +169,14 @@ def test_nonsense_is_grey_and_seeded():
     assert keyhole(first[0], np.random.default_rng(0)).size < first[0].size / 4
 
 
-def test_the_map_lies_where_the_network_looked():
-    heat = np.zeros((7, 7), dtype=np.float32)
-    heat[0, 0] = 1
-    whole = on_image(heat, Prepared(np.zeros((1, 1, 224, 224), np.float32), (100, 50, 170, 120), (200, 200)))
-    assert np.unravel_index(whole.argmax(), whole.shape)[0] in range(100, 110)
-    assert whole[:100].max() == 0
+def test_a_box_on_the_image_lies_there_on_the_input_too():
+    mask = np.zeros((200, 200), dtype=bool)
+    mask[100:110, 50:60] = True
+    ready = Prepared(np.zeros((1, 1, 224, 224), np.float32), (100, 50, 170, 120), (200, 200))
+    found = on_input(mask, ready)
+    assert found[:30, :30].all()
+    assert not found[34:].any()
+    assert enlarged(np.eye(7, dtype=np.float32), ready.tensor).shape == (224, 224)
 
 
 def test_a_box_becomes_a_mask(tmp_path):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coread.domain.bundle import Card
 from coread.domain.codes import LUNG
 from coread.domain.reading import Reason
+from coread.evaluation.faithfulness import blurred
 from coread.readers.bundle import Bundle, open_bundle
 from coread.readers.chest_radiograph.gate import (
     FeatureHead,
@@ -56,6 +57,8 @@ class ChestRadiograph:
         The gate's look through the network.
     neutral
         Score at which the card's threshold is reached: the zero of the saliency.
+    smoothing_cells
+        Reach of the mean that smooths the saliency, as its test of faithfulness was passed with.
     evaluation
         The bundle's ``evaluation.json``.
     """
@@ -65,6 +68,7 @@ class ChestRadiograph:
     session: Session
     head: FeatureHead
     neutral: float
+    smoothing_cells: int
     evaluation: Mapping[str, Any]
 
     def accepts(self, image: DicomObject) -> Reason | None:
@@ -101,7 +105,7 @@ class ChestRadiograph:
             return Unfit(reason)
         return ReaderOutput(
             score=float(said["logit"][0]),
-            saliency=(said["activation"][0] - self.neutral).astype(np.float32),
+            saliency=blurred(said["activation"][0] - self.neutral, self.smoothing_cells).astype(np.float32),
             seen=seen_box(ready.box_rc),
             method=METHOD,
             site=LUNG,
@@ -128,5 +132,6 @@ def reader_of(bundle: Bundle, machine: Machine) -> ChestRadiograph:
         session=Session(*bundle.weights(), machine.threads),
         head=FeatureHead.of_arrays(bundle.arrays("gate.npz")),
         neutral=float(np.interp(bundle.card.threshold, curve.probability, curve.score)),
+        smoothing_cells=int(bundle.evaluation.get("explanation", {}).get("smoothing_cells", 0)),
         evaluation=bundle.evaluation,
     )
