@@ -89,15 +89,27 @@ def explanation(held: dict[str, Any]) -> list[str]:
     shown = "it is shown" if held["explanation_passed"] else "it is **not shown** to anyone"
     rows = [[name.replace("_", " "), "passed" if ok else "**failed**"] for name, ok in verdicts.items()]
     pointing = held["explanation"]["pointing"]["test"]
+    smoothed = held["explanation"].get("smoothing_cells", 0)
     return [
-        f"Method: {held['explanation']['method']}. A heat map is shown only if it passes every test; {shown}.",
+        f"Method: {held['explanation']['method']}, each of its cells averaged with its neighbours up to {smoothed} cells away; "
+        f"chosen on {held['explanation'].get('chosen_on', 'nothing')}. A heat map is shown only if it passes every test; {shown}.",
         "",
         *table(["test on test patients", ""], rows),
         f"Pointing game on {pointing['images']} boxes: hits {interval(pointing['hits'], 2)}; a pointer that never sees the "
         f"image hits {pointing['blind_hits']:.2f}, the centre {pointing['centre_hits']:.2f}, "
         f"area-matched chance {pointing['box_share']:.2f}.",
         "",
+        *gains(held["explanation"]),
     ]
+
+
+def gains(said: dict[str, Any]) -> list[str]:
+    """By how much deletion and insertion by the map beat those that never look."""
+    rows = [[name.replace("_", " "), interval(found)] for name, found in said.get("gains", {}).items()]
+    if not rows:
+        return []
+    heading = f"gain in mean probability, {said['called_test_images']} called test images"
+    return table([heading, "95 % interval"], rows)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from coread.domain.codes import LUNG_OPACITY
 
 NAME = "chest-radiograph"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MANUFACTURER = "CoRead"
 
 TITLE = {"en": "Chest radiograph: lung opacity", "zh": "胸部X线片：肺部密度增高影"}
@@ -38,7 +38,10 @@ LIMITS = (
     "No lateral radiograph was available: a lateral view with a header that does not say so may pass the gate.",
     "No radiograph of another body part was available for training the gate by pixels; drawn limbs stood in for them.",
     "Lung nodules, pneumothorax, effusion and devices are not looked for; many other diseases make opacity too.",
-    "One seed, one set of weights: the interval of a probability covers the calibration curve only.",
+    "One set of weights; its tuned trunk was trained with one seed: the interval of a probability covers the calibration "
+    "curve only.",
+    "A switch that looks at the image, not at the age in the header, chooses the calibration for adults or for small "
+    "children; what it does between about 6 and 17 years was not measured.",
 )
 
 LIMITS_ZH = (
@@ -49,7 +52,8 @@ LIMITS_ZH = (
     "没有侧位片数据：若头信息未注明侧位，侧位片可能通过质控。",
     "训练像素质控时没有其他部位的X线片，以绘制的肢体图形代替。",
     "不寻找肺结节、气胸、胸腔积液及置入物；许多其他疾病也表现为密度增高影。",
-    "仅一个随机种子、一组权重：概率区间只反映校准曲线的不确定性。",
+    "仅一组权重，微调主干只用一个随机种子：概率区间只反映校准曲线的不确定性。",
+    "由图像（而非头信息中的年龄）决定使用成人或幼儿的校准曲线；约6至17岁的表现未测量。",
 )
 
 ATTRIBUTION = (
@@ -118,9 +122,21 @@ def measured_limits(report: Mapping[str, Any]) -> list[str]:
     for site in sorted(report["sites"]):
         held = report["sites"][site]["calibration"]
         said.append(
-            f"Calibration on {site} test patients: error {held['ece_10_equal_mass']:.3f}, slope {held['slope']:.2f}; one curve serves both sources and fits neither fully."
+            f"Calibration on {site} test patients: error {held['ece_10_equal_mass']:.3f}, slope {held['slope']:.2f} (1 is perfect)."
         )
-    return [*said, explanation_sentence(report)]
+    return [*said, *_view_sentences(report, VIEW_SENTENCE), explanation_sentence(report)]
+
+
+VIEW_SENTENCE = "On adults the area is {ap:.3f} for AP (bedside) and {pa:.3f} for PA radiographs: a bedside image is read less surely."
+VIEW_SENTENCE_ZH = "成人 AP（床旁）片 AUC 为 {ap:.3f}，PA 片为 {pa:.3f}：床旁片的判读较不可靠。"
+
+
+def _view_sentences(report: Mapping[str, Any], sentence: str) -> list[str]:
+    """What the views differ by, if the bedside one is read worse."""
+    views = report.get("subgroups", {}).get("nih", {}).get("view", {})
+    if not {"AP", "PA"} <= views.keys() or views["AP"]["auc"]["value"] >= views["PA"]["auc"]["value"]:
+        return []
+    return [sentence.format(ap=views["AP"]["auc"]["value"], pa=views["PA"]["auc"]["value"])]
 
 
 def measured_limits_zh(report: Mapping[str, Any]) -> list[str]:
@@ -132,11 +148,15 @@ def measured_limits_zh(report: Mapping[str, Any]) -> list[str]:
     for site in sorted(report["sites"]):
         held = report["sites"][site]["calibration"]
         said.append(
-            f"{site} 测试患者的校准误差 {held['ece_10_equal_mass']:.3f}，斜率 {held['slope']:.2f}；两来源共用一条校准曲线，均不完全吻合。"
+            f"{site} 测试患者的校准误差 {held['ece_10_equal_mass']:.3f}，斜率 {held['slope']:.2f}（1 为理想值）。"
         )
     shown = "热图平均通过忠实性检验，但在单幅图像上仍可能误导。"
     hidden = "热图未全部通过忠实性检验，故不显示。"
-    return [*said, shown if report["explanation_passed"] else hidden]
+    return [
+        *said,
+        *_view_sentences(report, VIEW_SENTENCE_ZH),
+        shown if report["explanation_passed"] else hidden,
+    ]
 
 
 def _unbeaten(report: Mapping[str, Any]) -> list[tuple[str, float, float]]:
@@ -151,9 +171,23 @@ def _unbeaten(report: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 def explanation_sentence(report: Mapping[str, Any]) -> str:
     """What may be said of the heat map."""
     if report["explanation_passed"]:
-        return "The heat map passed its tests of faithfulness on average; on a single image it may still mislead."
+        return (
+            "The heat map passed its tests of faithfulness on average; on a single image it may still mislead."
+            + _blind_sentence(report)
+        )
     failed = [name for name, held in report["explanation"]["verdicts"].items() if not held]
     return "The heat map is not shown: it failed " + ", ".join(failed) + " on the test patients."
+
+
+def _blind_sentence(report: Mapping[str, Any]) -> str:
+    """Say so if a pointer that never sees the image finds the boxes as often."""
+    points = report.get("explanation", {}).get("pointing", {}).get("test")
+    if not points or points["hits"]["value"] > points["blind_hits"]:
+        return ""
+    return (
+        f" Its hottest place lay in the box on {points['hits']['value']:.0%} of {points['images']} images; a pointer that knows "
+        f"only where such boxes usually lie hits {points['blind_hits']:.0%}: it says what moved the score, not where the disease is."
+    )
 
 
 def _at(report: Mapping[str, Any], pointer: str) -> Any:
