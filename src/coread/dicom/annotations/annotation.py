@@ -13,11 +13,12 @@ from coread.domain.codes import Code
 Kind = Literal["mask", "outline", "point", "measurement", "evaluation", "finding"]
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 REPORTS = tuple(f"1.2.840.10008.5.1.4.1.1.88.{leaf}" for leaf in ("11", "22", "33", "34"))
 """Basic Text, Enhanced, Comprehensive and Comprehensive 3D SR (PS3.4 table B.5-1)."""
 
-ANNOTATION_SOP_CLASS_UIDS = frozenset({SEGMENTATION, STRUCTURE_SET, *REPORTS})
+ANNOTATION_SOP_CLASS_UIDS = frozenset({SEGMENTATION, LABEL_MAP, STRUCTURE_SET, *REPORTS})
 """Classes of objects that `read_annotations` reads."""
 
 
@@ -49,7 +50,7 @@ class Annotation:
     points_lps_mm
         float64 [point, 3] in the patient, where the object gives these instead.
     value, unit
-        Of a measurement; the unit is UCUM.
+        Of a measurement; the unit is UCUM. Of a finding: 1 where it is present, 0 where it is absent.
     answer
         Of an evaluation.
     """

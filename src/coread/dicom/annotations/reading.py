@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from coread.dicom.annotations.annotation import REPORTS, SEGMENTATION, STRUCTURE_SET, Annotation
+from coread.dicom.annotations.annotation import LABEL_MAP, REPORTS, SEGMENTATION, STRUCTURE_SET, Annotation
 from coread.dicom.annotations.reports import report_groups
 from coread.dicom.annotations.segmentation import segmentation_masks
 from coread.dicom.annotations.structures import structure_contours
@@ -14,6 +14,7 @@ from coread.errors import MalformedObject, UnsupportedPixels
 
 _READERS: Mapping[str, Callable[[DicomObject], Iterator[Annotation]]] = {
     SEGMENTATION: segmentation_masks,
+    LABEL_MAP: segmentation_masks,
     STRUCTURE_SET: structure_contours,
     **dict.fromkeys(REPORTS, report_groups),
 }

@@ -17,6 +17,9 @@ from coread.domain.codes import Code
 # Code values of scheme DCM (PS3.16 annex D).
 _GROUP = "125007"
 _FINDING = "121071"
+_SEGMENTATIONS = ("121191", "121214")
+_PRESENCE = "121052"
+_ABSENT, _INDETERMINATE = "2667000", "82334004"
 _TRACKING_UID = "112040"
 _TRACKING_ID = "112039"
 _PERSON = "121008"
@@ -24,8 +27,8 @@ _DEVICE_NAME = "121013"
 _ALGORITHM_NAME = "111001"
 _ALGORITHM_VERSION = "111003"
 
-_NO_ANSWER = {"121049", "121005", "363698007", "G-C0E3", "276214006"}
-"""Language, observer type, finding site (SCT, SRT), finding category: no answers about a finding."""
+_NO_ANSWER = {_FINDING, _PRESENCE, "121049", "121005", "111000", "363698007", "G-C0E3", "276214006"}
+"""Also language, observer type, algorithm family, finding site (SCT, SRT), finding category: no answers."""
 
 _OUTLINES = {"POLYLINE", "POLYGON"}
 
@@ -105,11 +108,11 @@ def _target(children: list[Dataset]) -> str:
 
 
 def _statements(children: list[Dataset], about: Annotation) -> Iterator[Annotation]:
-    """Numbers and coded answers of a group; the finding itself where there is neither."""
+    """Numbers and coded answers of a group, and the finding: 1 where it is present, 0 where it is absent."""
     said = []
     for child in children:
         name, kind = code_of(child, "ConceptNameCodeSequence"), text(child, "ValueType")
-        if name is None or name.value in {*_NO_ANSWER, _FINDING}:
+        if name is None or name.value in _NO_ANSWER:
             continue
         if kind == "NUM" and (measured := _measured(child)):
             value, unit = measured
@@ -119,8 +122,9 @@ def _statements(children: list[Dataset], about: Annotation) -> Iterator[Annotati
         elif kind == "CODE" and (answer := code_of(child, "ConceptCodeSequence")):
             said.append(replace(about, kind="evaluation", words=name.meaning, code=name, answer=answer))
     yield from said
-    if about.code is not None:
-        yield about
+    presence = next((code_of(c, "ConceptCodeSequence") for c in children if _named(c, _PRESENCE)), None)
+    if about.code is not None and (presence is None or presence.value != _INDETERMINATE):
+        yield replace(about, value=float(presence is None or presence.value != _ABSENT))
 
 
 def _measured(item: Dataset) -> tuple[float, str] | None:
@@ -177,16 +181,19 @@ def _round(graphic: str, data: Points) -> Points:
 def _named_images(item: Dataset) -> Iterator[tuple[str, int]]:
     for child in items(item, "ContentSequence"):
         if text(child, "ValueType") == "IMAGE":
-            for reference in items(child, "ReferencedSOPSequence"):
-                yield text(reference, "ReferencedSOPInstanceUID"), referenced_frame(reference)
+            yield from _references(child)
+
+
+def _references(item: Dataset) -> Iterator[tuple[str, int]]:
+    for reference in items(item, "ReferencedSOPSequence"):
+        yield text(reference, "ReferencedSOPInstanceUID"), referenced_frame(reference)
 
 
 def _images(children: list[Dataset], places: list[Annotation]) -> Iterator[tuple[str, int]]:
     """Images that a group speaks of: those of its places, and those that it names itself."""
     yield from ((place.sop_instance_uid, place.frame) for place in places if place.sop_instance_uid)
     for child in children:
-        if text(child, "ValueType") == "IMAGE":
-            for reference in items(child, "ReferencedSOPSequence"):
-                yield text(reference, "ReferencedSOPInstanceUID"), referenced_frame(reference)
+        if text(child, "ValueType") == "IMAGE" and not any(_named(child, s) for s in _SEGMENTATIONS):
+            yield from _references(child)
         elif text(child, "ValueType") == "NUM":
             yield from _named_images(child)

@@ -44,7 +44,9 @@ def _present(
 ) -> Iterator[tuple[int, Annotation]]:
     """Segments that a frame shows: the one it names, or those whose number a label map holds."""
     if _is_label_map(dataset):
-        yield from ((n, segments[n]) for n in np.unique(stored).tolist() if n in segments)
+        background = int(dataset.get("PixelPaddingValue") or 0)
+        numbers = (n for n in np.unique(stored).tolist() if n in segments and n != background)
+        yield from ((n, segments[n]) for n in numbers)
         return
     named = functional_group(dataset, frame, "SegmentIdentificationSequence")
     number = int(named.ReferencedSegmentNumber) if named is not None else min(segments, default=0)

@@ -63,8 +63,8 @@ def place_annotations(
         found = _label(annotation, places, book, name_author)
         if isinstance(found, LeftOut):
             placed.left_out.append(found)
-        else:
-            placed.labels.setdefault(found.image, []).append(found)
+        elif found not in placed.labels.setdefault(found.image, []):
+            placed.labels[found.image].append(found)
     return placed
 
 
@@ -106,7 +106,7 @@ def _said(
     if named is None:
         return "its code or answer is not in the code book"
     if annotation.kind in ("evaluation", "finding"):
-        return _Said(named.name, "class")
+        return _Said(named.name, "class", 0.0 if annotation.value == 0 else 1.0)
     return (
         _number(annotation, named) if annotation.kind == "measurement" else _region(annotation, named, place)
     )
