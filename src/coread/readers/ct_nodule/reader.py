@@ -157,7 +157,7 @@ def spot_of(prompt: Prompt) -> Spot:
 
 
 def dense_bright(stored: NDArray[Any], image: DicomObject) -> Float:
-    """Stored values [row, column] with dense tissue bright; the unit does not matter, the crop is stretched."""
+    """Stored values [row, column] with dense tissue bright; any unit, because the crop is stretched."""
     values = stored.astype(np.float32)
     return -values if image.photometric_interpretation == "MONOCHROME1" else values
 
