@@ -10,6 +10,7 @@ from coread.clinic import Clinic, now
 from coread.domain.person import Role
 from coread.domain.review import SignedReport
 from coread.errors import SettingsFault
+from coread.gateways.audit import audit_source, equip
 from coread.gateways.identity import Identity, IdentityOptions, OidcOptions
 from coread.gateways.pages.keeping.system_page import Target
 from coread.gateways.pages.pages import PageRooms, Pages
@@ -36,6 +37,7 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
         If the identity provider's secret cannot be read.
     """
     settings = clinic.settings
+    equip(clinic)
     identity = Identity(clinic.people, clinic.sessions, clinic.tokens, _identity(settings), now)
     pages = Pages(
         PageRooms(
@@ -60,6 +62,8 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
             now=now,
             stale_after_s=settings.workflow.stale_after_s,
             wake=clinic.wake,
+            notary=clinic.notary,
+            audit_source=audit_source(settings),
         )
     )
     return ReadingRoom(pages, identity, settings.login.required)

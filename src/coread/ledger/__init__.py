@@ -2,6 +2,7 @@
 
 from coread.ledger.canonical import canonical_json, utc_text
 from coread.ledger.checking import Checked
+from coread.ledger.forms.account import Account, Party, Statement, account
 from coread.ledger.forms.atna import audit_message, syslog_message
 from coread.ledger.forms.audit_kind import AuditSource
 from coread.ledger.forms.balp import audit_event
@@ -31,6 +32,7 @@ from coread.ledger.tables import METADATA
 
 __all__ = [
     "METADATA",
+    "Account",
     "AuditSource",
     "Checked",
     "Exporter",
@@ -41,15 +43,18 @@ __all__ = [
     "Ledger",
     "LedgerFault",
     "Notary",
+    "Party",
     "Prepared",
     "RecordedEvent",
     "Report",
     "SignedHead",
+    "Statement",
     "StoredEvent",
     "Transactions",
     "TreeHead",
     "Verified",
     "Witness",
+    "account",
     "audit_event",
     "audit_message",
     "canonical_json",

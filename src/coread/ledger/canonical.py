@@ -30,9 +30,9 @@ OPEN_FACTS = frozenset(
     """
     abstained action active_s before bundle_sha256 card_sha256 confidence config_sha256 consent_status count
     decisions destination draft_version error faults form instances is_abnormal kinds language mode new_key
-    number old_key opinion originals outcome presence probability purpose reader reader_version reason role root
-    shown signed_by size size_bytes software template thresholds_sha256 verdict verdicts version weights_sha256
-    what witness
+    number old_key opinion originals outcome presence probability purpose reader reader_version reason role
+    root shown signed_by size size_bytes software template thresholds_sha256 verdict verdicts version
+    weights_sha256 what witness
     """.split()  # noqa: SIM905 - a list of one word a line is no better to read
 )
 #: What an open fact may look like: words, numbers and digests; no free text and no UID.

@@ -248,4 +248,4 @@ class Ledger:
 
 
 def _recorded(row: StoredEvent) -> RecordedEvent:
-    return RecordedEvent(row.sequence, row.event, row.leaf_hash)
+    return RecordedEvent(row.sequence, row.event, row.leaf_hash, row.is_as_written)

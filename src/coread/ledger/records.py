@@ -118,6 +118,8 @@ class RecordedEvent:
     event: Event
     leaf_hash: bytes
     """RFC 6962 hash of the event's leaf, as it was when recorded."""
+    is_intact: bool = True
+    """Whether the stored event still has this hash."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from coread.domain.review import SignedReport
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.keeping.audit_page import AuditPage
 from coread.gateways.pages.keeping.quality_page import QualityPage
+from coread.gateways.pages.keeping.responsibility_page import ResponsibilityPage
 from coread.gateways.pages.keeping.settings_page import SettingsPage
 from coread.gateways.pages.keeping.system_page import SystemPage, SystemRooms, Target
 from coread.gateways.pages.live import LiveEvents
@@ -32,7 +33,7 @@ from coread.gateways.pages.static_files import MOUNT, StaticFiles
 from coread.gateways.pages.static_files import address as address_of
 from coread.governance import People
 from coread.intake import Intake
-from coread.ledger import Ledger
+from coread.ledger import AuditSource, Ledger, Notary
 from coread.review import ReviewDesk
 from coread.routing import Rules
 from coread.settings import Setting
@@ -71,6 +72,10 @@ class PageRooms:
     """Seconds of silence after which a worker counts as dead."""
     wake: Callable[[], None] = lambda: None
     """Called after something was asked of a worker."""
+    notary: Notary | None = None
+    """Who signs the ledger; None where nobody does."""
+    audit_source: AuditSource = field(default_factory=AuditSource)
+    """Who speaks in audit records."""
 
 
 class Pages:
@@ -94,7 +99,10 @@ class Pages:
         self._reports = ReportApi(rooms.desk, reviews, rooms.prove, rooms.reports, self._printed)
         self._system = SystemPage(_system_rooms(rooms))
         self._quality = QualityPage(rooms.desk, rooms.reader_names, rooms.cards, rooms.evaluations, rooms.now)
-        self._audit = AuditPage(rooms.ledger, rooms.people, rooms.now)
+        self._audit = AuditPage(rooms.ledger, rooms.people, rooms.now, rooms.notary)
+        self._responsibility = ResponsibilityPage(
+            rooms.ledger, rooms.notary, rooms.people, rooms.now, rooms.audit_source
+        )
         self._settings = SettingsPage(rooms.settings, rooms.people)
 
     def routes(self) -> list[Route]:
@@ -181,6 +189,8 @@ class Pages:
             Address("GET", "/quality/readers/{name}", quality, self._quality.reader),
             Address("GET", "/audit", ledger, self._audit.show),
             Address("GET", "/audit/events.jsonl", ledger, self._audit.export),
+            Address("GET", "/audit/studies/{study_uid}", ledger, self._responsibility.show),
+            Address("GET", "/audit/studies/{study_uid}/{form}", ledger, self._responsibility.export),
             Address("POST", "/api/v1/audit/verification", ledger, self._audit.verify, Form.DATA),
             Address("GET", "/settings", Permission.SEE_SETTINGS, self._settings.show),
         )

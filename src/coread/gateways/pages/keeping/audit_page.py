@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from coread.domain.event import Event
+from coread.domain.identity import is_uid
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.formats import iso
 from coread.gateways.pages.rendering import render
 from coread.governance import People
-from coread.ledger import Ledger, RecordedEvent
+from coread.ledger import Ledger, Notary, RecordedEvent
 
 _LINES = 100
 _WINDOW = 5000
@@ -51,10 +52,15 @@ class AuditPage:
         Names of actors.
     now
         Tells the time.
+    notary
+        Knows signed heads and witnesses; None where nobody signs.
     """
 
-    def __init__(self, ledger: Ledger, people: People, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, ledger: Ledger, people: People, now: Callable[[], datetime], notary: Notary | None = None
+    ) -> None:
         self._ledger = ledger
+        self._notary = notary
         self._people = people
         self._now = now
 
@@ -79,7 +85,8 @@ class AuditPage:
         size = self._ledger.size()
         root = self._ledger.root(size).hex()
         faults = []
-        for fault in self._ledger.verify():
+        found = self._notary.verify().faults if self._notary else self._ledger.verify()
+        for fault in found:
             faults.append({"sequence": fault.sequence, "what": fault.what})
             if len(faults) >= _MOST_FAULTS:
                 break
@@ -150,6 +157,7 @@ def _line(record: RecordedEvent, names: Mapping[str, str]) -> dict[str, Any]:
         "actor": event.actor,
         "name": names.get(event.actor, ""),
         "subject": event.subject,
+        "is_study": is_uid(event.subject),
         "facts": sorted(event.facts.items()),
         "leaf": record.leaf_hash.hex(),
     }
