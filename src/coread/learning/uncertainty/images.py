@@ -93,7 +93,8 @@ def blood(data: Path, split: str) -> ImageSet:
     """Single blood cells of eight classes, in colour."""
     part = cells(data, split)
     loads = tuple(partial(part.image, i) for i in range(len(part.labels)))
-    names = tuple(str(CLASSES[k]) for k in part.labels)
+    words = tuple(CLASSES)
+    names = tuple(words[k] for k in part.labels)
     return ImageSet("blood", split, loads, part.labels.astype(np.int64), part.names, {"class": names})
 
 
