@@ -34,7 +34,8 @@ HOMES: Final = (_GATEWAYS / "pages", _GATEWAYS / "identity")
 SCRIPT_TABLES: Final = (
     "script", "keys", "live", "column", "section", "rule", "change", "hurdle", "draft_fault", "withheld",
     "sure", "verdict", "reject", "presence", "likelihood", "outcome", "mode", "case_state", "grade",
-    "delivery", "origin", "origin_mark", "dimension", "group", "ledger_fault",
+    "delivery", "origin", "origin_mark", "dimension", "group", "ledger_fault", "asked_state", "composition",
+    "risk", "not_applicable",
 )  # fmt: skip
 
 Tree = Mapping[str, Any]

@@ -5,6 +5,7 @@ import { announce, h, isTyping, pageData } from "./dom.js";
 import { bindKeys, showKeys } from "./keys.js";
 import { listen } from "./live.js";
 import { Acts } from "./study/acts.js";
+import { answerTo, ask } from "./study/asking.js";
 import { Attention } from "./study/attention.js";
 import { banner, bannerFault, unbanner } from "./study/banners.js";
 import { CasePanel, changeWords } from "./study/case.js";
@@ -114,7 +115,9 @@ function draw() {
   tabs.count("findings", undecided);
   tabs.count("case", review.questions.filter((question) => !question.answered_at && question.colleague_id === store.surroundings.person.id).length);
   drawNotices(review);
+  const answered = before === review ? "" : answerTo(before, review, store.surroundings.person.id);
   before = review;
+  if (answered && !isTyping(document.activeElement) && !isSheetOpen()) select(answered);
 }
 
 function drawNotices(review) {
@@ -189,6 +192,7 @@ bindKeys("findings", [
   { keys: ["r"], name: "reject", run: onSelected((uid) => room.act.reject(uid)) },
   { keys: ["u"], name: "undo", run: onSelected((uid) => room.act.undo(uid)) },
   { keys: ["o"], name: "own_finding", run: () => room.act.add() },
+  { keys: ["n"], name: "ask_reader", run: () => ask(room, "") },
 ]);
 bindKeys("report", [
   { keys: ["d"], name: "draft", run: () => { tabs.show("report"); if (store.isSigned) report.openAddendum(); else report.open(); } },

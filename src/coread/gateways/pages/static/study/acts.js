@@ -54,9 +54,8 @@ export class Acts {
 
   edit(uid) {
     if (this.isPutOff(uid, this.edit) || !this.mayDecide(uid)) return;
-    const { finding } = this.store.finding(uid);
-    const statement = { ...finding, frame: finding.heat_map?.frame ?? 1, outline: [], comment: "" };
-    openSheet({ title: t("script.edit_title"), statement, room: this.room, save: (stated) => this.decide(uid, { verdict: "edited", statement: stated }, { isThrowing: true }) });
+    const panel = this.store.finding(uid);
+    openSheet({ title: t("script.edit_title"), statement: panel.statement, panel, room: this.room, save: (stated) => this.decide(uid, { verdict: "edited", statement: stated }, { isThrowing: true }) });
   }
 
   reject(uid) {

@@ -23,9 +23,14 @@ export function confidenceBlock(panel, card) {
       h("span.confidence-words", {}, w("likelihood", panel.words.code)),
       h("span.confidence-number.figures", {}, percent(probability)),
       h("span.muted.figures", {}, said)),
-    bar(probability, lower, upper, card?.threshold),
+    bar(probability, lower, upper, thresholdOf(panel, card)),
     panel.words.is_wide ? h("p.small.caution", {}, t("script.wide_interval")) : null,
     h("p.small.muted", {}, evidenceLine(panel)));
+}
+
+/** Give the threshold of this finding; a reader of several has one for each. */
+function thresholdOf(panel, card) {
+  return card?.findings.find((one) => one.code.value === panel.finding.code.value)?.threshold ?? card?.threshold;
 }
 
 /** Tell whether enough was measured on people to lean on the number. */

@@ -3,6 +3,7 @@ import { h } from "../dom.js";
 import { moment } from "../times.js";
 import { either, t, tn, w } from "../words.js";
 import { measured } from "./confidence.js";
+import { similarCases, similarSummary } from "./looks.js";
 
 /** Make a part that opens, remembering by name which parts are open. */
 function part(open, name, title, summary, content, onopen) {
@@ -23,6 +24,12 @@ export function whyPart(panel, open, { showHeatMap, note }) {
     : [h("p", {}, t(panel.explanation === "none-passed" ? "script.why_none_passed_more" : "script.why_none_made_more"))];
   const summary = t(panel.explanation === "shown" ? "script.why_yes" : panel.explanation === "none-passed" ? "script.why_none_passed" : "script.why_none_made");
   return part(open, "why", t("script.why"), summary, content, () => note("explanation"));
+}
+
+/** Show the cases of the training data that look like it; null where the reader names none. */
+export function similarPart(panel, open, { note }) {
+  const { similar } = panel.finding;
+  return similar.length ? part(open, "similar", t("script.similar"), similarSummary(similar), similarCases(similar), () => note("similar")) : null;
 }
 
 /** Show how the reader does on people like this one. */

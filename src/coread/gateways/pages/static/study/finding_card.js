@@ -3,7 +3,8 @@ import { h } from "../dom.js";
 import { moment } from "../times.js";
 import { either, t, w } from "../words.js";
 import { confidenceBlock } from "./confidence.js";
-import { limitsPart, performancePart, versionPart, whyPart } from "./evidence.js";
+import { limitsPart, performancePart, similarPart, versionPart, whyPart } from "./evidence.js";
+import { looksBlock } from "./looks.js";
 
 export const REASONS = ["not-present", "wrong-place", "wrong-label", "artefact", "normal-variant", "known-before", "not-relevant", "image-quality", "other"];
 
@@ -28,8 +29,8 @@ export function findingCard(panel, room) {
     id: `finding-${uid}`, data: { uid }, tabindex: 0, "aria-label": findingName(panel),
     onclick: (event) => choose(event), onfocusin: () => room.select(uid, { isQuiet: true }),
   },
-    headBlock(panel, room), confidenceBlock(panel, card), decisionBlock(panel, room),
-    h("div.evidence", {}, whyPart(panel, open, tools), performancePart(panel, open, tools), limitsPart(card, open, tools), versionPart(panel, reading, open)));
+    headBlock(panel, room), confidenceBlock(panel, card), looksBlock(panel), decisionBlock(panel, room),
+    h("div.evidence", {}, whyPart(panel, open, tools), similarPart(panel, open, tools), performancePart(panel, open, tools), limitsPart(card, open, tools), versionPart(panel, reading, open)));
 
   function choose(event) {
     if (!event.target.closest("button, summary, a, input, textarea, select")) room.select(uid);
@@ -46,23 +47,16 @@ export function findingName(panel) {
 function headBlock(panel, room) {
   const { finding } = panel;
   const site = finding.site && either(finding.site.meaning, finding.site.meaning_zh);
-  const measures = finding.measurements.map(measure);
   return h("header.finding-head", {},
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("h3", {}, either(finding.code.meaning, finding.code.meaning_zh)),
       h(`span.presence.presence-${finding.presence}`, {}, w("presence", finding.presence)),
       h("button.button.small.push", { type: "button", onclick: () => room.select(panel.finding_uid), title: t("script.show_place_title") }, t("script.show_place"))),
-    h("p.muted.small", {}, [panel.decision ? "" : t("script.not_verified"), panel.reader.name, site, ...measures, place(panel, room)].filter(Boolean).join(" · ")));
-}
-
-/** Say a measure to four digits; "1" is UCUM's word for no unit. */
-function measure({ quantity, value, unit }) {
-  const words = `${either(quantity.meaning, quantity.meaning_zh)} ${Number(value.toPrecision(4))}`;
-  return unit.value === "1" ? words : `${words} ${unit.value}`;
+    h("p.muted.small", {}, [panel.decision ? "" : t("script.not_verified"), panel.reader.name, site, place(panel, room)].filter(Boolean).join(" · ")));
 }
 
 function place(panel, room) {
   const image = room.viewing.imageName(panel.finding.image?.sop_instance_uid);
-  const kind = panel.finding.boxes.length ? t("script.place_box") : panel.finding.heat_map ? t("script.place_heat_map") : t("script.place_image");
+  const kind = panel.finding.outlines.length ? t("script.place_outline") : panel.finding.boxes.length ? t("script.place_box") : panel.finding.heat_map ? t("script.place_heat_map") : t("script.place_image");
   return image ? `${kind} · ${image}` : kind;
 }
 

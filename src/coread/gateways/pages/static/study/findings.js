@@ -2,7 +2,9 @@
 import { h, keep } from "../dom.js";
 import { moment } from "../times.js";
 import { either, t, tn, w } from "../words.js";
+import { askingBlock } from "./asking.js";
 import { findingCard } from "./finding_card.js";
+import { followUpBlock } from "./follow_up.js";
 import { impressionForm } from "./impression.js";
 import { opinionsBlock } from "./opinions.js";
 import { readingsBlock } from "./readings.js";
@@ -32,6 +34,8 @@ export class FindingsPanel {
       this.part("impression", review.impression, () => this.ownImpression(review)),
       this.findingsBlock(review),
       this.part("own", [review.decisions.filter((decision) => decision.verdict === null), rights], () => this.ownBlock(review)),
+      this.part("asking", [review.askable, review.asked, rights], () => askingBlock(review, this.room)),
+      this.part("follow-up", [review.nodules, rights], () => followUpBlock(review, this.room)),
       this.part("opinions", review.opinions, () => opinionsBlock(review)),
       this.part("readings", review.readings, () => readingsBlock(review)));
     if (focus) this.refocus(focus);

@@ -132,6 +132,16 @@ class PlainViewer {
     });
   }
 
+  /** A click is a point, a drag a box. */
+  drawPlace() {
+    return this.drawing((points) => {
+      if (!points.length) return null;
+      const [a, b] = [points[0], points.at(-1)];
+      const box = { left_px: Math.min(a[0], b[0]), top_px: Math.min(a[1], b[1]), width_px: Math.abs(a[0] - b[0]), height_px: Math.abs(a[1] - b[1]) };
+      return box.width_px > 1 && box.height_px > 1 ? { box } : { point: a };
+    });
+  }
+
   drawOutline() {
     return this.drawing((points) => (points.length > 3 ? { outline: points.filter((_, at) => at % Math.ceil(points.length / 200) === 0) } : null));
   }
@@ -169,6 +179,7 @@ class PlainViewer {
     this.drawMarks();
     if (!made) return;
     const image = this.images[this.place];
+    if (made.point) return;
     const kind = made.box ? "box" : "outline";
     this.marks.append(this.mark({ id: "sketch", kind, colour: "#ffd54a", ...made }, Math.max(image.columns, image.rows) / 400));
   }

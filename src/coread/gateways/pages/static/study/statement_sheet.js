@@ -2,6 +2,8 @@
 import { fill, h } from "../dom.js";
 import { either, t, w } from "../words.js";
 import { bannerFault } from "./banners.js";
+import { measure } from "./looks.js";
+import { traitsField } from "./traits.js";
 
 const sheet = document.getElementById("sheet");
 
@@ -18,9 +20,9 @@ export function isSheetOpen() {
 
 /**
  * Open the sheet.
- * @param {{title: string, statement?: object, room: object, save: (statement: object) => Promise<void>, draws?: boolean}} parts
+ * @param {{title: string, statement?: object, panel?: object, room: object, save: (statement: object) => Promise<void>, draws?: boolean}} parts
  */
-export function openSheet({ title, statement, room, save }) {
+export function openSheet({ title, statement, panel = null, room, save }) {
   const draft = {
     code: statement?.code ?? null, presence: statement?.presence ?? "present", site: statement?.site ?? null,
     image: statement?.image?.sop_instance_uid ?? room.viewing.current().sopInstanceUid ?? "",
@@ -31,6 +33,7 @@ export function openSheet({ title, statement, room, save }) {
   const label = combo("statement-label", vocabulary.findings, draft.code);
   const site = combo("statement-site", vocabulary.sites, draft.site);
   const comment = h("textarea", { id: "statement-comment", rows: 3, maxlength: 4000, value: statement?.comment ?? "" });
+  const looks = traitsField(panel, statement?.traits ?? [], room);
   const place = h("p.small", { role: "status" });
   const measures = h("div.stack");
   const problem = h("p.fault-text", { role: "alert", hidden: true });
@@ -40,6 +43,7 @@ export function openSheet({ title, statement, room, save }) {
     h("div.field", {}, h("label", { for: "statement-label" }, t("script.statement_label")), label.element),
     h("fieldset.field", {}, h("legend", {}, t("script.statement_presence")), presenceChoices(draft)),
     h("div.field", {}, h("label", { for: "statement-site" }, t("script.statement_site")), site.element),
+    looks.element,
     h("div.field", {}, h("span.strong", {}, t("script.statement_place")), place,
       h("div.button-row", {},
         h("button.button.small", { type: "button", onclick: () => draw("box") }, t("script.draw_box")),
@@ -91,7 +95,7 @@ export function openSheet({ title, statement, room, save }) {
 
   function tellMeasures() {
     fill(measures, draft.measurements.length ? draft.measurements.map((item, index) => h("span.row", {},
-      `${either(item.quantity.meaning, item.quantity.meaning_zh)}: ${Number(item.value.toFixed(1))} ${item.unit.value}`,
+      measure(item),
       h("button.button.small", { type: "button", onclick: () => { draft.measurements.splice(index, 1); tellMeasures(); } }, t("script.remove"))))
       : h("span.muted.small", {}, t("script.no_measures")));
   }
@@ -104,7 +108,7 @@ export function openSheet({ title, statement, room, save }) {
     try {
       await save({
         code, presence: new FormData(form).get("presence"), site: site.code(), sop_instance_uid: draft.image, frame: draft.frame,
-        boxes: draft.boxes, outline: draft.outline, measurements: draft.measurements, comment: comment.value,
+        boxes: draft.boxes, outline: draft.outline, measurements: draft.measurements, comment: comment.value, traits: looks.traits(),
       });
       closeSheet();
       room.viewing.showSketch(null);

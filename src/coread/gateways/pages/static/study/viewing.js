@@ -6,6 +6,8 @@ const place = document.getElementById("viewer");
 const words = document.getElementById("viewer-words");
 const OWN = "own:";
 const SKETCH = "sketch";
+/** Told apart by people of every colour vision (Okabe and Ito 2008), without black. */
+const KIND_COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff"];
 
 export class Viewing {
   constructor(store) {
@@ -80,7 +82,8 @@ export class Viewing {
     const { review } = this.store;
     const made = review.findings.flatMap((panel) => ofFinding(panel));
     const own = review.decisions.filter((decision) => decision.statement?.image && decision.verdict !== "accepted").flatMap((decision) => ofStatement(decision));
-    return [...made, ...own, ...(this.sketch ? [this.sketch].flat() : [])];
+    const asked = review.asked.filter((place) => place.state === "waiting").map(ofQuestion);
+    return [...made, ...own, ...asked, ...(this.sketch ? [this.sketch].flat() : [])];
   }
 
   draw() {
@@ -125,9 +128,18 @@ export class Viewing {
 
   drawOutline() { return this.drawing(() => this.viewer.drawOutline()); }
 
-  async drawing(run) {
+  /** Let a place be shown to a reader: a click is a point, a drag a box, as far as the reader takes them. */
+  async drawPlace(reader) {
+    if (!reader.points) return this.drawBox();
+    const drawn = await this.drawing(() => this.viewer.drawPlace(), "script.place_hint");
+    if (!drawn?.box || reader.boxes) return drawn;
+    const { left_px: left, top_px: top, width_px: width, height_px: height } = drawn.box;
+    return { ...drawn, box: undefined, point: [left + width / 2, top + height / 2] };
+  }
+
+  async drawing(run, hint = "script.draw_hint") {
     if (!this.viewer) return null;
-    words.textContent = t("script.draw_hint");
+    words.textContent = t(hint);
     place.classList.add("is-drawing");
     try {
       return await run();
@@ -163,10 +175,43 @@ function ofFinding(panel) {
   if (decision?.verdict === "rejected" || !finding.image) return [];
   const shared = { label: `AI · ${either(finding.code.meaning, finding.code.meaning_zh)}`, sopInstanceUid: finding.image.sop_instance_uid };
   const colour = decision ? "#7fdb94" : "#c9b8ff";
-  const frame = finding.heat_map?.frame ?? 1;
-  const boxes = decision?.verdict === "edited" ? [] : finding.boxes.map((box, at) => ({ ...shared, id: `${uid}:box-${at}`, kind: "box", frame, box, colour }));
+  const frame = finding.heat_map?.frame ?? finding.frame;
+  const hasOwnPlace = decision?.verdict === "edited" && !isSamePlace(decision.statement, panel.statement);
+  const lines = hasOwnPlace || finding.presence === "absent" ? [] : outlinesOf(finding, uid, shared, colour);
+  const boxes = hasOwnPlace || lines.length ? [] : finding.boxes.map((box, at) => ({ ...shared, ...labelOf(box), id: `${uid}:box-${at}`, kind: "box", frame, box, colour: colourOf(box, finding.boxes) ?? colour }));
   const map = finding.heat_map ? [{ ...shared, id: `${uid}:heat-map`, kind: "heat-map", frame, visible: false, heatMap: finding.heat_map }] : [];
-  return [...boxes, ...map];
+  return [...lines, ...boxes, ...map];
+}
+
+/** Draw what it covers on each slice, the finding's own image first: that is where "show" leads. */
+function outlinesOf(finding, uid, shared, colour) {
+  const lines = finding.outlines.flatMap((one, at) => one.polygons.map((outline, part) => (
+    { ...shared, sopInstanceUid: one.image.sop_instance_uid, id: `${uid}:outline-${at}-${part}`, kind: "outline", frame: one.frame, outline, colour })));
+  const isOwn = (line) => Number(line.sopInstanceUid === shared.sopInstanceUid);
+  return lines.sort((a, b) => isOwn(b) - isOwn(a));
+}
+
+function labelOf(box) {
+  return box.label ? { label: either(box.label.meaning, box.label.meaning_zh) } : {};
+}
+
+/** Give each kind of box a colour of its own; none where the reader tells no kinds apart. */
+function colourOf(box, boxes) {
+  if (!box.label) return undefined;
+  const kinds = [...new Set(boxes.map((one) => one.label?.value).filter(Boolean))].sort();
+  return KIND_COLOURS[kinds.indexOf(box.label.value) % KIND_COLOURS.length];
+}
+
+function isSamePlace(stated, own) {
+  const place = ({ image, frame, boxes, outline }) => JSON.stringify([image?.sop_instance_uid, frame, boxes.length, outline]);
+  return stated && own && place(stated) === place(own);
+}
+
+/** Mark where a reader was asked to look. */
+function ofQuestion({ uid, prompt }) {
+  const [x, y] = prompt.point ?? [0, 0];
+  const box = prompt.box ?? { left_px: x - 4, top_px: y - 4, width_px: 8, height_px: 8 };
+  return { id: `asked:${uid}`, kind: "box", label: t("script.asked_here"), sopInstanceUid: prompt.image.sop_instance_uid, frame: prompt.frame, box, colour: "#ffd54a" };
 }
 
 function ofStatement({ finding_uid: uid, statement }) {
