@@ -16,6 +16,7 @@ from coread.learning.causal.planting import plant, planted_where
 from coread.learning.chest.sites.atlas import MEANS, Atlas, Rows
 from coread.learning.chest.sites.heads import Head, balanced, fit_eraser, fit_head
 from coread.learning.chest.sites.looks import Look, looked
+from coread.learning.runs.files import plain
 
 Float = NDArray[np.float64]
 Scores = Mapping[str, Float]
@@ -52,13 +53,50 @@ def study(
     atlas = Atlas(data, out.parent / "chest_looks", progress, quick=quick)
     scores = {**naive_scores(atlas), **(readers(atlas) if readers else {})}
     draws = 40 if quick else DRAWS
-    return {
+    found = {
         "graph": {"arrows": sorted(GRAPH.arrows), "unseen": sorted(GRAPH.unseen)},
         "unit": "standard deviations of the reader's score on the test patients of the same source",
         "effects": {name: audit(atlas, score, draws) for name, score in scores.items()},
         "planted": planted(atlas, progress, draws),
         "seeds": list(SEEDS),
     }
+    said: dict[str, Any] = plain({**HEAD, "rows": rows_of(found), **found})
+    return said
+
+
+HEAD = {
+    "title": "Causal audit of the chest reader",
+    "evidence_grade": "retrospective",
+    "did_not_work": [],
+}
+
+
+def rows_of(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lines of the lab's page: the view's effect on every reader, and the trap in every training."""
+    rows = []
+    for name, held in found["effects"].items():
+        view = held["view"]
+        if view["estimates"]:
+            rows.append(
+                {
+                    "what": f"effect of PA instead of AP on the score, deviations, label held: {name}",
+                    "figure": view["estimates"]["standardised"], "baseline": view["estimates"]["unadjusted"],
+                    "baseline_name": "unadjusted", "goal": "none", "met": view["verdict"] == "no effect shown",
+                    "note": view["verdict"],
+                }
+            )  # fmt: skip
+    return [*rows, *(_trap_row(name, held) for name, held in found["planted"].items())]
+
+
+def _trap_row(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    learned = name == "unaware"
+    return {
+        "what": f"planted mark, training: {name}", "figure": held["audit"][0], "baseline": None,
+        "baseline_name": "true effect " + ", ".join(f"{e:.2f}" for e in held["true_effect"]),
+        "goal": "found by the audit" if learned else "not learned",
+        "met": held["found_in"] == held["of_seeds"] if learned else held["found_in"] == 0,
+        "note": f"found with {held['found_in']} of {held['of_seeds']} seeds",
+    }  # fmt: skip
 
 
 def naive_scores(atlas: Atlas) -> dict[str, Float]:

@@ -8,7 +8,7 @@ ones, drawn from the label, are the positive control that shows that the method 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from coread.learning.chest.sites.gaps import Areas, areas_by, difference
 from coread.learning.chest.sites.heads import balanced
 from coread.learning.fusion.modalities import Block, Blocks, choices, numbers, rows_of, words
 from coread.learning.fusion.network import FusionPlan, fused, train_fusion
+from coread.learning.runs.files import plain
 from coread.learning.runs.run import Run
 
 Float = NDArray[np.float64]
@@ -99,14 +100,33 @@ def study(
     atlas = Atlas(data, out.parent / "chest_looks", progress, quick=quick)
     blocks = blocks_of(atlas)
     plan = FusionPlan(steps=60) if quick else FusionPlan()
-    arms: dict[str, Any] = {}
     scores: dict[str, dict[str, Float]] = {}
     for done, (name, arm) in enumerate(ARMS.items()):
         progress(name, done / len(ARMS))
         scores[name] = arm_scores(atlas, blocks, arm, plan, out / "arms" / str(done))
-    for name, arm in ARMS.items():
-        arms[name] = arm_report(atlas, scores, name, arm)
-    return {"arms": arms, "notes_on_record": notes_on_record(data), "seeds": list(SEEDS), "plan": plan}
+    arms = {name: arm_report(atlas, scores, name, arm) for name, arm in ARMS.items()}
+    found = {"arms": arms, "notes_on_record": notes_on_record(data), "seeds": list(SEEDS), "plan": plan}
+    said: dict[str, Any] = plain({**HEAD, "rows": [_row(n, held) for n, held in arms.items()], **found})
+    return said
+
+
+HEAD = {
+    "title": "Fusion of image, facts and words",
+    "evidence_grade": "retrospective",
+    "did_not_work": [],
+}
+
+
+def _row(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the lab's page."""
+    gain = held["gain_over_image_within_views"]
+    simulated = " (simulated facts)" if held["evidence_grade"] == "simulated" else ""
+    return {
+        "what": f"AUC of adults, {name}{simulated}", "figure": held["auc"], "baseline": held["auc_within_views"],
+        "baseline_name": "the same within the views", "goal": "a gain within the views", "met": None,
+        "note": f"{held['verdict']}; gain within the views {gain['value']:+.3f} "
+        f"({gain['lower']:+.3f} to {gain['upper']:+.3f})",
+    }  # fmt: skip
 
 
 def blocks_of(atlas: Atlas) -> dict[str, Block]:
