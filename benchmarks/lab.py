@@ -46,6 +46,10 @@ STUDIES: dict[str, str] = {
     # name of the result: "module:function", one line each, in the order of the page
     "blood_smear": "coread.learning.blood.study:study",
     "transfer": "coread.learning.transfer_study.study:study",
+    "chest_sites": "coread.learning.chest.sites.study:study",
+    "causal_audit": "coread.learning.causal.study:study",
+    "explanations": "coread.learning.explaining.study:study",
+    "fusion": "coread.learning.fusion.study:study",
 }
 
 PAGE = ROOT / "docs" / "lab_results.md"
