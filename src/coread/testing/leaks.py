@@ -1,8 +1,8 @@
 """An auditor that knows nothing of how a folder was de-identified.
 
-It reads the input, writes down every value that may name someone by the attribute's representation and name alone
-(no table of the standard, no profile), and searches the output for each: in the decoded texts, and in the bytes of
-the file in several encodings, pixel data left out; on request also in what a reader of text sees in the pixels.
+It reads the input, writes down every value that may name someone by the attribute's representation and name
+alone (no table of the standard, no profile), and searches the output for each: in the decoded texts, and in the
+bytes of the file in several encodings, pixel data left out; on request also in the texts of the pixels.
 
     python -m coread.testing.leaks BEFORE AFTER
 """

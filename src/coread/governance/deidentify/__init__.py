@@ -1,4 +1,4 @@
-"""De-identification at the way out: to a lab, an export, a teaching file; never between scanner and doctor."""
+"""De-identification at the way out to lab, export, teaching; never between scanner and doctor."""
 
 from coread.governance.deidentify.deidentifier import Deidentified, Deidentifier, Refused
 from coread.governance.deidentify.header import Change

@@ -1,4 +1,4 @@
-"""Comments and EXIF inside compressed frames: overwritten in place, so that no length and no offset changes."""
+"""Comments and EXIF inside compressed frames: overwritten in place, so that no offset changes."""
 
 from __future__ import annotations
 

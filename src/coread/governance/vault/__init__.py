@@ -1,4 +1,4 @@
-"""The pseudonym vault: who stands behind a pseudonym, opened by two persons together, each opening on record."""
+"""The pseudonym vault: two persons together see who stands behind a pseudonym, and it is on record."""
 
 from coread.governance.vault.preparing import prepare
 from coread.governance.vault.sealing import Sealed, open_sealed, public_key_of, seal

@@ -1,6 +1,6 @@
 """Sealed to a public key: anyone may put in, only the private key takes out.
 
-X25519 (RFC 7748) with a fresh key for each entry, HKDF-SHA-256 (RFC 5869), AES-256-GCM (NIST SP 800-38D). What
+X25519 (RFC 7748) with a fresh key for each entry, HKDF-SHA-256 (RFC 5869), AES-256-GCM (SP 800-38D). What
 an entry belongs to is bound to it as additional data, so that no entry can be put in another's place.
 """
 

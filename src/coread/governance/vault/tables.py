@@ -1,6 +1,6 @@
 """The vault's tables; they lie best in a database of their own, apart from images and from what goes out.
 
-Regulation (EU) 2016/679 Art. 4(5) wants the additional information "kept separately"; so do GB/T 37964 and the APPI.
+Regulation (EU) 2016/679 Art. 4(5) wants the additional information "kept separately"; GB/T 37964 does too.
 """
 
 from __future__ import annotations

@@ -106,9 +106,7 @@ class Vault:
         try:
             key = self._key(opening)
             with self._database.write() as connection:
-                sealed = _row(connection, domain, pseudonym)
-                if sealed is None:
-                    raise NotFound("no such pseudonym", "one of this vault's", where=domain)
+                sealed = _found(connection, domain, pseudonym)
                 text = open_sealed(key, Sealed.from_bytes(sealed), _bound(domain, pseudonym))
                 event = _event("vault.opened", domain, pseudonym, opening, at)
                 self._ledger.append_in(connection, [event])
@@ -132,6 +130,13 @@ def _row(connection: Connection, domain: str, pseudonym: str) -> bytes | None:
     query = select(ENTRIES.c.sealed).where(ENTRIES.c.domain == domain, ENTRIES.c.pseudonym == pseudonym)
     found = connection.execute(query).scalar()
     return None if found is None else bytes(found)
+
+
+def _found(connection: Connection, domain: str, pseudonym: str) -> bytes:
+    sealed = _row(connection, domain, pseudonym)
+    if sealed is None:
+        raise NotFound("no such pseudonym", "one of this vault's", where=domain)
+    return sealed
 
 
 def _bound(domain: str, pseudonym: str) -> bytes:

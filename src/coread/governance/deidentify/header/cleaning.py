@@ -14,9 +14,13 @@ from coread.governance.deidentify.texts import Known, decoded, encoded, encoding
 
 _One = Callable[[Element, Item], None]
 
-_PATIENT_NAME, _PATIENT_ID, _CHARACTER_SET = 0x00100010, 0x00100020, 0x00080005
+#: Patient Name and Patient ID.
+_PATIENT = frozenset((0x00100010, 0x00100020))
+_CHARACTER_SET = 0x00080005
 _CODING_SCHEME = 0x00080102
-_CURVES, _OVERLAYS = 0x50, 0x60
+#: First byte of the groups of curves and overlays.
+_OVERLAYS = 0x60
+_GRAPHICS = frozenset((0x50, _OVERLAYS))
 _SHOWN_BYTES = 256
 #: Binary values up to this size are searched for what is known.
 _SEARCHED_BYTES = 1 << 20
@@ -85,7 +89,7 @@ class HeaderCleaner:
     def _one(self, element: Element, made: Item) -> None:
         tag = element.tag
         action = self._plan.actions.get(tag)
-        if tag == _PATIENT_NAME or tag == _PATIENT_ID:
+        if tag in _PATIENT:
             self._put(element, made, action or Action.DUMMY, self._subject.pseudonym.encode())
         elif action is not None:
             self._act[action](element, made)
@@ -95,7 +99,7 @@ class HeaderCleaner:
     def _unlisted(self, element: Element, made: Item) -> None:
         tag, vr = element.tag, element.vr
         high = tag >> 24
-        if high == _CURVES or high == _OVERLAYS:
+        if high in _GRAPHICS:
             self._overlay_or_curve(element, made)
         elif element.items is not None:
             self._recurse(element, made)

@@ -8,7 +8,7 @@ from functools import cache
 from coread.governance.deidentify.rules import Action, Option, Profile, actions_for, safe_private
 from coread.governance.deidentify.rules.profile import SAFE_PRIVATE
 
-#: UI attributes outside the table that name a code, a context or a program, never a patient (PS3.3 section 8).
+#: UI attributes outside the table that name a code, a context or a program, never a patient.
 NO_IDENTITY_UIDS = frozenset((
     0x0008010C,  # Coding Scheme UID
     0x0008010D,  # Context Group Extension Creator UID

@@ -1,15 +1,15 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
-The detector looks at each frame several times, because what it misses in one look it finds in another: as it
-is, and with local contrast levelled (faint text). Small frames are enlarged. What the detector is sure
-of counts as text whether or not it can be read; of what it is unsure only what can be read does.
+The detector looks at each frame twice, because what it misses in one look it finds in another: as it is, and
+with local contrast levelled (faint text). Small frames are enlarged. What the detector is sure of counts as text
+whether or not it can be read; of what it is unsure only what can be read does.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -22,16 +22,36 @@ from coread.governance.deidentify.pixels.finding import FoundText
 
 _Image = npt.NDArray[np.uint8]
 
-#: The frame's shorter side is enlarged to at least this before the look, in pixels.
-_MIN_SIDE_PX = 640
-#: Longest side in the detector, in pixels.
-_MAX_SIDE_PX = 1280
-_READABLE = 0.5
+#: The frame's shorter side is enlarged to this before the look, in pixels.
+_SIDE_PX = 736
+#: From this side on a frame is not enlarged further, in pixels.
+_MAX_SIDE_PX = 2000
+# Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
+_SURE, _UNSURE, _READABLE = 0.6, 0.3, 0.6
+_TALL = 1.5
 
 
 def is_installed() -> bool:
     """Tell whether RapidOCR can be imported."""
     return importlib.util.find_spec("rapidocr") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A box of the detector, in the frame's own pixels."""
+
+    corners: tuple[tuple[float, float], ...]
+    score: float
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        columns = [x for x, _ in self.corners]
+        rows = [y for _, y in self.corners]
+        return min(columns), min(rows), max(columns), max(rows)
+
+    def holds(self, other: _Place) -> bool:
+        left, top, right, bottom = self.bounds
+        return all(left - 1 <= x <= right + 1 and top - 1 <= y <= bottom + 1 for x, y in other.corners)
 
 
 class RapidText:
@@ -42,24 +62,26 @@ class RapidText:
 
     def find(self, frame: _Image) -> Sequence[FoundText]:
         """Return every text of a frame, uint8 [row, column] or [row, column, 3]."""
-        found: list[FoundText] = []
-        for look, scale in _looks(frame):
-            found += [text for text in _texts(look, scale) if not _is_among(text, found)]
-        return found
+        colour = frame if frame.ndim == 3 else np.repeat(frame[..., np.newaxis], 3, axis=2)
+        places: list[_Place] = []
+        for look, scale in _looks(colour):
+            found = list(_places(look, scale))
+            places = [p for p in places if not any(n.holds(p) and n.score >= p.score for n in found)]
+            places += [n for n in found if not any(p.holds(n) for p in places)]
+        return [text for place in places if (text := _judged(colour, place)) is not None]
 
 
 @cache
 def _engine() -> Any:
-    logging.disable(logging.INFO)
     from rapidocr import RapidOCR  # noqa: PLC0415 - heavy and optional
 
-    logging.disable(logging.NOTSET)
-    return RapidOCR(params={"Global.text_score": 0.0, "Global.log_level": "critical"})
+    levels = {"Global.text_score": 0.0, "Global.log_level": "critical", "Det.box_thresh": _UNSURE}
+    return RapidOCR(params=levels)
 
 
-def _looks(frame: _Image) -> Iterator[tuple[_Image, float]]:
-    colour = frame if frame.ndim == 3 else np.repeat(frame[..., np.newaxis], 3, axis=2)
-    scale = max(1.0, _MIN_SIDE_PX / min(colour.shape[:2]))
+def _looks(colour: _Image) -> Iterator[tuple[_Image, float]]:
+    shorter, longer = sorted(colour.shape[:2])
+    scale = min(max(1.0, _SIDE_PX / shorter), max(1.0, _MAX_SIDE_PX / longer))
     yield _scaled(colour, scale), scale
     yield _scaled(_levelled(colour), scale), scale
 
@@ -73,7 +95,7 @@ def _scaled(image: _Image, scale: float) -> _Image:
 
 def _levelled(image: _Image) -> _Image:
     """Stretch each place by its own neighbourhood, so that faint text stands out."""
-    grey = image.max(axis=2).astype(np.float32)
+    grey = image.max(axis=2).astype(np.float64)
     radius = 24
     mean = _box_mean(grey, radius)
     spread = np.sqrt(np.maximum(_box_mean(grey**2, radius) - mean**2, 0))
@@ -81,32 +103,42 @@ def _levelled(image: _Image) -> _Image:
     return np.repeat(level.clip(0, 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
 
 
-def _box_mean(values: npt.NDArray[np.float32], radius: int) -> npt.NDArray[np.float32]:
-    padded = np.pad(values.astype(np.float64), radius + 1, mode="edge").cumsum(0).cumsum(1)
+def _box_mean(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
     size = 2 * radius + 1
+    padded = np.pad(values, ((radius + 1, radius), (radius + 1, radius)), mode="edge").cumsum(0).cumsum(1)
     total = padded[size:, size:] - padded[:-size, size:] - padded[size:, :-size] + padded[:-size, :-size]
-    return (total[: values.shape[0], : values.shape[1]] / size**2).astype(np.float32)
+    mean: npt.NDArray[np.float64] = total / size**2
+    return mean
 
 
-def _texts(look: _Image, scale: float) -> Iterator[FoundText]:
-    answer = _engine()(look)
+def _places(look: _Image, scale: float) -> Iterator[_Place]:
+    answer = _engine()(look, use_det=True, use_cls=False, use_rec=False)
     if answer.boxes is None:
         return
-    for box, text, score in zip(answer.boxes, answer.txts, answer.scores, strict=True):
-        corners = tuple((float(x) / scale, float(y) / scale) for x, y in box)
-        yield FoundText(corners, str(text), float(score))
+    for box, score in zip(answer.boxes, answer.scores, strict=True):
+        yield _Place(tuple((float(x) / scale, float(y) / scale) for x, y in box), float(score))
 
 
-def _is_among(text: FoundText, others: Sequence[FoundText]) -> bool:
-    return any(_inside(text, other) for other in others)
+def _judged(colour: _Image, place: _Place) -> FoundText | None:
+    """Read what stands in a place; None where the detector is unsure and nothing can be read."""
+    text, score = _read(colour, place)
+    if place.score < _SURE and (score < _READABLE or len(text.strip()) < 2):
+        return None
+    return FoundText(place.corners, text, score)
 
 
-def _inside(inner: FoundText, outer: FoundText) -> bool:
-    left, top, right, bottom = _bounds(outer)
-    return all(left - 1 <= x <= right + 1 and top - 1 <= y <= bottom + 1 for x, y in inner.corners_xy_px)
+def _read(colour: _Image, place: _Place) -> tuple[str, float]:
+    left, top, right, bottom = place.bounds
+    crop = colour[max(int(top) - 1, 0) : int(bottom) + 2, max(int(left) - 1, 0) : int(right) + 2]
+    if min(crop.shape[:2]) < 3:
+        return "", 0.0
+    tall = crop.shape[0] > _TALL * crop.shape[1]
+    turned = (np.rot90(crop, -1), np.rot90(crop, 1)) if tall else (crop,)
+    return max((_read_line(np.ascontiguousarray(line)) for line in turned), key=lambda read: read[1])
 
 
-def _bounds(text: FoundText) -> tuple[float, float, float, float]:
-    columns = [x for x, _ in text.corners_xy_px]
-    rows = [y for _, y in text.corners_xy_px]
-    return min(columns), min(rows), max(columns), max(rows)
+def _read_line(line: _Image) -> tuple[str, float]:
+    answer = _engine()(line, use_det=False, use_cls=False, use_rec=True)
+    if not answer.txts:
+        return "", 0.0
+    return str(answer.txts[0]), float(answer.scores[0])

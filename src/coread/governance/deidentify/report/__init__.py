@@ -1,4 +1,4 @@
-"""The reviewer's page: what was changed, what was left, pictures before and after; it stays in the hospital."""
+"""The reviewer's page: what was changed, what was left, pictures; it stays in the hospital."""
 
 from coread.governance.deidentify.report.page import ReviewPage
 

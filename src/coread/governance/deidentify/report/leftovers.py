@@ -16,7 +16,7 @@ _LONGEST = 400
 
 
 def leftovers(data: bytes) -> Iterator[tuple[str, str]]:
-    """Give (keyword, text) of each text of an object's bytes, sequences included; UIDs and numbers left out."""
+    """Give (keyword, text) of each text of an object's bytes; UIDs and numbers left out."""
     meta = read_meta(data)
     elements = read_elements(data, meta.data_set_offset, encoding_of(meta.transfer_syntax_uid))
     yield from _texts(elements, ("ascii",))

@@ -23,13 +23,16 @@ from coread.governance.deidentify.rules import Profile
 #: Objects shown with pictures, and the longest side of a picture in pixels.
 _PICTURED, _PICTURE_PX = 40, 480
 _STYLE = """
-body{font:15px/1.5 system-ui,"Noto Sans SC",sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#16202a;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;width:100%}
+body{font:15px/1.5 system-ui,"Noto Sans SC",sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem}
+body{color:#16202a;background:#fff}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
+table{border-collapse:collapse;width:100%}
 th,td{border-bottom:1px solid #d6dde3;padding:.3rem .6rem;text-align:left;vertical-align:top}
-th{background:#f2f5f7;position:sticky;top:0}.warn{background:#fff4d6;border-left:4px solid #b97800;padding:.6rem 1rem}
-.pair{display:flex;gap:1rem;flex-wrap:wrap;margin:.6rem 0 1.6rem}figure{margin:0}img{max-width:30rem;background:#000}
-code{font-family:ui-monospace,monospace;font-size:.92em}
-@media(prefers-color-scheme:dark){body{background:#11171c;color:#dfe6ec}th{background:#1b242c}th,td{border-color:#33404b}.warn{background:#3a2f10}}
+th{background:#f2f5f7;position:sticky;top:0}
+.warn{background:#fff4d6;border-left:4px solid #b97800;padding:.6rem 1rem}
+.pair{display:flex;gap:1rem;flex-wrap:wrap;margin:.6rem 0 1.6rem}
+figure{margin:0}img{max-width:30rem;background:#000}
+@media(prefers-color-scheme:dark){
+body{background:#11171c;color:#dfe6ec}th{background:#1b242c}th,td{border-color:#33404b}.warn{background:#3a2f10}}
 """
 
 
@@ -64,11 +67,12 @@ class ReviewPage:
             self._pictures.append(_pair(outcome))
 
     def write(self, folder: Path) -> Path:
-        """Write ``review.html`` and ``review.json`` into a folder that stays in the hospital; return the page."""
+        """Write ``review.html`` and ``review.json`` into a folder that stays in the hospital."""
         folder.mkdir(parents=True, exist_ok=True)
         facts = self.summary.facts()
         facts["left"] = {word: dict(found.most_common(200)) for word, found in sorted(self._left.items())}
-        (folder / "review.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        (folder / "review.json").write_text(text, encoding="utf-8")
         page = folder / "review.html"
         page.write_text(self._html(facts), encoding="utf-8")
         return page
@@ -87,7 +91,7 @@ class ReviewPage:
             _table("Files that stay", ("file", "reason"), self._stayed),
             "<h2>Pixels</h2>" + ("".join(self._pictures) or "<p>No pixels were blanked.</p>"),
             _table("What was changed", ("attribute", "actions", "before", "after"), self._changed()),
-            _table("What was left: every text that goes out", ("attribute", "text", "objects"), self._leftovers()),
+            _table("What was left: every text", ("attribute", "text", "objects"), self._leftovers()),
             "</html>",
         ))  # fmt: skip
 
@@ -138,7 +142,8 @@ def _pair(outcome: FileOutcome) -> str:
     texts = ", ".join(t.text for t in pixels.texts) if pixels is not None else ""
     left = ", ".join(pixels.left) if pixels is not None else ""
     return (
-        f"<h3>{escape(str(outcome.target))}</h3><p>Blanked: {escape(texts)}. Left: {escape(left) or 'nothing'}.</p>"
+        f"<h3>{escape(str(outcome.target))}</h3>"
+        f"<p>Blanked: {escape(texts)}. Left: {escape(left) or 'nothing'}.</p>"
         f'<div class="pair"><figure>{before}<figcaption>before</figcaption></figure>'
         f"<figure>{after}<figcaption>after</figcaption></figure></div>"
     )

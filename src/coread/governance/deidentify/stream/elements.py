@@ -26,7 +26,11 @@ LONG_VRS = frozenset(
 )
 #: Value representations with a 16-bit length (PS3.5 table 7.1-2).
 SHORT_VRS = frozenset(
-    vr.encode() for vr in ["AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"]
+    vr.encode()
+    for vr in (
+        *("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FL", "FD", "IS", "LO", "LT"),
+        *("PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"),
+    )
 )
 
 _VRS: dict[int, bytes] = {tag: str(entry[0]).split(" ")[0].encode() for tag, entry in DicomDictionary.items()}

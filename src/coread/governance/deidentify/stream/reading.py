@@ -97,7 +97,7 @@ class _Reader:
         """Read elements up to `end` or the item's delimiter; return them and where reading stopped."""
         found = Item(position)
         add = found.append
-        data, limit = self.data, len(self.data)
+        data = self.data
         while position + 8 <= end:
             if explicit:
                 group, element, vr, length = self.explicit_head(data, position)
@@ -121,24 +121,26 @@ class _Reader:
                     return found, position + 8
                 vr = vr_of(tag)
                 start = position + 8
-            if vr == b"SQ" or length == UNDEFINED:
-                made, position = self._nested(tag, vr, start, length, explicit, depth)
-                add(made)
-                continue
-            position = start + length
-            if position > limit:
-                raise _cut()
-            if vr == b"UN" and explicit and vr_of(tag) != b"UN":
-                add(self._known_as(tag, start, position, depth))
-            elif length > _COPIED_BYTES:
-                add(Element(tag, vr, self.view[start:position]))
-            else:
-                add(Element(tag, vr, data[start:position]))
-        if position != end and end != limit:
+            made, position = self._valued(tag, vr, start, length, explicit, depth)
+            add(made)
+        if end not in (position, len(data)):
             raise MalformedObject("an item whose elements overrun it", "elements within their item")
         return found, position
 
-    def _nested(
+    def _valued(  # noqa: PLR0913 - the innermost step, called for every element
+        self, tag: int, vr: bytes, start: int, length: int, explicit: bool, depth: int
+    ) -> tuple[Element, int]:
+        if vr == b"SQ" or length == UNDEFINED:
+            return self._nested(tag, vr, start, length, explicit, depth)
+        end = start + length
+        if end > len(self.data):
+            raise _cut()
+        if vr == b"UN" and explicit and vr_of(tag) != b"UN":
+            return self._known_as(tag, start, end, depth), end
+        value = self.view[start:end] if length > _COPIED_BYTES else self.data[start:end]
+        return Element(tag, vr, value), end
+
+    def _nested(  # noqa: PLR0913 - as above
         self, tag: int, vr: bytes, start: int, length: int, explicit: bool, depth: int
     ) -> tuple[Element, int]:
         if depth >= MAX_DEPTH:

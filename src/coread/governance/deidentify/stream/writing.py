@@ -13,6 +13,7 @@ from coread.governance.deidentify.stream.elements import (
     UNDEFINED,
     Element,
     Encoding,
+    vr_of,
 )
 
 _NUL_PADDED = frozenset((b"UI", b"OB", b"UN"))
@@ -51,7 +52,12 @@ class _Writer:
             if element.items is not None:
                 body: list[bytes | memoryview] = []
                 size = self._items(element, body)
-                head = self._head(tag, b"SQ", size)
+                if not self.explicit and vr_of(tag) != b"SQ":
+                    # A private sequence in Implicit VR is known for one by its undefined length alone.
+                    body.append(self.implicit(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0))
+                    head, size = self._head(tag, b"SQ", UNDEFINED), size + 8
+                else:
+                    head = self._head(tag, b"SQ", size)
                 pieces.append(head)
                 pieces.extend(body)
                 total += len(head) + size
