@@ -50,6 +50,8 @@ STUDIES: dict[str, str] = {
     "causal_audit": "coread.learning.causal.study:study",
     "explanations": "coread.learning.explaining.study:study",
     "fusion": "coread.learning.fusion.study:study",
+    "conformal": "coread.learning.uncertainty.conformal_study:study",
+    "ood": "coread.learning.uncertainty.novelty_study:study",
 }
 
 PAGE = ROOT / "docs" / "lab_results.md"

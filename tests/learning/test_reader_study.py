@@ -119,7 +119,7 @@ def test_localisation_costs_what_is_not_located(small):
 
 def test_free_response_area_by_hand():
     # Normal cases: highest false marks 1 and none; case 0 has lesions 3 (weight 1) and unmarked (weight 3),
-    # case 1 has a lesion 1. Against normal 0: case 0 = 1/4, case 1 = 1/2; against normal 1: 1/4 + 3/4 * 1/2, 1.
+    # case 1 has a lesion 1. Against normal 0: case 0 = 1/4, case 1 = 1/2; against normal 1: 1/4 + 3/8, 1.
     marks = merit.Marks(
         np.array([[[1.0, merit.UNMARKED]]]), np.array([[[3.0, merit.UNMARKED, 1.0]]]), np.array([0, 0, 1]),
         np.array([1.0, 3.0, 2.0]), ("only",), ("one",), "simulated",
