@@ -17,7 +17,7 @@ from coread.learning.chest.sites.atlas import MEANS, Atlas
 from coread.learning.chest.sites.blend import Blend, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.sites.looks import Look, looked, see, shown
-from coread.learning.chest.sites.mixing import Parts, mix
+from coread.learning.chest.sites.mixing import log_odds, mix
 from coread.learning.chest.sites.trunks import net_of_onnx
 from coread.learning.explaining import methods
 from coread.learning.explaining.attention import (
@@ -39,8 +39,6 @@ from coread.learning.runs.run import Run
 from coread.readers.bundle import CALIBRATION, WEIGHTS
 
 Tell = Callable[[str, float], None]
-Float = NDArray[np.float64]
-
 BUNDLE = Path(__file__).resolve().parents[2] / "readers" / "chest_radiograph" / "bundle"
 
 CALLED, MARKED = 8, 20
@@ -139,18 +137,6 @@ def attention_areas(atlas: Atlas, heads: list[AttentionHead]) -> dict[str, Any]:
         joint = auc_interval(atlas.truth(rows), np.mean(scores, axis=0), atlas.patients(rows))
         found[site] = {"joint": figure(joint), "by_seed": each, "n": len(rows)}
     return found
-
-
-def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
-    """The reader's log-odds [image] from its parts' scores."""
-    raw = mixture.tuned_share * parts.tuned + mixture.plain_share * parts.plain + mixture.offset
-    both = (atlas.means("plain", "tuned") + atlas.means("mirrored", "tuned")) / 2
-    switch = 1 / (1 + np.exp(-np.clip(mixture.child(both), -50, 50)))
-    slope, offset = (
-        switch * child + (1 - switch) * adult
-        for child, adult in zip(mixture.child_line, mixture.adult_line, strict=True)
-    )
-    return np.asarray(slope * raw + offset)
 
 
 def planted(atlas: Atlas, count: int) -> dict[str, Any]:

@@ -122,7 +122,8 @@ def _row(name: str, held: Mapping[str, Any]) -> dict[str, Any]:
     gain = held["gain_over_image_within_views"]
     simulated = " (simulated facts)" if held["evidence_grade"] == "simulated" else ""
     return {
-        "what": f"AUC of adults, {name}{simulated}", "figure": held["auc"], "baseline": held["auc_within_views"],
+        "what": f"AUC of adults, {name}{simulated}",
+        "figure": held["auc"], "baseline": held["auc_within_views"],
         "baseline_name": "the same within the views", "goal": "a gain within the views", "met": None,
         "note": f"{held['verdict']}; gain within the views {gain['value']:+.3f} "
         f"({gain['lower']:+.3f} to {gain['upper']:+.3f})",

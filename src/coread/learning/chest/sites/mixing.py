@@ -113,3 +113,15 @@ def _line(atlas: Atlas, raw: Float, site: str) -> tuple[float, float]:
     rows = atlas.rows("val", site)
     curve = fit_platt(atlas.truth(rows), raw[rows])
     return curve.slope, curve.intercept
+
+
+def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
+    """The reader's log-odds [image] from its parts' scores."""
+    raw = mixture.tuned_share * parts.tuned + mixture.plain_share * parts.plain + mixture.offset
+    both = (atlas.means("plain", "tuned") + atlas.means("mirrored", "tuned")) / 2
+    switch = 1 / (1 + np.exp(-np.clip(mixture.child(both), -50, 50)))
+    slope, offset = (
+        switch * child + (1 - switch) * adult
+        for child, adult in zip(mixture.child_line, mixture.adult_line, strict=True)
+    )
+    return np.asarray(slope * raw + offset)

@@ -19,13 +19,11 @@ from coread.learning.chest.sites.atlas import Atlas, Rows
 from coread.learning.chest.sites.gaps import Areas, areas_by, difference
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.sites.mixing import Parts, mix
-from coread.learning.chest.sites.trunks import net_of_onnx
+from coread.learning.chest.sites.trunks import SHIPPED, net_of_onnx
 from coread.learning.runs.files import plain
 
 Float = NDArray[np.float64]
 Tell = Callable[[str, float], None]
-
-SHIPPED = Path(__file__).resolve().parents[3] / "readers" / "chest_radiograph" / "bundle" / "weights.onnx"
 
 SITES = ("nih", "paediatric")
 SEEDS = (1, 2, 3)

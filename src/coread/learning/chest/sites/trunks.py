@@ -16,6 +16,9 @@ from coread.learning.chest.transfer import FEATURES, ChestNet
 
 Array = NDArray[np.float32]
 
+SHIPPED = Path(__file__).resolve().parents[3] / "readers" / "chest_radiograph" / "bundle" / "weights.onnx"
+"""The network of the bundle that ships with the clinic."""
+
 
 def imagenet_net() -> ChestNet:
     """The backbone as it came, its head drawn anew; ready to read."""
