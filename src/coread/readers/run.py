@@ -95,9 +95,7 @@ def run_at(reader: PromptedReader, case: Case, prompt: Prompt, predecessor_uid: 
     card = reader.card
     asked = next((image for image in case.images if image.header.ref == prompt.image), None)
     if asked is None:
-        return _reading(
-            card, case, predecessor_uid, Outcome.REFUSED, no_image(card, case.study), prompt=prompt
-        )
+        return _concluded(card, case, predecessor_uid, (), prompt)
     try:
         look = _looked(reader, asked, case.images, partial(reader.read_at, case.images, prompt))
     except CoReadError as fault:
