@@ -94,11 +94,11 @@ class SceneGate:
 
         Mahalanobis distance in the leading principal axes: Lee et al., NeurIPS 2018, arXiv:1807.03888.
         """
-        return np.asarray(np.sqrt((self._placed(scene) ** 2).mean(-1)))
+        return np.asarray(np.sqrt((self.placed(scene) ** 2).mean(-1)))
 
     def score(self, scene: Float) -> Float:
         """Log-odds [window] of being lung CT."""
-        return np.asarray(np.clip(self._placed(scene), -8, 8) @ self.weight + self.bias)
+        return np.asarray(np.clip(self.placed(scene), -8, 8) @ self.weight + self.bias)
 
     def accepts(self, scene: Float) -> NDArray[np.bool_]:
         """Whether each window [window, feature] may be read, [window]."""
@@ -106,7 +106,8 @@ class SceneGate:
             (self.distance(scene) <= self.most_distance) & (self.score(scene) >= self.least_score)
         )
 
-    def _placed(self, scene: Float) -> Float:
+    def placed(self, scene: Float) -> Float:
+        """Scenes [window, feature] in the principal axes, [window, axis]."""
         return np.asarray((scene - self.mean) @ self.axes)
 
 
@@ -145,6 +146,4 @@ def refusal_by_spacing(spacing_mm: tuple[float, float] | None) -> Reason | None:
 
 def refusal_by_grey(crop: Float) -> Reason | None:
     """Judge the stored values of the crop round the prompt, [row, column]."""
-    if crop.ndim != 2:
-        return REASONS["not-greyscale"]
     return REASONS["flat"] if len(np.unique(crop)) < MIN_LEVELS else None

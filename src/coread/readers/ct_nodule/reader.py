@@ -85,13 +85,13 @@ class CtNodule:
         """Look at one place of the asked slice, and follow what is there through its neighbours."""
         asked = next(i for i, image in enumerate(images) if image.header.ref == prompt.image)
         spot = spot_of(prompt)
-        pixels = [image.stored() for image in images]
-        refusal = refusal_by_grey(cut(pixels[asked], spot.centre, CROP)) if pixels[asked].ndim == 2 else None
-        if pixels[asked].ndim != 2 or refusal:
-            return Unfit(refusal or REASONS["not-greyscale"])
-        cuts = followed(
-            [dense_bright(p, i) for p, i in zip(pixels, images, strict=True)], asked, spot, self.look
-        )
+        slices = Pixels(images)
+        if slices[asked].ndim != 2:
+            return Unfit(REASONS["not-greyscale"])
+        refusal = refusal_by_grey(cut(slices[asked], spot.centre, CROP))
+        if refusal:
+            return Unfit(refusal)
+        cuts = followed(slices, asked, spot, self.look)
         seen = next(found for found in cuts if found.index == asked)
         if not bool(self.gate.accepts(seen.scene[None])[0]):
             return Unfit(REASONS["not-lung-ct"])
@@ -156,10 +156,26 @@ def spot_of(prompt: Prompt) -> Spot:
     return Spot(y - 0.5, x - 0.5, prompt.box.height_px / 2, prompt.box.width_px / 2)
 
 
-def dense_bright(stored: NDArray[Any], image: DicomObject) -> Float:
-    """Stored values [row, column] with dense tissue bright; any unit, because the crop is stretched."""
-    values = stored.astype(np.float32)
-    return -values if image.photometric_interpretation == "MONOCHROME1" else values
+class Pixels(Sequence[Float]):
+    """Stored values of each image [row, column], dense tissue bright; decoded when first asked for.
+
+    A stack may hold a hundred compressed slices, of which a small nodule needs five.
+    """
+
+    def __init__(self, images: Sequence[DicomObject]) -> None:
+        self._images = images
+        self._held: dict[int, Float] = {}
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Give one slice in any unit: the crop is stretched before it is read."""
+        if index not in self._held:
+            image = self._images[index]
+            values = image.stored().astype(np.float32)
+            self._held[index] = -values if image.photometric_interpretation == "MONOCHROME1" else values
+        return self._held[index]
 
 
 def slice_spacing_mm(images: Sequence[DicomObject]) -> float | None:

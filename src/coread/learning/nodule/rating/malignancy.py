@@ -19,11 +19,11 @@ from sklearn.linear_model import LogisticRegression
 
 from coread.learning.nodule.cohort import Cohort, Nodule, Split, lidc, patients_of
 from coread.learning.nodule.export import clinic_look
-from coread.learning.nodule.judging import answers, fit_judge, predicted, principal_axes, said
-from coread.learning.nodule.measured import Measured, elsewhere, measure
 from coread.learning.nodule.outlining import Plan
+from coread.learning.nodule.rating.judging import answers, fit_judge, predicted, principal_axes, said
+from coread.learning.nodule.rating.measured import Measured, elsewhere, measure
+from coread.learning.nodule.rating.verdicts import conclude
 from coread.learning.nodule.teaching import PLAN, WEIGHTS, teach
-from coread.learning.nodule.verdicts import conclude
 from coread.learning.runs.files import plain
 from coread.learning.runs.run import Run
 from coread.learning.weak.noise import RATES, with_noise
@@ -91,7 +91,7 @@ def one_seed(cohort: Cohort, run: Run, scale: Scale) -> dict[str, Any]:
         "validation_truth": [n.malignant for n in held["val"].where(_judged(held["val"])).nodules],
         "splits": {split: scored(held["train"], held[split], judge, run.seed) for split in SPLITS[1:]},
         "presence": {split: presence(cohort, held[split], run, look, split) for split in SPLITS[1:]},
-        "sizes": {split: _sizes(held[split]) for split in SPLITS[1:]},
+        "sizes": {split: sizes_of(held[split]) for split in SPLITS[1:]},
         "noise": noise(held["train"], held["test"], run),
     }
     run.write_json("malignancy", found)
@@ -190,7 +190,7 @@ def presence(cohort: Cohort, held: Measured, run: Run, look: Look, split: Split)
     }
 
 
-def _sizes(held: Measured) -> dict[str, Any]:
+def sizes_of(held: Measured) -> dict[str, Any]:
     """Measured sizes beside the readers', nodules of two readers or more on which something was outlined."""
     part = held.where(held.seen & np.array([nodule.readers >= 2 for nodule in held.nodules]))
     names = ("long_mm", "short_mm", "volume_mm3", "read_short_mm", "read_volume_mm3", "dice", "stack_dice")

@@ -15,7 +15,7 @@ from coread.evaluation import (
     fit_platt,
 )
 from coread.learning.nodule.cohort import Nodule, patients_of
-from coread.learning.nodule.ranking import EQUAL, area, area_gain, equal_size_area
+from coread.learning.nodule.rating.ranking import EQUAL, area, area_gain, equal_size_area
 from coread.learning.nodule.scoring import mean_interval
 
 Float = NDArray[np.float64]
@@ -157,12 +157,14 @@ def ratios(held: Mapping[str, Any], name: str) -> tuple[Float, list[str]]:
     """
     pairs: list[tuple[float, str]] = []
     for at, patient in enumerate(held["patients"]):
-        own = held[name][at]
-        if name == "long_mm":
-            pairs += [(each / own, patient) for each in held["diameters_mm"][at]]
-        elif own and held[f"read_{name}"][at]:
-            pairs.append((held[f"read_{name}"][at] / own, patient))
-    return np.array([ratio for ratio, _ in pairs]), [patient for _, patient in pairs]
+        read = held["diameters_mm"][at] if name == "long_mm" else [held[f"read_{name}"][at]]
+        pairs += [(_ratio(each, held[name][at]), patient) for each in read]
+    known = [(ratio, patient) for ratio, patient in pairs if np.isfinite(ratio)]
+    return np.array([ratio for ratio, _ in known]), [patient for _, patient in known]
+
+
+def _ratio(read: float | None, own: float | None) -> float:
+    return float(read) / float(own) if read and own else float("nan")
 
 
 def calibration(found: Found, truth: Float) -> dict[str, Any]:

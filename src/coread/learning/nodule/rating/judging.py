@@ -13,7 +13,7 @@ from coread.domain import codes
 from coread.domain.codes import Code
 from coread.evaluation import patient_weights
 from coread.learning.nodule.cohort import Nodule, patients_of
-from coread.learning.nodule.measured import Measured
+from coread.learning.nodule.rating.measured import Measured
 from coread.readers.ct_nodule.traits import CONCEPTS, SHARPNESS, SPHERICITY, Judge, answer_inputs
 
 Float = NDArray[np.float64]

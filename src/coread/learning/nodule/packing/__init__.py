@@ -1,0 +1,1 @@
+"""Packing the nodule reader: recipe, calibration, gate, card and bundle."""

@@ -1,0 +1,1 @@
+"""From outlines to sizes, characteristics and rated malignancy, and how these compare with size alone."""
