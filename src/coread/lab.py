@@ -1,6 +1,7 @@
 """The lab's command line: where readers are made. Needs `pip install coread[lab]`; no hospital installs it.
 
 ``coread-lab cohort | recipes | train | bundle | evaluate | explain | report | check | new-reader``
+``coread-lab evidence | appraise | follow-version | reader-study plan | power | analyse | try``
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +54,13 @@ class Form(StrEnum):
     COCO = "coco"
     VOC = "voc"
     CSV = "csv"
+
+
+class Keep(StrEnum):
+    """Rates that a new version may have to keep."""
+
+    SENSITIVITY = "sensitivity"
+    SPECIFICITY = "specificity"
 
 
 @contextmanager
@@ -262,6 +271,175 @@ def new_reader(  # noqa: PLR0913, PLR0917 - options of one command
         with _progress(name) as tell:
             folder = make(home, data, Run(into / f"{name}-run", seed, tell))
         _checked(folder)
+
+
+study = typer.Typer(no_args_is_help=True, help="Studies of doctors reading with and without a reader.")
+app.add_typer(study, name="reader-study")
+
+TableFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV table.")]
+Into = Annotated[Path, typer.Option(file_okay=False, help="Folder to write into.")]
+Grade = Annotated[str, typer.Option(help="human_trial, retrospective, simulated or synthetic.")]
+Beside = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What is wrong with a table or a plan is an error of the caller, said in one line."""
+    try:
+        yield
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from fault
+
+
+@app.command()
+def evidence(  # noqa: PLR0913, PLR0917 - options of one command
+    bundle: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the bundle.")],
+    into: Into = Path("evidence"),
+    data_card: Beside = None,
+    run: Beside = None,
+    predictions: Beside = None,
+    reader_study: Beside = None,
+    result: Annotated[
+        list[Path] | None, typer.Option(exists=True, help="Results of the lab's studies.")
+    ] = None,
+) -> None:
+    """Write the evidence items as files, each with its grade and with what it does not show."""
+    from coread.learning.evidence.gathering import open_sources  # noqa: PLC0415
+    from coread.learning.evidence.writing import making_of, write_evidence  # noqa: PLC0415
+
+    given = {"data_card": data_card, "run": run, "predictions": predictions, "reader_study": reader_study}
+    with _refusing():
+        sources = open_sources(bundle, {k: path for k, path in given.items() if path}, result or ())  # type: ignore[misc]
+        items = write_evidence(
+            sources, into, making_of(sources, datetime.now(UTC).isoformat(timespec="seconds"))
+        )
+    table = Table("item", "title", "status", "grade", title=str(into))
+    for item in items:
+        table.add_row(item.item.identifier, item.item.title, item.status, item.grade)
+    console.print(table)
+
+
+@app.command()
+def appraise(
+    table: TableFile,
+    threshold: Annotated[float, typer.Option(help="Calibrated probability, chosen on other patients.")],
+    grade: Grade,
+    into: Annotated[Path, typer.Option(dir_okay=False, help="File to write.")] = Path("predictions.json"),
+    home: Annotated[str, typer.Option(help="Site where the reader was made.")] = "",
+    prevalence: Annotated[float | None, typer.Option(help="Of the disease at the place of use.")] = None,
+) -> None:
+    """Say everything that can be said of a table of answers: areas, subgroups, calibration, failures."""
+    from coread.learning.evidence import predictions  # noqa: PLC0415
+    from coread.learning.runs.files import write_json  # noqa: PLC0415
+
+    with _refusing():
+        held = predictions.read_predictions(table)
+        write_json(into, predictions.appraise(held, threshold, grade, home, prevalence))
+    console.print(f"written: {into}")
+
+
+@app.command()
+def follow_version(
+    table: TableFile,
+    old_threshold: Annotated[float, typer.Option(help="In use with the old version.")],
+    old: Annotated[str, typer.Option(help="Old version.")],
+    new: Annotated[str, typer.Option(help="New version.")],
+    keep: Annotated[Keep, typer.Option(help="Rate that must stay.")] = Keep.SENSITIVITY,
+    into: Into = Path("thresholds"),
+) -> None:
+    """Choose a new version's threshold at each site, and write the record for approval."""
+    from coread.learning.runs.files import write_json  # noqa: PLC0415
+    from coread.learning.uncertainty import versions  # noqa: PLC0415
+
+    with _refusing():
+        found = versions.follow(versions.read_versions(table), old_threshold, keep.value)
+    record = versions.as_record(found, (old, new), datetime.now(UTC).isoformat(timespec="seconds"))
+    into.mkdir(parents=True, exist_ok=True)
+    write_json(into / "thresholds.json", record)
+    (into / "thresholds.md").write_text(versions.markdown(record), encoding="utf-8")
+    console.print(versions.markdown(record), markup=False)
+
+
+@study.command(name="plan")
+def plan_study(
+    cases: Annotated[Path, typer.Argument(exists=True, help="CSV with the columns case and truth.")],
+    reader: Annotated[list[str], typer.Option(help="Name of a doctor; once for each.")],
+    into: Annotated[Path, typer.Option(dir_okay=False)] = Path("plan.csv"),
+    washout_days: Annotated[int, typer.Option(help="Days between both readings of a case.")] = 28,
+    per_sitting: Annotated[int, typer.Option(help="Most cases in one sitting.")] = 50,
+    seed: Seed = 0,
+) -> None:
+    """Lay out who reads which case when and how: a randomised crossover with washout."""
+    from coread.learning.reader_study.conduct import crossover  # noqa: PLC0415
+
+    with _refusing():
+        plan = crossover.Plan(washout_days=washout_days, per_sitting=per_sitting, seed=seed)
+        turns = crossover.crossover(reader, crossover.read_cases(cases), plan)
+    crossover.write_turns(turns, into)
+    console.print(f"written: {into}, {len(turns)} readings")
+
+
+@study.command(name="power")
+def power_of_study(
+    pilot: TableFile,
+    effect: Annotated[float, typer.Option(help="True difference that is to be found.")],
+    grade: Grade,
+) -> None:
+    """Say how many cases a study needs for some numbers of doctors, from the ratings of a pilot."""
+    from coread.learning.reader_study import merit, obuchowski_rockette, power, ratings  # noqa: PLC0415
+
+    with _refusing():
+        held = ratings.read_ratings(pilot, grade)
+        known = power.pilot(obuchowski_rockette.table(merit.area(held)), len(held.cases))
+    table = Table("doctors", "cases", "power", title=f"difference of areas {effect:g}, grade {held.grade}")
+    for readers in (4, 6, 8, 12, 16, 24):
+        found = power.cases_needed(known, effect, readers)
+        table.add_row(
+            str(readers), str(found.cases) if found else "never", f"{found.power:.3f}" if found else ""
+        )
+    console.print(table)
+
+
+@study.command()
+def analyse(  # noqa: PLR0913, PLR0917 - options of one command
+    readings: TableFile,
+    grade: Grade,
+    without: Annotated[str, typer.Option(help="Name of the treatment without AI.")] = "without AI",
+    aided: Annotated[str, typer.Option(help="Name of the treatment with AI.")] = "with AI",
+    plan: Beside = None,
+    washout_days: Annotated[int, typer.Option(help="As planned.")] = 28,
+    into: Into = Path("reader_study"),
+) -> None:
+    """Analyse the readings: areas, sensitivity, specificity, reading time and reliance."""
+    from coread.learning.reader_study.conduct import crossover, report, sheet  # noqa: PLC0415
+    from coread.learning.runs.files import write_json  # noqa: PLC0415
+
+    with _refusing():
+        held = sheet.read_sheet(readings, (without, aided), grade)
+        turns = crossover.read_turns(plan) if plan else ()
+        found = report.study_report(
+            held, turns, crossover.Plan((without, aided), washout_days) if plan else None
+        )
+    into.mkdir(parents=True, exist_ok=True)
+    write_json(into / "reader_study.json", found)
+    (into / "reader_study.md").write_text(report.markdown(found), encoding="utf-8")
+    console.print(report.markdown(found), markup=False)
+
+
+@study.command(name="try")
+def try_study(
+    plan: TableFile,
+    cases: Annotated[Path, typer.Option(exists=True, help="CSV with the columns case and truth.")],
+    into: Annotated[Path, typer.Option(dir_okay=False)] = Path("simulated_readings.csv"),
+    seed: Seed = 0,
+) -> None:
+    """Fill a plan with simulated readings, to try the analysis before any doctor reads."""
+    from coread.learning.reader_study.conduct import crossover, sheet, simulating  # noqa: PLC0415
+
+    with _refusing():
+        turns, truth = crossover.read_turns(plan), crossover.read_cases(cases)
+        sheet.write_sheet(simulating.simulated_readings(turns, truth, simulating.RoeMetz(), seed), into)
+    console.print(f"written: {into}; these are simulated readers, no doctors")
 
 
 def main() -> None:

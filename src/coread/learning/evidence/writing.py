@@ -42,6 +42,13 @@ class Making:
     at: str
 
 
+def making_of(sources: Sources, at: str) -> Making:
+    """Version and commit as card and evaluation state them."""
+    identity = sources.content.get("card", {}).get("identity", {})
+    origin = sources.content["evaluation"].get("origin", {})
+    return Making(str(identity.get("version", "unknown")), str(origin.get("commit", "unknown")), at)
+
+
 def write_evidence(sources: Sources, folder: Path, making: Making) -> tuple[Evidence, ...]:
     """Write each item as JSON and Markdown, and an index of all.
 

@@ -171,3 +171,23 @@ def read_turns(path: Path) -> tuple[Turn, ...]:
         {key: int(row[key]) if key in numbers else row[key] for key in row} for row in rows
     ]
     return tuple(Turn(**row) for row in texts)
+
+
+def read_cases(path: Path) -> dict[str, bool]:
+    """Read the truth of each case from a CSV file with the columns case and truth (0 or 1).
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a case comes twice or a truth is neither 0 nor 1.
+    """
+    with path.open(newline="", encoding="utf-8") as lines:
+        table = csv.DictReader(lines)
+        if not {"case", "truth"} <= set(table.fieldnames or ()):
+            raise ValueError(f"{path.name} needs the columns case and truth")
+        rows = list(table)
+    if len({row["case"] for row in rows}) < len(rows):
+        raise ValueError("a case comes more than once")
+    if not {row["truth"] for row in rows} <= {"0", "1"}:
+        raise ValueError("truth is 0 or 1")
+    return {row["case"]: row["truth"] == "1" for row in rows}
