@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -126,3 +127,63 @@ def _faults(curve: Calibration) -> list[str]:
 def _ordered(curve: Calibration) -> bool:
     rows = zip(curve.lower, curve.probability, curve.upper, strict=True)
     return all(0 <= low <= middle <= high <= 1 for low, middle, high in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSets:
+    """Which calls cannot be ruled out at a probability: the true one is among them as often as promised.
+
+    Conformal sets, fitted by `coread.evaluation.certainty.fit_conformal` with the method ``lac``. *Assumes* that
+    later patients are like those of the calibration. *Does not* notice when they are not: that is the gate's
+    task.
+
+    Examples
+    --------
+    >>> sets = PredictionSets(0.9, (0.6, 0.7), {}, "100 patients")
+    >>> [sorted(sets.possible(p)) for p in (0.5, 0.95)] == [["absent", "present"], ["present"]]
+    True
+    """
+
+    level: float
+    """Share of patients whose set holds the true call."""
+    limits: tuple[float, float]
+    """Largest score of absent and of present in a set; the score of a call is 1 less its probability."""
+    of_group: Mapping[str, tuple[float, float]]
+    """Limits of groups that had enough patients, such as a view; others have `limits`."""
+    calibrated_on: str
+    """The held-out set, for people."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"A level lies between 0 and 1, got {self.level}.")
+
+    def possible(self, probability: float, group: str = "") -> frozenset[Presence]:
+        """Give the calls that cannot be ruled out: one, both, or none where no patient was like this one.
+
+        Parameters
+        ----------
+        probability
+            Calibrated, of the finding.
+        group
+            Group of this image, if it is known.
+        """
+        absent, present = self.of_group.get(group, self.limits)
+        found = {Presence.ABSENT} if probability <= absent else set()
+        return frozenset(found | ({Presence.PRESENT} if 1 - probability <= present else set()))
+
+    def reason(self, possible: frozenset[Presence]) -> Reason | None:
+        """Say why a set makes the reader abstain; None if it holds one call."""
+        if len(possible) == 1:
+            return None
+        share = f"{100 * self.level:.0f} %"
+        if possible:
+            return Reason(
+                "both-possible",
+                f"At {share} coverage neither present nor absent can be ruled out.",
+                f"在 {share} 覆盖率下，存在与不存在均不能排除。",
+            )
+        return Reason(
+            "neither-fits",
+            f"At {share} coverage neither present nor absent fits this image.",
+            f"在 {share} 覆盖率下，存在与不存在均与该影像不符。",
+        )
