@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,9 @@ def verify_export(
     report = Report()
     try:
         files = read_files(source)
-        keys = read_keys(files.get("keys.jsonl", b""), pinned, report)
         heads = read_heads(files.get("heads.txt", b"").decode(), "heads.txt", report)
+        origins = {head.origin for head in heads}
+        keys = read_keys(files.get("keys.jsonl", b""), pinned, origins, report)
         seen = read_heads(witnessed, "witnessed", report) if witnessed else []
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         report.faults.append(f"export: cannot be read ({type(error).__name__})")
@@ -146,7 +147,7 @@ def lines_of(data: bytes, name: str, report: Report) -> Iterator[Mapping[str, An
 # Keys and heads
 
 
-def read_keys(data: bytes, pinned: Sequence[str], report: Report) -> Mapping[str, bytes]:
+def read_keys(data: bytes, pinned: Sequence[str], origins: Set[str], report: Report) -> Mapping[str, bytes]:
     """Read the public keys; each but the first needs the former's signature, or to be pinned."""
     keys: dict[str, bytes] = {}
     for number, line in enumerate(lines_of(data, "keys.jsonl", report), 1):
@@ -159,9 +160,12 @@ def read_keys(data: bytes, pinned: Sequence[str], report: Report) -> Mapping[str
         except (KeyError, TypeError, ValueError):
             report.faults.append(f"keys.jsonl, line {number}: changed")
             continue
+        is_shaped &= [public.hex(), endorsement.hex()] == [line["public_key"], line["endorsement"]]
         if not is_shaped or hashlib.sha256(public).hexdigest() != id:
             report.faults.append(f"keys.jsonl, line {number}: changed")
         said = f"coread ledger key\n{origin}\n{public.hex()}\n".encode()
+        if origin not in origins:
+            report.faults.append(f"key {id}: of another ledger")
         is_vouched = former in keys and holds(keys[former], endorsement, said)
         if (former or endorsement) and not is_vouched:
             report.faults.append(f"key {id}: the former key's word for it does not hold")
@@ -264,8 +268,8 @@ def leaf_of(line: Mapping[str, Any]) -> bytes:
         said |= {"key": line["key"], "subject": line["subject"]}
         return canonical(said).encode("utf-8", "surrogatepass")
     private, salt, commitment = line["private"], bytes.fromhex(line["salt"]), line["commitment"]
-    if private is None and salt:
-        raise ValueError("a salt without what it hides")
+    if salt.hex() != line["salt"] or (private is None and salt):
+        raise ValueError("a salt in another form, or without what it hides")
     if private is not None:
         text = canonical(private).encode("utf-8", "surrogatepass")
         if not salt or hmac.digest(salt, text, "sha256").hex() != commitment:
