@@ -21,10 +21,11 @@ from reviewing import (
 )
 
 from coread.domain import codes
+from coread.domain.codes import Code
 from coread.domain.finding import Confidence, Presence
 from coread.domain.reading import Outcome, ReaderIdentity, Reading
 from coread.domain.study import InstanceRef
-from coread.review.evidence import RULE, Who, age_band, in_words, opinions, performance, who
+from coread.review.evidence import RULE, Who, age_band, in_words, of_finding, opinions, performance, who
 from coread.review.evidence.performance import age_years
 from coread.review.evidence.words import SCALE
 
@@ -213,3 +214,14 @@ def test_a_reader_that_is_gone_still_has_its_finding_shown(room: ReadingRoom) ->
     panel = room.desk.open(uid, DOCTOR).findings[0]
     assert panel.card is None
     assert panel.performance.evidence_grade == ""
+
+
+def test_figures_of_another_finding_are_not_shown():
+    figures = {"sites": {"site": {"auc": {"value": 0.9, "lower": 0.8, "upper": 0.95, "level": 0.95}}}}
+    several = {**figures, "findings": {"second": {"threshold": 0.5}, "third": figures}}
+    main, second, third = (Code(value, "99COREAD", value) for value in ("main", "second", "third"))
+    assert of_finding(several, main, main) is several
+    assert of_finding(several, second, main) is None
+    assert of_finding(several, third, main) == figures
+    assert of_finding(figures, main, main) is figures
+    assert of_finding(None, main, None) is None

@@ -13,7 +13,7 @@ from coread.review.acts.asking import askable, asked_places
 from coread.review.acts.signing import hurdles, rejected_sentences
 from coread.review.acts.statements import statement_of
 from coread.review.drafting import draft_faults, suggested
-from coread.review.evidence import in_words, opinions, performance, who
+from coread.review.evidence import in_words, of_finding, opinions, performance, who
 from coread.review.follow_up.measured import measured_nodules
 from coread.review.sources import Sources
 from coread.review.study_review import (
@@ -91,9 +91,8 @@ def _panel(table: Table, reading: Reading, finding: Finding) -> FindingPanel:
     passed = declared.explanation_passed if declared else True
     standing = table.record.standing.get(uid)
     image = _image_facts(table, finding)
-    measured = performance(
-        sources.evaluations(name), who(table.facts, image), card.evidence_grade if card else ""
-    )
+    evaluation = of_finding(sources.evaluations(name), finding.code, card.finding if card else None)
+    measured = performance(evaluation, who(table.facts, image), card.evidence_grade if card else "")
     return FindingPanel(
         finding=finding,
         reading_uid=reading.uid,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coread.domain.codes import Code
 from coread.review.study_review import Measured, Performance, PerformanceRow
 
 Facts = Mapping[str, str]
@@ -101,6 +102,30 @@ def performance(evaluation: Json | None, person: Who, evidence_grade: str = "") 
         (name, value) for name, value in asked.items() if value and name in divided and name not in covered
     )
     return Performance((*rows, *found), untested, evidence_grade)
+
+
+def of_finding(evaluation: Json | None, code: Code, main: Code | None) -> Json | None:
+    """Return the part of an evaluation that speaks of one finding.
+
+    Parameters
+    ----------
+    evaluation
+        Of a reader; one of several findings holds ``sites`` and ``subgroups`` of each under ``findings``, by
+        code value. What stands at its top is of the main finding.
+    code, main
+        The finding, and the reader's main one; None where the reader is not installed any more.
+
+    Returns
+    -------
+    Mapping or None
+        None where nothing was measured of this finding: another's figures would mislead.
+    """
+    held = evaluation.get("findings") if evaluation else None
+    own = held.get(code.value) if isinstance(held, Mapping) else None
+    if isinstance(own, Mapping) and ("sites" in own or "subgroups" in own):
+        return own
+    is_main = main is None or (main.scheme, main.value) == (code.scheme, code.value)
+    return evaluation if is_main else None
 
 
 def _members(evaluation: Json, name: str) -> Iterator[tuple[str, Json]]:
