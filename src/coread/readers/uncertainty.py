@@ -133,9 +133,9 @@ def _ordered(curve: Calibration) -> bool:
 class PredictionSets:
     """Which calls cannot be ruled out at a probability: the true one is among them as often as promised.
 
-    Conformal sets, fitted by `coread.evaluation.certainty.fit_conformal` with the method ``lac``. *Assumes* that
-    later patients are like those of the calibration. *Does not* notice when they are not: that is the gate's
-    task.
+    Conformal sets, fitted by `coread.evaluation.certainty.fit_conformal` with the method ``lac``. *Assumes*
+    that later patients are like those of the calibration. *Does not* notice when they are not: that is the
+    gate's task.
 
     Examples
     --------
