@@ -392,6 +392,11 @@ export class App implements Viewer, PaneHost {
     return this.toolbox.draw("outline");
   }
 
+  drawPlace(): Promise<Drawn | null> {
+    this.leaveMpr();
+    return this.toolbox.draw("place");
+  }
+
   measurements(): MeasurementValue[] {
     return this.toolbox.measurements();
   }

@@ -50,6 +50,7 @@ export interface Drawn {
   frame: number;
   box?: Box;
   outline?: PointPx[];
+  point?: PointPx;
 }
 
 export type MeasurementKind = "length" | "angle" | "ellipse" | "probe";
@@ -94,6 +95,8 @@ export interface Viewer {
   /** Let the doctor draw; null where Esc was pressed. */
   drawBox(): Promise<Drawn | null>;
   drawOutline(): Promise<Drawn | null>;
+  /** A click is a point, a drag a box. */
+  drawPlace(): Promise<Drawn | null>;
   measurements(): MeasurementValue[];
   setLanguage(language: Language): void;
   current(): { sopInstanceUid: string; frame: number };

@@ -1,13 +1,14 @@
-/** Lets the doctor draw a box or an outline, in pixels of the stored image. */
+/** Lets the doctor draw a box or an outline, or show a place, in pixels of the stored image. */
 
 import type { Pane } from "../view/pane";
 import type { Box, Drawn, PointPx } from "../types";
 import { svg } from "../view/dom";
 import { Cross } from "./cross";
 
-export type Shape = "box" | "outline";
+/** A place is a point where it was clicked, a box where it was dragged. */
+export type Shape = "box" | "outline" | "place";
 
-/** A box or outline smaller than this was a slip of the hand, pixels of the screen. */
+/** A box or outline smaller than this was a slip of the hand, or a click; pixels of the screen. */
 const LEAST_PX = 3;
 
 export class Drawing {
@@ -34,7 +35,7 @@ export class Drawing {
     surface.addEventListener("mousedown", (event) => event.stopImmediatePropagation(), listen);
   }
 
-  /** Arrow keys and Enter, for both shapes; an outline is closed by a double Enter. */
+  /** Arrow keys and Enter, for all shapes; an outline is closed by a double Enter, and so is a point. */
   move(x: number, y: number): void {
     const at = this.cross.move(x, y);
     if (at && this.points.length > 0) this.show([...this.points, at]);
@@ -45,7 +46,7 @@ export class Drawing {
     this.points = this.cross.set();
     const last = this.points.at(-1);
     const isSame = before > 0 && last !== undefined && distance(last, this.points[before - 1]!) < 1e-6;
-    if (this.shape === "box" && this.points.length === 2) this.complete(this.points);
+    if (this.shape !== "outline" && this.points.length === 2) this.complete(this.points);
     else if (this.shape === "outline" && isSame && this.points.length > 3) this.complete(this.points.slice(0, -1));
     else this.show(this.points);
   }
@@ -69,7 +70,7 @@ export class Drawing {
     event.stopImmediatePropagation();
     const at = this.at(event);
     if (!at) return;
-    this.points = this.shape === "box" ? [this.points[0]!, at] : [...this.points, at];
+    this.points = this.shape === "outline" ? [...this.points, at] : [this.points[0]!, at];
     this.show(this.points);
   }
 
@@ -77,22 +78,27 @@ export class Drawing {
     if (!this.isDown) return;
     event.stopImmediatePropagation();
     this.isDown = false;
-    if (this.isLargeEnough()) this.complete(this.points);
+    if (this.shape === "place" || this.isLargeEnough()) this.complete(this.points);
     else this.show([]);
   }
 
   private isLargeEnough(): boolean {
-    const points = this.points.map((point) => this.pane.pointOf(point)!);
+    return this.isWide(this.points) && (this.shape !== "outline" || this.points.length > 3);
+  }
+
+  private isWide(stored: PointPx[]): boolean {
+    const points = stored.map((point) => this.pane.pointOf(point)!);
     const wide = Math.max(...points.map(([x]) => x)) - Math.min(...points.map(([x]) => x));
     const high = Math.max(...points.map(([, y]) => y)) - Math.min(...points.map(([, y]) => y));
-    return wide >= LEAST_PX && high >= LEAST_PX && (this.shape === "box" || points.length > 3);
+    return wide >= LEAST_PX && high >= LEAST_PX;
   }
 
   private complete(points: PointPx[]): void {
     const { frame } = this.pane;
     if (!frame) return this.close(null);
     const drawn: Drawn = { sopInstanceUid: frame.sopInstanceUid, frame: frame.frame };
-    if (this.shape === "box") drawn.box = boxOf(points[0]!, points[1]!);
+    if (this.shape === "place" && !this.isWide(points)) drawn.point = points[0]!;
+    else if (this.shape !== "outline") drawn.box = boxOf(points[0]!, points[1]!);
     else drawn.outline = thinned(points, 0.5);
     this.close(drawn);
   }
@@ -113,7 +119,7 @@ export class Drawing {
   }
 
   private show(points: PointPx[]): void {
-    const shown = this.shape === "box" && points.length === 2 ? cornersOf(boxOf(points[0]!, points[1]!)) : points;
+    const shown = this.shape !== "outline" && points.length === 2 ? cornersOf(boxOf(points[0]!, points[1]!)) : points;
     const text = shown.map((point) => this.pane.pointOf(point)!.join(",")).join(" ");
     this.drawing.replaceChildren(svg("polygon", { points: text, class: "crv-draft" }));
   }

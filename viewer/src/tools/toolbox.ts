@@ -11,6 +11,8 @@ import type { Lens } from "./lens";
 
 export type Tool = DragMode | MeasurementKind | "magnifier";
 
+const HINTS = { box: "drawBox", outline: "drawOutline", place: "drawPlace" } as const;
+
 const MEASURES = new Set<Tool>(["length", "angle", "ellipse", "probe"]);
 
 export class Toolbox {
@@ -127,7 +129,7 @@ export class Toolbox {
     const { Drawing } = await import("./draw");
     const drawing = new Drawing(this.app.active, shape);
     this.drawing = drawing;
-    this.app.note(`${this.app.say(shape === "box" ? "drawBox" : "drawOutline")} ${this.app.say("drawBoxKeys")}`);
+    this.app.note(`${this.app.say(HINTS[shape])} ${this.app.say("drawBoxKeys")}`);
     const drawn = await drawing.done;
     if (this.drawing === drawing) {
       this.drawing = undefined;
