@@ -24,7 +24,18 @@ from provenance import ROOT
 
 LATIN = ("QUILLFEATHER^MARGUERITE", "Ostrander, Thaddeus", "WEXCOMBE PHILIPPA", "Brannigan^Ignatius", "FITZHOLLOW^B",
          "Trevanion, Jose", "MUELLER^ANNELIESE", "O'Halloran^Siobhan", "ZUBIRIA CARMEN", "Lindqvist^Astrid")  # fmt: skip
-CHINESE = ("王小东", "欧阳春晓", "李秀英", "诸葛明远", "张伟国", "陈思远", "刘建华", "赵雅婷", "黄志强", "周婉清")
+CHINESE = (
+    "王小东",
+    "欧阳春晓",
+    "李秀英",
+    "诸葛明远",
+    "张伟国",
+    "陈思远",
+    "刘建华",
+    "赵雅婷",
+    "黄志强",
+    "周婉清",
+)
 SIZES_PX = (12, 16, 22, 30, 44)
 CONTRASTS = (0.9, 0.6, 0.35, 0.2)
 ROTATIONS = (0, 90)
@@ -75,7 +86,9 @@ def _ultrasound() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
         clip = np.load(path)["frames"]
         frame = Image.fromarray(clip[len(clip) // 2])
         scale = min(420 / frame.width, 380 / frame.height)
-        frame = frame.resize((round(frame.width * scale), round(frame.height * scale)), Image.Resampling.BICUBIC)
+        frame = frame.resize(
+            (round(frame.width * scale), round(frame.height * scale)), Image.Resampling.BICUBIC
+        )
         canvas = Image.new("L", (640, 480))
         canvas.paste(frame, ((640 - frame.width) // 2, 70))
         yield path.stem, np.asarray(canvas)
@@ -90,7 +103,9 @@ def _radiographs() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 def planted_frames(part: str, count: int) -> Iterator[PlantedFrame]:
     """Give frames; every script, size, contrast and rotation comes as often as the others."""
     draw = random.Random(f"frames {part}")
-    kinds = [(s, z, c, r) for r in ROTATIONS for c in CONTRASTS for z in SIZES_PX for s in ("latin", "chinese")]
+    kinds = [
+        (s, z, c, r) for r in ROTATIONS for c in CONTRASTS for z in SIZES_PX for s in ("latin", "chinese")
+    ]
     for number in range(count):
         script, size, contrast, rotation = kinds[number % len(kinds)]
         names = LATIN if script == "latin" else CHINESE
@@ -134,7 +149,10 @@ def score(planted: PlantedFrame, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     size = planted.size_px
     box = np.zeros(mask.shape, bool)
     margin = round(0.5 * size) + 4
-    box[max(rows.min() - margin, 0) : rows.max() + 1 + margin, max(columns.min() - margin, 0) : columns.max() + 1 + margin] = True
+    box[
+        max(rows.min() - margin, 0) : rows.max() + 1 + margin,
+        max(columns.min() - margin, 0) : columns.max() + 1 + margin,
+    ] = True
     return {
         "covered": float(mask[planted.glyphs].mean()),
         "beside": float((mask & ~box).mean()),

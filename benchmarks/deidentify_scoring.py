@@ -81,24 +81,24 @@ class Examiner:
             return answer.check in {"text_removed", "date_shifted", "uid_changed", "pixels_hidden"}
         found = _at(after, answer.path)
         text = _text(found)
-        if answer.check == "tag_retained":
-            return found is not None
-        if answer.check == "text_notnull":
-            return bool(text)
-        if answer.check == "text_removed":
-            return not any(t.lower() in text.lower() for t in answer.tokens if t.lower() not in STOP_WORDS)
-        if answer.check == "text_retained":
-            return all(t.lower() in text.lower() for t in answer.tokens or (answer.value,))
-        if answer.check in {"date_shifted", "uid_changed"}:
+        if answer.check == "date_shifted":
             self._note_shift(answer, planted, text)
-            return answer.value not in text
-        if answer.check == "uid_consistent":
+        elif answer.check == "uid_consistent":
             self._uids[answer.value].add(text)
-            return bool(text) and text != answer.value
-        if answer.check == "patid_consistent":
+        elif answer.check == "patid_consistent":
             self._patients[answer.value].add(text)
-            return bool(text)
-        return _digest(before) == _digest(after)  # pixels_retained
+        low, tokens = text.lower(), [t.lower() for t in answer.tokens or (answer.value,)]
+        return {
+            "tag_retained": lambda: found is not None,
+            "text_notnull": lambda: bool(text),
+            "text_removed": lambda: not any(t in low for t in tokens if t not in STOP_WORDS),
+            "text_retained": lambda: all(t in low for t in tokens),
+            "date_shifted": lambda: answer.value not in text,
+            "uid_changed": lambda: answer.value not in text,
+            "uid_consistent": lambda: bool(text) and text != answer.value,
+            "patid_consistent": lambda: bool(text),
+            "pixels_retained": lambda: _digest(before) == _digest(after),
+        }[answer.check]()
 
     def _note_shift(self, answer: Answer, planted: Planted, text: str) -> None:
         """Shifts of attributes that Annex E cleans and does not empty or replace."""

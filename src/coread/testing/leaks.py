@@ -1,7 +1,7 @@
 """An auditor that knows nothing of how a folder was de-identified.
 
 It reads the input, writes down every value that may name someone by the attribute's representation and name
-alone (no table of the standard, no profile), and searches the output for each: in the decoded texts, and in the
+alone (no table of the standard, no profile), and searches the output for each: in the decoded texts, in the
 bytes of the file in several encodings, pixel data left out; on request also in the texts of the pixels.
 
     python -m coread.testing.leaks BEFORE AFTER
@@ -128,9 +128,9 @@ class Searcher:
 
     def in_bytes(self, data: bytes) -> Iterator[tuple[str, str]]:
         """Give (kind, value) of all that is found in bytes."""
-        for found in set(self._bytes.findall(data.lower())) if self._bytes else ():
+        for found in set(self._bytes.findall(data)) if self._bytes else ():
             text = next(
-                (t for e in _ENCODINGS if (t := found.decode(e, "ignore")) in self.register.words), ""
+                (t for e in _ENCODINGS if (t := found.decode(e, "ignore").lower()) in self.register.words), ""
             )
             yield (self.register.words[text], text) if text else ("uid", found.decode("latin-1"))
 
@@ -140,7 +140,9 @@ def _any(words: Iterable[Any], kind: type) -> re.Pattern[Any] | None:
     if not ordered:
         return None
     if kind is bytes:
-        return re.compile(b"(?<![A-Za-z0-9.])(?:" + b"|".join(map(re.escape, ordered)) + b")(?![A-Za-z0-9.])")
+        border = b"[A-Za-z0-9.]"
+        any_of = b"|".join(map(re.escape, ordered))
+        return re.compile(b"(?<!%s)(?:%s)(?!%s)" % (border, any_of, border), re.IGNORECASE)
     # Ideographs have no borders of words.
     return re.compile(
         "|".join(re.escape(w) if _CJK.search(w) else rf"(?<![^\W_]){re.escape(w)}(?![^\W_])" for w in ordered)

@@ -62,8 +62,8 @@ def test_dates_are_removed_moved_or_kept_as_the_profile_says(ct, pseudonyms):
     def study_date(name: str) -> str:
         made = Deidentifier(load_profile(name), pseudonyms).deidentify(written(ct))
         assert isinstance(made, Deidentified)
-        assert read(made.data).LongitudinalTemporalInformationModified == {
-            "hipaa-safe-harbor": "REMOVED", "tcia": "MODIFIED", "hipaa-limited": "UNMODIFIED"}[name]  # fmt: skip
+        said = {"hipaa-safe-harbor": "REMOVED", "tcia": "MODIFIED", "hipaa-limited": "UNMODIFIED"}
+        assert read(made.data).LongitudinalTemporalInformationModified == said[name]
         return read(made.data).StudyDate
 
     assert study_date("hipaa-safe-harbor") == ""

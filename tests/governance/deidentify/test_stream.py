@@ -27,7 +27,7 @@ SMALL = [path for path in REAL_FILES if path.stat().st_size < 600_000]
 
 
 def same(one: Dataset, other: Dataset) -> bool:
-    keys = [tag for tag in one.keys() if tag.element]
+    keys = [tag for tag in one.keys() if tag.element]  # noqa: SIM118 - a data set gives elements
     return keys == list(other.keys()) and all(same_element(one[tag], other[tag]) for tag in keys)
 
 

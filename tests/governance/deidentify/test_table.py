@@ -72,7 +72,7 @@ def test_the_safe_list_knows_its_blocks():
 
 
 def test_the_codes_are_those_of_cid_7050():
-    known = {str(code.value) for code in map(lambda n: getattr(codes.cid7050, n), codes.cid7050.dir())}
+    known = {str(getattr(codes.cid7050, name).value) for name in codes.cid7050.dir()}
     assert {code for code, _ in METHOD_CODES.values()} <= known
 
 

@@ -22,11 +22,13 @@ from coread.governance.deidentify.pixels import (
 )
 from coread.governance.deidentify.pixels.cleaning import Judge
 from coread.governance.deidentify.pixels.image import PHOTOMETRIC, PIXEL_DATA, PLANAR, ImageFacts, image_facts
+from coread.governance.deidentify.pixels.painting import Painted
 from coread.governance.deidentify.refusing import refusal_of
 from coread.governance.deidentify.replacing import Pseudonyms
 from coread.governance.deidentify.rules import Profile
 from coread.governance.deidentify.rules.profile import CLEAN_PIXELS
 from coread.governance.deidentify.stream import Element, Item, encoding_of, read_elements, write_elements
+from coread.governance.deidentify.stream.elements import IMPLICIT_LITTLE
 from coread.governance.deidentify.texts import Known, collect, decoded, encodings_of
 
 _FACTS = {
@@ -165,15 +167,18 @@ class _Run:
         if stored is None or image is None:
             return
         painted = pixels.painted if pixels is not None else None
-        if painted is None:
-            if stored.encapsulated:
-                stored.value = without_comments(stored.value, self.syntax)
-            return
+        if painted is not None:
+            self._paint(by_tag, elements, painted, image)
+        if stored.encapsulated:
+            stored.value = without_comments(stored.value, self.syntax)
+
+    def _paint(
+        self, by_tag: Mapping[int, Element], elements: Item, painted: Painted, image: ImageFacts
+    ) -> None:
+        stored = by_tag[PIXEL_DATA]
         stored.value, stored.encapsulated = painted.value, painted.is_encapsulated
-        if painted.is_encapsulated or (image.bits_allocated <= 8 and self.syntax != "1.2.840.10008.1.2"):
-            stored.vr = b"OB"
-        elif image.bits_allocated > 8:
-            stored.vr = b"OW"
+        if self.syntax != IMPLICIT_LITTLE:
+            stored.vr = b"OB" if painted.is_encapsulated or image.bits_allocated <= 8 else b"OW"
         if painted.transfer_syntax_uid != self.syntax:
             self.notes.append(f"pixels written anew as {painted.transfer_syntax_uid}, were {self.syntax}")
             if self.syntax in _JPEG_LOSSY and _LOSSY not in by_tag:

@@ -1,8 +1,8 @@
 """The vault's private key, split so that any two custodians have it together and none alone.
 
 For each pair of custodians one holds random bytes, the other the key XORed with them: a one-time pad, so
-that one custodian's share says nothing about the key, whatever the computing power. A share lies encrypted under its
-custodian's passphrase (scrypt, RFC 7914; AES-256-GCM).
+that one custodian's share says nothing about the key, whatever the computing power. A share lies encrypted
+under its custodian's passphrase (scrypt, RFC 7914; AES-256-GCM).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coread.dicom import is_directory
-from coread.errors import ContainerRefused
+from coread.errors import ContainerRefused, InputFault
 from coread.governance.deidentify.deidentifier import Deidentified, Deidentifier, Refused
 from coread.governance.deidentify.export.directory import rewrite_directory
 
@@ -84,7 +84,10 @@ def _check(source: Path, out: Path) -> None:
 def _is_directory(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(4096)
-    return path.name.upper() == DIRECTORY_NAME or is_directory(head)
+    try:
+        return path.name.upper() == DIRECTORY_NAME or is_directory(head)
+    except InputFault:
+        return False
 
 
 def _outcomes(files: list[Path], out: Path, deidentifier: Deidentifier, jobs: int) -> Iterator[FileOutcome]:

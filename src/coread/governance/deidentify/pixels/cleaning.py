@@ -122,7 +122,7 @@ class Judge:
 
 
 def frames_to_look_at(opened: DicomObject, image: ImageFacts) -> Sequence[npt.NDArray[np.uint8]]:
-    """Return the frames in which text is searched: all of a short object; of a long one a dozen and projections.
+    """Return the frames in which text is searched: all of a short object, of a long one some and projections.
 
     Text stands still while tissue moves: the brightest and the darkest value over all frames show text
     that stands in any frame, unless tissue of the same brightness passes behind it.

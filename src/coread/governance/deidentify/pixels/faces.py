@@ -19,7 +19,7 @@ def _facts() -> tuple[frozenset[str], re.Pattern[str]]:
 
 
 def shows_face(facts: Mapping[str, str]) -> bool:
-    """Tell whether a face may be drawn from an image: head or neck in CT, MR, PT, cone-beam CT or a photograph.
+    """Tell whether a face may be drawn from an image: head or neck in CT, MR, PT or a photograph.
 
     *Does not* look at the pixels: a head under the name of a chest is not found.
 

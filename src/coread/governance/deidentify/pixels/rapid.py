@@ -1,8 +1,8 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
 The detector looks at each frame twice, because what it misses in one look it finds in another: as it is, and
-with local contrast levelled (faint text). Small frames are enlarged. What the detector is sure of counts as text
-whether or not it can be read; of what it is unsure only what can be read does.
+with local contrast levelled (faint text). Small frames are enlarged. What the detector is sure of counts as
+text whether or not it can be read; of what it is unsure only what can be read does.
 """
 
 from __future__ import annotations

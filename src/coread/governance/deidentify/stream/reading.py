@@ -127,7 +127,7 @@ class _Reader:
             raise MalformedObject("an item whose elements overrun it", "elements within their item")
         return found, position
 
-    def _valued(  # noqa: PLR0913 - the innermost step, called for every element
+    def _valued(
         self, tag: int, vr: bytes, start: int, length: int, explicit: bool, depth: int
     ) -> tuple[Element, int]:
         if vr == b"SQ" or length == UNDEFINED:
@@ -140,7 +140,7 @@ class _Reader:
         value = self.view[start:end] if length > _COPIED_BYTES else self.data[start:end]
         return Element(tag, vr, value), end
 
-    def _nested(  # noqa: PLR0913 - as above
+    def _nested(
         self, tag: int, vr: bytes, start: int, length: int, explicit: bool, depth: int
     ) -> tuple[Element, int]:
         if depth >= MAX_DEPTH:

@@ -1,0 +1,465 @@
+"""De-identification measured: headers scored, burned-in text, speed against peers.
+
+    python benchmarks/deidentify.py [--quick] [--only headers,validity,text,peer,speed]
+
+Peers live in environments of their own, named by COREAD_DEID_PYTHON (deid), COREAD_ANON_PYTHON (dicom-anonymizer)
+and COREAD_PRESIDIO_PYTHON (presidio-image-redactor); one that is not there is left out, and said so. The part
+``develop`` of the planted frames is for choosing thresholds, ``examine`` is looked at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from deidentify_frames import PlantedFrame, planted_frames, score
+from deidentify_planting import Planter
+from deidentify_scoring import Examiner
+from PIL import Image
+from provenance import RESULTS, ROOT, keep, provenance
+
+from coread.dicom import data_set_offset, open_object
+from coread.governance.deidentify import Deidentified, Deidentifier, Pseudonyms, Refused, load_profile
+from coread.governance.deidentify.header import plan_for
+from coread.governance.deidentify.pixels.cleaning import Judge, clean_pixels
+from coread.governance.deidentify.pixels.image import image_facts
+from coread.governance.deidentify.pixels.rapid import RapidText, is_installed
+from coread.governance.deidentify.stream import encoding_of, read_elements
+from coread.governance.deidentify.texts.known import Facts, Known
+from coread.testing import dicom_from_pixels
+
+KEY = b"benchmark key of thirty-two bytes"
+PARTS = ("headers", "validity", "text", "peer", "speed")
+#: A name counts as hidden from this share of its pixels on: no reader of text reads what is left.
+HIDDEN = 0.95
+
+
+def real_files() -> list[Path]:
+    """Return the DICOM files of pydicom, pydicom-data and deid-data."""
+    folders = [Path(pydicom.__file__).parent / "data" / "test_files"]
+    for package, inner in (("data_store", "data"), ("deid_data", "data")):
+        found = importlib.util.find_spec(package)
+        if found is not None and found.origin is not None:
+            folders.append(Path(found.origin).parent / inner)
+    return sorted(p for folder in folders for p in folder.rglob("*.dcm"))
+
+
+def header_deidentifier(name: str = "tcia") -> Deidentifier:
+    """Return the header profile: everything but the look at pixels."""
+    profile = load_profile(name)
+    pixels = dataclasses.replace(profile.pixels, look_at="never")
+    return Deidentifier(
+        dataclasses.replace(profile, pixels=pixels, faces="flag"), Pseudonyms(KEY, "benchmark")
+    )
+
+
+def interval(passed: int, total: int) -> dict[str, Any]:
+    """Give a share with Wilson's 95 % interval."""
+    if not total:
+        return {"value": None, "lower": None, "upper": None, "n": 0}
+    z, p = 1.959964, passed / total
+    centre, spread = p + z * z / (2 * total), z * (p * (1 - p) / total + z * z / (4 * total**2)) ** 0.5
+    scale = 1 + z * z / total
+    return {
+        "value": p,
+        "lower": max((centre - spread) / scale, 0.0),
+        "upper": min((centre + spread) / scale, 1.0),
+        "n": total,
+    }
+
+
+# -- headers --------------------------------------------------------------------------------------------
+
+
+def headers(quick: bool) -> dict[str, Any]:
+    """Score the header profile on planted identifiers, MIDI-B's ten checks and three stricter ones."""
+    deidentifier = header_deidentifier()
+    actions = {tag: str(action) for tag, action in plan_for(deidentifier.profile).actions.items()}
+    planter, examiner = Planter(seed=2024, per_file=60), Examiner()
+    objects = refused = changed_by_a_second_run = 0
+    for turn in range(1 if quick else 3):
+        for path in real_files():
+            if path.stat().st_size > 3_000_000 and turn:
+                continue
+            planted = planter.plant(f"{turn}/{path.name}", path.read_bytes(), actions)
+            if planted is None:
+                continue
+            made = deidentifier.deidentify(planted.data)
+            objects += 1
+            refused += isinstance(made, Refused)
+            examiner.mark(planted, made.data if isinstance(made, Deidentified) else None)
+            if isinstance(made, Deidentified):
+                again = deidentifier.deidentify(made.data)
+                changed_by_a_second_run += not (isinstance(again, Deidentified) and again.data == made.data)
+    examiner.finish()
+    marks = examiner.marks
+    passed = sum(marks.passed.values())
+    return {
+        "objects": objects,
+        "refused": refused,
+        "score": interval(passed, marks.total),
+        "hipaa_failures": marks.hipaa_failures,
+        "changed_by_a_second_run": changed_by_a_second_run,
+        "by_category": {
+            c: {"passed": marks.passed[c], "failed": marks.failed[c]}
+            for c in sorted({*marks.passed, *marks.failed})
+        },
+        "by_check": dict(marks.checks),
+        "failures": marks.failures[:50],
+        "evidence": "synthetic identifiers planted in real files; own scorer after MIDI-B; checked on one corpus",
+        "for_comparison": "ten teams of MIDI-B on its own 322 subjects: 97.91 to 99.93 % (arXiv:2507.23608)",
+    }
+
+
+# -- validity -------------------------------------------------------------------------------------------
+
+
+def validity(quick: bool) -> dict[str, Any]:
+    """Compare dciodvfy's errors before and after, and open every result with pydicom."""
+    if shutil.which("dciodvfy") is None:
+        return {"left_out": "dciodvfy is not installed"}
+    deidentifier = header_deidentifier()
+    worse, same, opened, files = [], 0, 0, 0
+    for path in real_files()[: 40 if quick else None]:
+        if path.stat().st_size > 20_000_000:
+            continue
+        made = deidentifier.deidentify(path.read_bytes())
+        if isinstance(made, Refused):
+            continue
+        files += 1
+        new = sorted(_errors(made.data) - _errors(path.read_bytes()))
+        same += not new
+        worse += [f"{path.name}: {line}" for line in new]
+        opened += _opens(made.data) >= _opens(path.read_bytes())
+    return {"files": files, "no_new_error": same, "open_as_before": opened, "new_errors": worse}
+
+
+def _errors(data: bytes) -> set[str]:
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+        file.write(data)
+        file.flush()
+        outcome = subprocess.run(["dciodvfy", file.name], capture_output=True, check=False)
+    lines = (outcome.stdout + outcome.stderr).decode("latin-1").splitlines()
+    return {
+        re.sub(r"<[^>]*>|= '.*'|\d+ dec|0x[0-9a-f]+", "", line) for line in lines if line.startswith("Error")
+    }
+
+
+def _opens(data: bytes) -> int:
+    """Return 2 where the pixels decode, 1 where the header is read, 0 where nothing is."""
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        list(dataset.iterall())
+        return 1 + bool("PixelData" in dataset and dataset.pixel_array.size)
+    except Exception:  # noqa: BLE001 - broken files of the corpus
+        return 0
+
+
+# -- burned-in text -------------------------------------------------------------------------------------
+
+
+def text(quick: bool) -> dict[str, Any]:
+    """Find planted names in 200 frames, and all text of deid-data's ultrasound."""
+    if not is_installed():
+        return {"left_out": "rapidocr is not installed"}
+    finder = RapidText()
+    finder.find(np.zeros((480, 640), np.uint8))
+    part = os.environ.get("COREAD_FRAMES", "examine")
+    rows, seconds = [], []
+    for planted in planted_frames(part, 40 if quick else 200):
+        started = time.perf_counter()
+        mask = blanked_mask(planted.frame, finder)
+        seconds.append(time.perf_counter() - started)
+        rows.append(score(planted, mask))
+        print(f"\r{len(rows)} frames", end="", file=sys.stderr, flush=True)
+    return {
+        "finder": finder.name,
+        "part": part,
+        **_text_figures(rows, seconds),
+        "ultrasound": real_ultrasound(finder, quick) if part == "examine" else None,
+    }
+
+
+def blanked_mask(frame: np.ndarray, finder: RapidText) -> np.ndarray:
+    """Return what the whole de-identification of a secondary capture of this frame blanks, bool [row, column]."""
+    data = dicom_from_pixels(frame, modality="OT")
+    elements = read_elements(data, data_set_offset(data), encoding_of("1.2.840.10008.1.2.1"))
+    image = image_facts(elements, "1.2.840.10008.1.2.1")
+    assert image is not None
+    judge = Judge(finder, Known(Facts()), keeps_harmless=True)
+    found = clean_pixels(elements, image, open_object(data), {}, judge)
+    return found.mask if found.mask is not None else np.zeros(frame.shape[:2], bool)
+
+
+def _text_figures(rows: list[dict[str, Any]], seconds: list[float]) -> dict[str, Any]:
+    groups: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        for key in ("script", "size_px", "contrast", "rotation"):
+            groups[key][str(row[key])].append(row["covered"] >= HIDDEN)
+    beside = [row["beside"] for row in rows]
+    return {
+        "frames": len(rows),
+        "recall": interval(sum(row["covered"] >= HIDDEN for row in rows), len(rows)),
+        "recall_by": {
+            key: {name: interval(sum(hits), len(hits)) for name, hits in kinds.items()}
+            for key, kinds in groups.items()
+        },
+        "changed_beside_text": {
+            "mean": statistics.mean(beside),
+            "p95": float(np.quantile(beside, 0.95)),
+            "max": max(beside),
+            "frames_above_2_percent": sum(b > 0.02 for b in beside),
+        },
+        "seconds_per_frame": {"median": statistics.median(seconds), "p95": float(np.quantile(seconds, 0.95))},
+        "missed": [row for row in rows if row["covered"] < HIDDEN],
+        "evidence": "synthetic names on real images; one OCR program; thresholds chosen on other frames",
+    }
+
+
+def real_ultrasound(finder: RapidText, quick: bool) -> dict[str, Any]:
+    """De-identify deid-data's ultrasound whole, and count what is changed."""
+    profile = load_profile("tcia")
+    deidentifier = Deidentifier(profile, Pseudonyms(KEY, "benchmark"), finder)
+    figures = {}
+    for path in real_files():
+        if "ultrasounds" not in path.parts or (quick and path.stat().st_size > 5_000_000):
+            continue
+        started = time.perf_counter()
+        made = deidentifier.deidentify(path.read_bytes())
+        seconds = time.perf_counter() - started
+        if isinstance(made, Refused):
+            figures[path.name] = {"refused": made.reason}
+            continue
+        found = made.pixels
+        assert found is not None
+        after = open_object(made.data)
+        left = [
+            t.text
+            for t in finder.find(after.rendered(1))
+            if not profile.pixels.keep_harmless_words or len(t.text) > 12
+        ]
+        figures[path.name] = {
+            "frames": after.number_of_frames,
+            "texts_blanked": len(found.texts),
+            "texts_left_as_harmless": len(found.left),
+            "long_texts_found_afterwards": len(left),
+            "share_of_frame_blanked": float(found.mask.mean()) if found.mask is not None else 0.0,
+            "seconds": seconds,
+        }
+    return figures
+
+
+# -- peer for text --------------------------------------------------------------------------------------
+
+_PRESIDIO = """
+import json, sys, time
+import numpy as np
+from PIL import Image
+from presidio_image_redactor import ImageRedactorEngine
+engine = ImageRedactorEngine()
+out = []
+for name in sys.argv[1:]:
+    image = Image.open(name).convert("RGB")
+    started = time.perf_counter()
+    after = engine.redact(image, (255, 0, 255))
+    seconds = time.perf_counter() - started
+    changed = np.any(np.asarray(after) != np.asarray(image), axis=2)
+    np.save(name + ".npy", changed)
+    out.append(seconds)
+print("FIGURES" + json.dumps(out))
+"""
+
+
+def peer(quick: bool) -> dict[str, Any]:
+    """Let presidio-image-redactor redact the same frames."""
+    python = os.environ.get("COREAD_PRESIDIO_PYTHON", "")
+    if not python or not Path(python).exists():
+        return {"left_out": "COREAD_PRESIDIO_PYTHON names no Python with presidio-image-redactor"}
+    planted = list(planted_frames("examine", 40 if quick else 200))
+    with tempfile.TemporaryDirectory() as place:
+        names = [_saved(Path(place), number, frame) for number, frame in enumerate(planted)]
+        outcome = subprocess.run(
+            [python, "-c", _PRESIDIO, *names], capture_output=True, text=True, check=False
+        )
+        if outcome.returncode:
+            return {"left_out": outcome.stderr.strip().splitlines()[-1] if outcome.stderr else "failed"}
+        seconds = json.loads(outcome.stdout.split("FIGURES")[1])
+        rows = [score(p, np.load(name + ".npy")) for p, name in zip(planted, names, strict=True)]
+    return {"peer": "presidio-image-redactor", **_text_figures(rows, seconds)}
+
+
+def _saved(folder: Path, number: int, planted: PlantedFrame) -> str:
+    path = folder / f"{number:04d}.png"
+    Image.fromarray(planted.frame).save(path)
+    return str(path)
+
+
+# -- speed ----------------------------------------------------------------------------------------------
+
+_DEID = """
+import json, sys, time, logging
+from deid.config import DeidRecipe
+from deid.dicom import get_identifiers, replace_identifiers
+import deid.logger
+files, out = json.load(open(sys.argv[1])), sys.argv[2]
+recipe = DeidRecipe()
+started = time.perf_counter()
+done = 0
+for name in files:
+    try:
+        replace_identifiers(dicom_files=[name], deid=recipe, save=True, output_folder=out, overwrite=True, force=True)
+        done += 1
+    except Exception as fault:
+        pass
+print("FIGURES" + json.dumps([time.perf_counter() - started, done]))
+"""
+_ANON = """
+import json, sys, time, os
+from dicomanonymizer import anonymize_dicom_file
+files, out = json.load(open(sys.argv[1])), sys.argv[2]
+started = time.perf_counter()
+done = 0
+for name in files:
+    try:
+        anonymize_dicom_file(name, os.path.join(out, os.path.basename(name)))
+        done += 1
+    except Exception as fault:
+        pass
+print("FIGURES" + json.dumps([time.perf_counter() - started, done]))
+"""
+
+
+def speed(quick: bool) -> dict[str, Any]:
+    """De-identify the headers of 1,000 files, one process each, turn by turn with the peers."""
+    count = 100 if quick else 1000
+    with tempfile.TemporaryDirectory() as place:
+        files = list(_thousand(Path(place) / "in", count))
+        listed = Path(place) / "files.json"
+        listed.write_text(json.dumps([str(p) for p in files]))
+        figures: dict[str, Any] = {"files": len(files), "bytes": sum(p.stat().st_size for p in files)}
+        turns: dict[str, list[dict[str, float]]] = defaultdict(list)
+        for _ in range(1 if quick else 3):
+            turns["coread"].append(_ours(files, Path(place) / "ours"))
+            for name, script, variable in (
+                ("deid", _DEID, "COREAD_DEID_PYTHON"),
+                ("dicom-anonymizer", _ANON, "COREAD_ANON_PYTHON"),
+            ):
+                turns[name].append(_theirs(script, os.environ.get(variable, ""), listed, Path(place) / name))
+        figures["turns"] = dict(turns)
+        for name, runs in turns.items():
+            if all("files_per_s" in run for run in runs):
+                figures[name] = {"files_per_s": statistics.median(run["files_per_s"] for run in runs)}
+        for name in ("deid", "dicom-anonymizer"):
+            if name in figures:
+                figures[f"times_{name}"] = figures["coread"]["files_per_s"] / figures[name]["files_per_s"]
+    return figures
+
+
+def _thousand(folder: Path, count: int) -> Iterator[Path]:
+    """Write copies of real files under new UIDs and persons, so that nothing can be remembered from one to the next."""
+    folder.mkdir(parents=True)
+    sources = [p for p in real_files() if 2_000 < p.stat().st_size < 700_000]
+    number = 0
+    while number < count:
+        for path in sources:
+            try:
+                dataset = pydicom.dcmread(path)
+                dataset.PatientName, dataset.PatientID = (
+                    f"Quillfeather^N{number // 20}",
+                    f"MRN{number // 20:07d}",
+                )
+                dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.{number}"
+                dataset.save_as(folder / f"{number:05d}.dcm")
+            except Exception:  # noqa: BLE001 - a file of the corpus that pydicom cannot write
+                continue
+            yield folder / f"{number:05d}.dcm"
+            number += 1
+            if number == count:
+                return
+
+
+def _ours(files: list[Path], out: Path) -> dict[str, float]:
+    out.mkdir(exist_ok=True)
+    deidentifier = header_deidentifier()
+    started, done = time.perf_counter(), 0
+    for path in files:
+        made = deidentifier.deidentify(path.read_bytes())
+        if isinstance(made, Deidentified):
+            (out / path.name).write_bytes(made.data)
+            done += 1
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "done": done, "files_per_s": len(files) / seconds}
+
+
+def _theirs(script: str, python: str, listed: Path, out: Path) -> dict[str, Any]:
+    if not python or not Path(python).exists():
+        return {"left_out": 1.0}
+    out.mkdir(exist_ok=True)
+    outcome = subprocess.run(
+        [python, "-c", script, str(listed), str(out)], capture_output=True, text=True, check=False
+    )
+    if outcome.returncode or "FIGURES" not in outcome.stdout:
+        return {"failed": outcome.stderr.strip().splitlines()[-1:]}
+    seconds, done = json.loads(outcome.stdout.rsplit("FIGURES", 1)[1])
+    return {"seconds": seconds, "done": done, "files_per_s": len(json.loads(listed.read_text())) / seconds}
+
+
+def corpus_hash() -> str:
+    """Return the hash over the names and bytes of the real files."""
+    digest = hashlib.sha256()
+    for path in real_files():
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Measure, print, keep; parts that were not asked for keep their former figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default=",".join(PARTS))
+    arguments = parser.parse_args()
+    former = RESULTS / "deidentify.json"
+    result = json.loads(former.read_text()) if former.is_file() and not arguments.quick else {}
+    for part in arguments.only.split(","):
+        started = time.perf_counter()
+        figures = globals()[part](arguments.quick)
+        result[part] = {**figures, "took_s": round(time.perf_counter() - started, 1), **_when()}
+        print(
+            f"\n{part}: {json.dumps({k: v for k, v in figures.items() if k not in {'failures', 'missed', 'turns'}})}"
+        )
+    if not arguments.quick:
+        result = {
+            "benchmark": "deidentify",
+            **provenance("pydicom"),
+            "corpus_sha256": corpus_hash(),
+            **result,
+        }
+        path = keep("deidentify", result)
+        print(path.relative_to(ROOT))
+
+
+def _when() -> dict[str, Any]:
+    made = provenance("pydicom")
+    return {"at": made["at"], "commit": made["commit"], "machine": made["machine"]}
+
+
+if __name__ == "__main__":
+    main()
