@@ -61,7 +61,7 @@ class Plan:
         Weight of boxes against peaks in the loss.
     """
 
-    views: int = 6
+    views: int = 4
     passes: int = 10
     batch: int = 16
     rate: float = 2e-3

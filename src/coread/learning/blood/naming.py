@@ -29,12 +29,12 @@ CUT = 4
 LAST = HEAD
 """Last block of the classifier."""
 
-VIEWS = 6
+VIEWS = 4
 """Disturbed views of each cell, computed once; the first is the cell as it is."""
 
 VIEW_SEED = 17
 
-PLAN = Plan(passes=8, batch=32, rate=1e-3, head_rate=3e-3, decay=0.02, smoothing=0.05, average=0.99)
+PLAN = Plan(passes=7, batch=32, rate=1e-3, head_rate=3e-3, decay=0.02, smoothing=0.05, average=0.99)
 
 
 @dataclass(frozen=True)

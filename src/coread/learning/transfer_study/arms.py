@@ -27,9 +27,9 @@ ARMS = ("frozen", "scratch", "partial", "full")
 
 PARTIAL = Plan(passes=10, batch=32, rate=5e-4, head_rate=3e-3, least_steps=100, average=0.95)
 FULL = Plan(passes=5, batch=16, rate=4e-4, head_rate=3e-3, least_steps=80, average=0.95)
-SCRATCH = Plan(passes=30, batch=32, rate=2e-3, head_rate=2e-3, least_steps=300, average=0.95, decay=0.05)
+SCRATCH = Plan(passes=30, batch=32, rate=2e-3, head_rate=2e-3, least_steps=240, average=0.95, decay=0.05)
 
-SCRATCH_GRID = tuple({"width": width, "rate": rate} for width in (12, 24) for rate in (1e-3, 4e-3))
+SCRATCH_GRID = ({"width": 12, "rate": 1e-3}, {"width": 12, "rate": 4e-3}, {"width": 24, "rate": 2e-3})
 """What is tried of the small network, on validation images, at each share of the labels below the whole; the
 best of 10 % serves for the whole too."""
 
