@@ -189,8 +189,8 @@ def weighted_quantile(scores: Float, weights: Float, level: float) -> float:
 
     Notes
     -----
-    The point at infinity stands for the new case; it weighs as much as an average patient (Tibshirani et al.,
-    NeurIPS 2019, arXiv:1904.06019, lemma 3 with weights 1 per patient).
+    The point at infinity stands for the new case; it weighs as much as an average patient (weighted
+    quantiles: Tibshirani et al., NeurIPS 2019, arXiv:1904.06019, here with equal weight for each patient).
     """
     if not len(scores):
         return math.inf

@@ -110,7 +110,7 @@ def lroc_area(ratings: Ratings, located: Boolean) -> Merit:
 
     Notes
     -----
-    Swensson, Med. Phys. 1996, doi:10.1118/1.597758; Popescu, Med. Phys. 2007, doi:10.1118/1.2776257.
+    Swensson, Med. Phys. 1996, doi:10.1118/1.597758; Popescu, Med. Phys. 2007;34:1556-1564.
     """
     if located.shape != ratings.rating.shape:
         raise ValueError(f"located needs the shape {ratings.rating.shape}; found {located.shape}")
@@ -153,7 +153,7 @@ def wafroc_area(marks: Marks) -> Merit:
     Notes
     -----
     Chakraborty & Berbaum, Med. Phys. 2004, doi:10.1118/1.1769352; weights: Chakraborty & Zhai, Med. Phys.
-    2016, doi:10.1118/1.4964460. False marks on abnormal cases are left out, as there.
+    2016;43:2548-2557. False marks on abnormal cases are left out, as there.
     """
     abnormal = int(marks.case_of.max()) + 1
     share = np.zeros((len(marks.case_of), abnormal))

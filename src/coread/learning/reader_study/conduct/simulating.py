@@ -55,7 +55,7 @@ def simulate(model: RoeMetz, readers: int, normal: int, abnormal: int, seed: int
 
     Notes
     -----
-    Roe & Metz, Acad. Radiol. 1997, doi:10.1016/S1076-6332(97)80210-3; the default variances are those of
+    Roe & Metz, Acad. Radiol. 1997;4:298-303; the default variances are those of
     their structure with low reader variance and high case correlation.
     """
     rng = np.random.default_rng(seed)
