@@ -44,6 +44,7 @@ Study = Callable[[Path, Path, bool, Callable[[str, float], None]], dict[str, Any
 
 STUDIES: dict[str, str] = {
     # name of the result: "module:function", one line each, in the order of the page
+    "cohorts": "coread.learning.cohorts.selecting.study:study",
     "weak_supervision": "coread.learning.weak.study:study",
     "nodule_malignancy": "coread.learning.nodule.rating.malignancy:study",
     "blood_smear": "coread.learning.blood.study:study",

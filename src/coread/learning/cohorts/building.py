@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from coread.learning.cohorts.checking import Fault, demand
 from coread.learning.cohorts.form import SPLITS, Cohort, CohortImage, Label, LeftOut
 from coread.learning.cohorts.harmonising.steps import Step
-from coread.learning.cohorts.selecting.duplicates import Likeness, Thumbnail, near_duplicates
+from coread.learning.cohorts.selecting.duplicates import Likeness, near_duplicates
 from coread.learning.cohorts.selecting.leaks import without_leaks
 from coread.learning.cohorts.selecting.splitting import SHARES, grouped, split_groups
 from coread.learning.cohorts.storing import write_cohort
@@ -56,7 +53,6 @@ class _Gathered:
     images: list[CohortImage] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    thumbnails: list[Thumbnail] = field(default_factory=list)
 
 
 def build(source: Source, folder: Path, plan: BuildPlan, tell: Tell = lambda *_: None) -> Cohort:
@@ -80,7 +76,7 @@ def build(source: Source, folder: Path, plan: BuildPlan, tell: Tell = lambda *_:
     """
     gathered = _gather(source, folder, plan.steps, tell)
     tell("looking for near-duplicates", 0.95)
-    likenesses = near_duplicates([i.fingerprint for i in gathered.images], _stacked(gathered.thumbnails))
+    likenesses = near_duplicates([image.fingerprint for image in gathered.images])
     cohort = Cohort(
         source.name,
         folder,
@@ -108,15 +104,10 @@ def _gather(source: Source, folder: Path, steps: Sequence[Step], tell: Tell) -> 
             gathered.left_out.append(taken)
         else:
             gathered.images.append(taken.image)
-            gathered.thumbnails.append(taken.thumbnail)
             gathered.labels += taken.labels
         if number % 20 == 0:
             tell("images", 0.95 * min(number / count, 1))
     return gathered
-
-
-def _stacked(thumbnails: Sequence[Thumbnail]) -> NDArray[np.float32]:
-    return np.stack(thumbnails) if thumbnails else np.zeros((0, 1024), dtype=np.float32)
 
 
 def _split(gathered: _Gathered, likenesses: Sequence[Likeness], plan: BuildPlan) -> tuple[CohortImage, ...]:
@@ -147,8 +138,8 @@ def _facts(
         {
             "images": [images[pair.first].image, images[pair.second].image],
             "same_patient": images[pair.first].patient == images[pair.second].patient,
-            "bits": pair.bits,
-            "correlation": pair.correlation,
+            "likeness": pair.likeness,
+            "mirrored": pair.mirrored,
         }
         for pair in likenesses
     ]

@@ -60,7 +60,7 @@ class CodeBook:
     _words: Mapping[str, Concept] = field(init=False, repr=False, compare=False)
 
     def __init__(self, concepts: Iterable[Concept]) -> None:
-        object.__setattr__(self, "concepts", tuple(concepts))
+        object.__setattr__(self, "concepts", tuple(dict.fromkeys(concepts)))
         words: dict[str, Concept] = {}
         for concept in self.concepts:
             for word in {concept.name, concept.code.value, *concept.aliases}:

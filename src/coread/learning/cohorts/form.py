@@ -57,7 +57,7 @@ class CohortImage:
         ``display`` as shown, 0..255; ``rgb``; ``stretched`` by the image's own range; ``score`` standard
         deviations; ``share`` 0..1; ``raw`` without meaning.
     fingerprint
-        256-bit perceptual hash in hexadecimal (see `coread.learning.cohorts.selecting.duplicates`).
+        What near-duplicates are found by (see `coread.learning.cohorts.selecting.duplicates`).
     group
         Images of one patient, and near-duplicates of these, bear one group; a group lies in one split.
     steps

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 Mask = NDArray[np.bool_]
 Size = tuple[int, int]
@@ -49,12 +49,21 @@ def mask_of(runs: Sequence[float], rows: int, columns: int) -> Mask:
 
 
 def filled(outline: Sequence[float], rows: int, columns: int) -> Mask:
-    """Mask bool [row, column] of a closed outline (x0, y0, x1, y1, ...): pixels whose centre lies inside."""
-    corners = [(x - 0.5, y - 0.5) for x, y in zip(outline[::2], outline[1::2], strict=True)]
-    canvas = Image.new("1", (columns, rows))
-    if len(corners) > 2:
-        ImageDraw.Draw(canvas).polygon(corners, fill=1, outline=1)
-    return np.asarray(canvas, dtype=bool)
+    """Mask bool [row, column] of a closed outline (x0, y0, x1, y1, ...): pixels whose centre lies inside.
+
+    Where the outline crosses itself, what is enclosed twice lies outside (even-odd rule).
+    """
+    corners = np.asarray(outline, dtype=np.float64).reshape(-1, 2)
+    (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
+    mask = np.zeros((rows, columns), dtype=bool)
+    centres = np.arange(columns) + 0.5
+    for row in range(max(0, int(y0.min(initial=0))), min(rows, int(np.ceil(y0.max(initial=0))))):
+        at = row + 0.5
+        crossed = (y0 <= at) != (y1 <= at)
+        share = (at - y0[crossed]) / (y1[crossed] - y0[crossed])
+        ends = np.sort(x0[crossed] + share * (x1[crossed] - x0[crossed]))
+        mask[row] = np.searchsorted(ends, centres) % 2 == 1
+    return mask
 
 
 def moved(

@@ -19,7 +19,7 @@ from coread.learning.cohorts.harmonising.picture import Picture, picture_of, sho
 from coread.learning.cohorts.harmonising.replaying import recorded, replay
 from coread.learning.cohorts.harmonising.steps import Step
 from coread.learning.cohorts.regions import moved
-from coread.learning.cohorts.selecting.duplicates import Thumbnail, fingerprint, thumbnail
+from coread.learning.cohorts.selecting.duplicates import fingerprint
 from coread.learning.runs.files import replace_file
 
 
@@ -74,11 +74,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """One image as the cohort keeps it, with its labels moved along and its thumbnail."""
+    """One image as the cohort keeps it, with its labels moved along."""
 
     image: CohortImage
     labels: tuple[Label, ...]
-    thumbnail: Thumbnail
 
 
 def take(found: Found, folder: Path, steps: Sequence[Step]) -> Taken | LeftOut:
@@ -98,10 +97,9 @@ def take(found: Found, folder: Path, steps: Sequence[Step]) -> Taken | LeftOut:
         harmonised = replay(picture, steps)
     except ValueError as reason:
         return LeftOut(what, "step-does-not-fit", str(reason))
-    view = shown(picture)
-    image = replace(found.image, fingerprint=fingerprint(view), steps=recorded(steps))
+    image = replace(found.image, fingerprint=fingerprint(shown(picture)), steps=recorded(steps))
     image = _written(found, image, harmonised, folder, kept=not steps)
-    return Taken(image, found.labels if not steps else _moved(found, harmonised), thumbnail(view))
+    return Taken(image, found.labels if not steps else _moved(found, harmonised))
 
 
 def _moved(found: Found, picture: Picture) -> tuple[Label, ...]:

@@ -24,8 +24,8 @@ def cramers_v(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
     Returns
     -------
     float
-        0 for columns that know nothing of each other, 1 where one decides the other; 0 where a column holds one
-        value only.
+        0 for columns that know nothing of each other, 1 where one decides the other; 0 where a column holds
+        one value only.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def _shortcuts(card: Mapping[str, Any]) -> Iterator[str]:
 def _rest(card: Mapping[str, Any]) -> Iterator[str]:
     pairs = card["near_duplicates"]
     yield "\n## Near-duplicates\n"
-    yield f"{pairs['pairs']} pairs, {pairs['of_two_patients']} of them of two patients; each pair in one split."
+    yield f"{pairs['pairs']} pairs, {pairs['of_two_patients']} of two patients; each pair lies in one split."
     yield "\n## Left out\n"
     yield from _table(("reason", "count"), list(card["left_out"].items()))
     yield "\n## Remarks\n"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coread.dicom import DicomObject, open_object, scan_header
 from coread.dicom.annotations import ANNOTATION_SOP_CLASS_UIDS, Annotation, read_annotations
 from coread.domain.study import Header, Instance, Study
-from coread.errors import CoReadError, InputFault
+from coread.errors import CoReadError, InputFault, NotDicom
 from coread.learning.cohorts.annotations.dicom import Place, Placed, place_annotations
 from coread.learning.cohorts.codebook import CodeBook
 from coread.learning.cohorts.form import CohortImage, LeftOut
@@ -65,7 +65,9 @@ class FolderFiles:
                 with path.open("rb") as file:
                     yield key, scan_header(file.read(_HEAD_BYTES), total_bytes=path.stat().st_size)
             except InputFault as fault:
-                yield LeftOut(key, "no-dicom", fault.sentence)
+                yield LeftOut(
+                    key, "no-dicom" if isinstance(fault, NotDicom) else "unreadable", fault.sentence
+                )
 
     def read(self, key: str) -> bytes:
         """Give the bytes of one file."""

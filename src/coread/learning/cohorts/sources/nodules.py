@@ -67,7 +67,8 @@ def _lidc_slice(folder: Path, row: Row) -> Found:
 def _of_reader(name: str, row: Row, k: int, mask: NDArray[np.uint8]) -> list[Label]:
     """Outline and, once for each nodule (on its middle slice), the ratings of one reader."""
     reader, nodule = f"{row['patient']}-reader-{k + 1}", row["nodule_id"]
-    labels = [Label(name, reader, "nodule", "mask", 1.0, runs_of(mask.astype(bool)), nodule)]
+    drawn = mask.astype(bool)  # empty where this reader ended the nodule on another slice
+    labels = [Label(name, reader, "nodule", "mask", float(drawn.any()), runs_of(drawn), nodule)]
     if row["slice_offset"] == "0":
         grades = {rating: row[rating].split("|")[k] for rating in RATINGS}
         labels += [
