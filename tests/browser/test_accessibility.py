@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from journey_clinic import JourneyClinic
 from journey_room import Room
+from prompting import middle_of
 from selenium.webdriver.common.keys import Keys
 
 from coread.domain.person import Role
+from coread.testing.nodules import DrawnNodule
 
 pytestmark = pytest.mark.peer
 
@@ -154,6 +156,36 @@ def test_the_study_page_in_each_state(checker: Checker, clinic: JourneyClinic) -
     checker.check("signed")
     room.press("?")
     checker.check("the keys")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_ct_with_a_reader_that_was_asked(checker: Checker, clinic: JourneyClinic, language: str) -> None:
+    room = checker.room
+    uid = clinic.nodule(DrawnNodule())
+    prompt_image = middle_of(clinic.clinic, uid).sop_instance_uid
+    room.login("li.wei" if language == "zh" else "a.meyer")
+    room.open(uid)
+    checker.check("readers that can be asked")
+    asked = {"reader": "example-growing", "sop_instance_uid": prompt_image, "point": [60.5, 40.5]}
+    room.script(
+        "const [body, token] = arguments; return fetch(`/api/v1${location.pathname}/asked`, {method: 'POST',"
+        " headers: {'Content-Type': 'application/json', 'X-CSRF-Token': token}, body: JSON.stringify(body)})"
+        ".then((answer) => answer.status)",
+        asked,
+        room.csrf(),
+    )
+    room.find("article.finding .characteristics")
+    for part in room.browser.find_elements("css selector", "article.finding:first-of-type summary"):
+        part.click()
+    checker.check("characteristics and similar cases")
+    first = room.findings()[0]
+    room.click(f"{room.card(first)} .decide button:nth-child(2)")
+    room.find("#trait-0")
+    checker.check("the sheet with characteristics")
+    room.press(Keys.ESCAPE)
+    room.accept(first)
+    room.find("#follow-up-rule")
+    checker.check("follow-up")
 
 
 def test_the_study_page_in_chinese(checker: Checker, clinic: JourneyClinic) -> None:

@@ -18,11 +18,13 @@ from journey_records import RecordSystem
 from real_files import real_file
 
 from coread.clinic import Clinic, now
+from coread.dicom import open_object
 from coread.domain.identity import derive_uid
 from coread.domain.person import Person, Role
 from coread.gateways.dimse import Peer, send_store
 from coread.gateways.doors import Doors
 from coread.settings import Settings
+from coread.testing.nodules import DrawnNodule, nodule_series
 from coread.testing.patients import chest_radiograph
 
 PASSWORD = "quiet river under seven bridges"
@@ -47,6 +49,14 @@ when = { Modality = ["DX"] }
 readers = ["example-brightness", "example-unsure", "example-fails"]
 destinations = ["pacs", "records"]
 
+[[rule]]
+name = "drawn CT"
+owner = "the tests"
+comment = "Read by nobody unless a doctor asks."
+when = { Modality = ["CT"] }
+readers = []
+destinations = ["pacs", "records"]
+
 [fallback]
 readers = []
 """
@@ -55,6 +65,7 @@ _ENTRY_POINTS = """[coread.readers]
 example-brightness = coread.testing.readers:brightness
 example-unsure = coread.testing.readers:unsure
 example-fails = coread.testing.readers:fails
+example-growing = coread.testing.growing:growing
 """
 
 
@@ -109,6 +120,16 @@ class JourneyClinic:
         self.send(*(self.image(uid, number, **facts) for number in range(1, images + 1)))
         if is_awaited:
             self.wait_read(uid)
+        return uid
+
+    def nodule(self, nodule: DrawnNodule, **facts: Any) -> str:
+        """Send a CT with a drawn nodule; return the study's UID once it is complete."""
+        self._studies += 1
+        told = {"PatientID": f"N-{self._studies:04d}", "StudyDate": "20260724", "PatientAge": "061Y"}
+        slices = nodule_series(nodule, self._studies, told | facts)
+        self.send(*slices)
+        uid = str(open_object(slices[0]).header.ref.study_instance_uid)
+        self.wait_read(uid)
         return uid
 
     def image(self, uid: str, number: int = 1, transfer_syntax_uid: str = "", **facts: Any) -> bytes:

@@ -141,6 +141,7 @@ export class Viewing {
     if (!this.viewer) return null;
     words.textContent = t(hint);
     place.classList.add("is-drawing");
+    this.keyTarget()?.focus({ preventScroll: true }); // arrow keys and Enter draw too
     try {
       return await run();
     } finally {
@@ -160,9 +161,14 @@ export class Viewing {
       .map((one) => ({ quantity: quantities[one.kind], value: one.value, unit: unitOf(one.unit) }));
   }
 
+  /** Give the element of the viewer that hears keys. */
+  keyTarget() {
+    return place.querySelector(".viewer-layer [tabindex], .viewer-layer canvas") ?? place.querySelector(".viewer-layer");
+  }
+
   /** Hand a key on that the page has no use for. */
   passKey(event) {
-    const target = place.querySelector(".viewer-layer [tabindex], .viewer-layer canvas") ?? place.querySelector(".viewer-layer");
+    const target = this.keyTarget();
     if (!target || target.contains(event.target)) return;
     const { key, code, ctrlKey, shiftKey, altKey } = event;
     const copy = new KeyboardEvent("keydown", { key, code, ctrlKey, shiftKey, altKey, bubbles: false, cancelable: true });
