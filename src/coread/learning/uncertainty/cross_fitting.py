@@ -12,7 +12,7 @@ from coread.learning.backbone import Probe, fit_probe
 
 Float = NDArray[np.float64]
 
-FOLDS = 10
+FOLDS = 5
 
 
 def choose_strength(train: tuple[Float, NDArray[np.int64]], val: tuple[Float, NDArray[np.int64]]) -> float:
