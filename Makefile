@@ -38,7 +38,7 @@ serve: $(VENV)/.demo  ## The same clinic, kept running
 
 test: $(VENV)/.dev  ## Set up and pass the tests, with branch coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	$(BIN)/python -m coverage run -m pytest --numprocesses auto --dist loadfile $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 
