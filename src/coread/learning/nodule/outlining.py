@@ -41,11 +41,11 @@ class Plan:
         16-bit arithmetic where the processor has it: more than twice as fast, weights stay 32-bit.
     """
 
-    steps: int = 400
-    batch: int = 32
-    rate: float = 4e-3
+    steps: int = 300
+    batch: int = 16
+    rate: float = 5e-3
     decay: float = 1e-2
-    width: int = 16
+    width: int = 8
     rating_weight: float = 0.0
     elsewhere: float = 0.0
     half: bool = True

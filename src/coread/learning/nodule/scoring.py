@@ -50,12 +50,17 @@ class Examined:
     inputs: dict[str, NDArray[np.float32]]
 
 
+MOST_SLICES = 3
+"""Slices of each nodule that are examined: those on which its readers mark most."""
+
+
 def examined(cohort: Cohort, nodules: Sequence[Nodule], seed: int = 0) -> Examined:
-    """Spot every slice on which the nodule's readers agree on anything."""
+    """Prompt the slices of each nodule on which its readers mark most, if they agree on any."""
     rng = np.random.default_rng([seed, 77])
     kept, owner, row = [], [], []
     for nodule in nodules:
-        rows = [r for r in nodule.rows if cohort.slices.consensus(nodule, r).any()]
+        areas = {r: int(cohort.slices.consensus(nodule, r).sum()) for r in nodule.rows}
+        rows = sorted((r for r in areas if areas[r]), key=lambda r, areas=areas: -areas[r])[:MOST_SLICES]
         owner += [len(kept)] * len(rows)
         row += rows
         kept += [nodule] if rows else []
