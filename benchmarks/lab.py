@@ -55,6 +55,7 @@ STUDIES: dict[str, str] = {
     "fusion": "coread.learning.fusion.study:study",
     "conformal": "coread.learning.uncertainty.conformal_study:study",
     "ood": "coread.learning.uncertainty.novelty_study:study",
+    "robustness": "coread.learning.uncertainty.robustness_study:study",
 }
 
 PAGE = ROOT / "docs" / "lab_results.md"

@@ -18,9 +18,10 @@ from coread.evaluation.certainty import Promise, coverage, fit_conformal, fit_ga
 from coread.evaluation.classes import class_report
 from coread.evaluation.lesions import dice, hausdorff95_mm
 from coread.evaluation.lesions.outlines import border
+from coread.evaluation.robustness import sweep
 from coread.evaluation.robustness.disturbances import blur, rotation
 from coread.evaluation.subgroup_tests import benjamini_hochberg
-from coread.learning.uncertainty import conformal_study, novelty_study
+from coread.learning.uncertainty import conformal_study, novelty_study, robustness_study
 from coread.learning.uncertainty.cross_fitting import held_out, softmax
 from coread.learning.uncertainty.images import SIDE, as_input, blood, chests, children, foreign_to_blood
 
@@ -142,3 +143,20 @@ def test_the_studies_run_on_a_handful(shared_data, tmp_path, monkeypatch):
             0
         ].keys()
     assert all(0 <= share <= 1 for _, share in heard)
+
+
+@pytest.mark.shared_data
+def test_the_robustness_study_runs_on_a_handful_and_goes_on(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(robustness_study, "QUICK", 6)
+    monkeypatch.setattr(robustness_study, "SITES", ("nih",))
+    monkeypatch.setattr(robustness_study, "DISTURBANCES", robustness_study.DISTURBANCES[:1])
+    monkeypatch.setattr(
+        robustness_study, "sweep", lambda *given: sweep(*given, disturbances=robustness_study.DISTURBANCES)
+    )
+    found = robustness_study.study(shared_data, tmp_path, True, lambda text, share: None)
+    assert found["details"]["nih"][0]["disturbance"] == "none"
+    assert len(found["rows"]) == 2
+    kept = sorted(tmp_path.rglob("*.npy"))
+    stamps = [path.stat().st_mtime_ns for path in kept]
+    assert robustness_study.study(shared_data, tmp_path, True, lambda text, share: None) == found
+    assert [path.stat().st_mtime_ns for path in kept] == stamps
