@@ -153,9 +153,13 @@ def _looked_for(part: Part, sources: Sources) -> Iterator[Found]:
 
 
 def _at(place: Place, content: JSON) -> Iterator[Found]:
-    """The first of the keys that is anywhere in the file, at every highest place where it stands."""
+    """The first of the keys that is anywhere in the file, at every highest place where it stands.
+
+    An empty list in a data card says that nothing was found; elsewhere, that nothing was measured.
+    """
     for key in place.keys:
-        values = list(_members(content, key, ""))
+        empty: tuple[Any, ...] = (None,) if place.source == "data_card" else (None, {}, [])
+        values = [(pointer, held) for pointer, held in _members(content, key, "") if held not in empty]
         if values:
             yield from (Found(place.source, pointer, value) for pointer, value in values)
             return
@@ -166,7 +170,7 @@ def _members(value: Any, key: str, pointer: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, held in value.items():
             place = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
-            if name == key and held not in (None, {}, []):
+            if name == key:
                 yield place, held
             else:
                 yield from _members(held, key, place)
