@@ -18,8 +18,8 @@ class SyslogTls:
     """One connection to an audit record repository.
 
     Syslog has no answer to a message. What can be known is known: the connection is closed with TLS's own
-    goodbye (RFC 5425 section 4.4), and a repository that went away before it is an error, so that the
-    batch is sent again.
+    goodbye (RFC 5425 section 4.4), and a repository that was gone before it had read all is an error, so that
+    the batch is sent again. A machine that loses power after it has read is beyond what syslog can tell.
 
     Parameters
     ----------
@@ -81,10 +81,12 @@ class SyslogTls:
             connection.settimeout(_GOODBYE_S)
             with contextlib.suppress(TimeoutError):  # rsyslog keeps its end open: nothing speaks against it
                 connection.unwrap()
-        except (ConnectionError, ssl.SSLEOFError) as error:
+        except ConnectionError as error:
             raise self._away(error) from error
-        except ssl.SSLError:
-            pass  # it closed without TLS's goodbye, after it had read all
+        except ssl.SSLError as error:
+            # rsyslog closes without a goodbye of its own; who has not read all resets the connection.
+            if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise self._away(error) from error
         finally:
             connection.close()
 
