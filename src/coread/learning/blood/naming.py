@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from coread.learning.backbone.caching import Store, computed
 from coread.learning.backbone.fitting import Fit, Plan
-from coread.learning.backbone.trunk import HEAD, Early, Joined, Tail, split
+from coread.learning.backbone.trunk import Early, Joined, Tail, split
 from coread.learning.blood.sets import CellSet
 from coread.learning.blood.staining import disturbed_cell
 from coread.learning.runs.run import Run
@@ -26,8 +26,8 @@ Float = NDArray[np.floating]
 CUT = 4
 """Last block that keeps its ImageNet weights, of stride 8: edges, dots and granules."""
 
-LAST = HEAD
-"""Last block of the classifier."""
+LAST = 10
+"""Last block of the classifier, of stride 16: a cell fills half of its image and needs no deeper look."""
 
 VIEWS = 4
 """Disturbed views of each cell, computed once; the first is the cell as it is."""
