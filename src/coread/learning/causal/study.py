@@ -171,7 +171,7 @@ def planted(atlas: Atlas, progress: Callable[[str, float], None], draws: int) ->
     learners, tests = atlas.rows("train", "nih"), atlas.rows("test", "nih")
     look = Look("imagenet-planted", change=plant)
     marked = {
-        name: looked(atlas.some(rows), look, atlas.imagenet, atlas.folder, progress).pooled[:, :MEANS]
+        name: looked(atlas.some(rows), look, atlas.eye(), atlas.folder, progress).pooled[:, :MEANS]
         for name, rows in (("train", learners), ("test", tests))
     }
     runs = [_planted_once(atlas, marked, seed, draws) for seed in SEEDS]

@@ -16,7 +16,7 @@ from coread.learning.chest.shipping import Network, load_calibration
 from coread.learning.chest.sites.atlas import MEANS, Atlas
 from coread.learning.chest.sites.blend import Blend, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
-from coread.learning.chest.sites.looks import Look, looked, see, shown
+from coread.learning.chest.sites.looks import Look, looked, shown
 from coread.learning.chest.sites.mixing import log_odds, mix
 from coread.learning.chest.sites.trunks import net_of_onnx
 from coread.learning.explaining import methods
@@ -109,7 +109,7 @@ def _all(
 
 
 def _attention_of(atlas: Atlas, head: AttentionHead) -> Explain:
-    return attention_map(head, lambda image: see(atlas.imagenet, image)[1])
+    return attention_map(head, lambda image: atlas.eye()(image).deep)
 
 
 def attention(atlas: Atlas, run: Run, seed: int, quick: bool) -> AttentionHead:
@@ -151,7 +151,7 @@ def planted(atlas: Atlas, count: int) -> dict[str, Any]:
     """
     look = Look("imagenet-planted", change=plant)
     learners, tests = atlas.rows("train", "nih"), atlas.rows("test", "nih")
-    marked = looked(atlas.some(learners), look, atlas.imagenet, atlas.folder, atlas.tell).pooled[:, :MEANS]
+    marked = looked(atlas.some(learners), look, atlas.eye(), atlas.folder, atlas.tell).pooled[:, :MEANS]
     truth = atlas.truth(learners)
     where = planted_where(truth, SICK_SHARE, WELL_SHARE, np.random.default_rng(0))
     head = fit_head(np.where(where[:, None], marked, atlas.means()[learners]), truth, strength=0.003)

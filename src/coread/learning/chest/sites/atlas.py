@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coread.learning.chest.cohort import Radiograph, Split, chest_cohort
 from coread.learning.chest.sites.harmonise import central, local, matched, reference_curve
-from coread.learning.chest.sites.looks import Look, Seen, looked
+from coread.learning.chest.sites.looks import Eye, Look, Seen, eye_of, looked
 from coread.learning.chest.sites.trunks import imagenet_net
 from coread.learning.chest.transfer import FEATURES, ChestNet
 
@@ -50,6 +50,7 @@ class Atlas:
     tuned: ChestNet | None = None
     quick: bool = False
     _held: dict[str, Seen] = field(default_factory=dict)
+    _eyes: dict[str, Eye] = field(default_factory=dict)
 
     @cached_property
     def items(self) -> list[Radiograph]:
@@ -92,11 +93,20 @@ class Atlas:
         return self._held[key]
 
     def _looked(self, name: str, trunk: str, key: str) -> Seen:
-        if trunk == "tuned" and self.tuned is None:
-            raise ValueError("expected a tuned network for the look " + key)
-        net = self.imagenet if trunk == "imagenet" or self.tuned is None else self.tuned
         items = self.some(self.rows("train")) if name.startswith("disturbed") else self.items
-        return looked(items, self._look(name, key), net, self.folder, self.tell)
+        return looked(items, self._look(name, key), partial(self._shown_to, trunk), self.folder, self.tell)
+
+    def _shown_to(self, trunk: str, inputs: Float) -> Seen:
+        return self.eye(trunk)(inputs)
+
+    def eye(self, trunk: str = "imagenet") -> Eye:
+        """A trunk at work, made when it is first asked for."""
+        if trunk not in self._eyes:
+            net = self.imagenet if trunk == "imagenet" else self.tuned
+            if net is None:
+                raise ValueError("expected a tuned network, found none")
+            self._eyes[trunk] = eye_of(net, self.folder)
+        return self._eyes[trunk]
 
     def _look(self, name: str, key: str) -> Look:
         if name.startswith("disturbed"):

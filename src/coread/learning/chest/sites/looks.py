@@ -7,6 +7,8 @@ of a few hundred images, each written whole or not at all, so that a stopped ext
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,11 @@ from coread.learning.chest.augment import disturb
 from coread.learning.chest.cohort import Radiograph, grey
 from coread.learning.chest.transfer import ChestNet
 from coread.learning.runs.files import replace_file
-from coread.readers.chest_radiograph.preprocess import prepare, window
+from coread.readers.chest_radiograph.preprocess import SIDE, prepare, window
+from coread.readers.onnx import Session
 
 Float = NDArray[np.float32]
+Half = NDArray[np.float16]
 Grey = NDArray[np.uint8]
 Change = Callable[[Grey], NDArray[np.floating]]
 """What is done to an image before the reader's own preparation."""
@@ -31,11 +35,13 @@ Change = Callable[[Grey], NDArray[np.floating]]
 PART = 256
 """Images per file of the cache."""
 
+BATCH = 4
+"""Images that a trunk is shown at once: more fall out of the processor's cache."""
+
+OPSET = 17
+
 LEVELS = (4, 10)
 """Blocks whose responses are kept beside the last: 28 x 28 and 14 x 14 cells."""
-
-TAIL_FROM = 11
-"""First block after the deepest level: what a tail trains."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,12 @@ class Look:
         Seed of the disturbance of each image; None for none.
     change
         Done to the image first; None for nothing.
-    middle
-        Whether the maps after the last level are kept (large), for training tails.
     """
 
     name: str
     mirrored: bool = False
     disturbed: int | None = None
     change: Change | None = None
-    middle: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,18 @@ class Seen:
         and of the levels (40, 112).
     deep
         float16 [n, 320, 7, 7]: the map before the last 1 x 1 convolution.
-    middle
-        float16 [n, 112, 14, 14], or empty.
     """
 
     pooled: Float
-    deep: NDArray[np.float16]
-    middle: NDArray[np.float16]
+    deep: Half
+
+
+Eye = Callable[[Float], Seen]
+"""What a trunk sees of inputs float32 [n, 1, 224, 224]."""
 
 
 def looked(
-    items: Sequence[Radiograph], look: Look, net: ChestNet, folder: Path, tell: Callable[[str, float], None]
+    items: Sequence[Radiograph], look: Look, eye: Eye, folder: Path, tell: Callable[[str, float], None]
 ) -> Seen:
     """What a trunk sees of radiographs, from the cache as far as it goes.
 
@@ -94,7 +98,7 @@ def looked(
         Radiographs, in any order; the order is part of the key.
     look
         How they are shown.
-    net
+    eye
         The trunk.
     folder
         Of the cache.
@@ -107,10 +111,10 @@ def looked(
     for start in range(0, len(items), PART):
         path = place / f"{start:06d}.npz"
         if not path.exists():
-            _write(path, _part(items[start : start + PART], look, net, start))
+            _write(path, _part(items[start : start + PART], look, eye, start))
         tell(f"looking: {look.name}", min(1.0, (start + PART) / len(items)))
         with np.load(path) as held:
-            parts.append((held["pooled"], held["deep"], held["middle"]))
+            parts.append((held["pooled"], held["deep"]))
     return Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -120,14 +124,13 @@ def _key(items: Sequence[Radiograph], look: Look) -> str:
 
 
 def _write(path: Path, seen: Seen) -> None:
-    replace_file(path, lambda file: np.savez(file, pooled=seen.pooled, deep=seen.deep, middle=seen.middle))
+    replace_file(path, lambda file: np.savez(file, pooled=seen.pooled, deep=seen.deep))
 
 
-def _part(items: Sequence[Radiograph], look: Look, net: ChestNet, start: int) -> Seen:
+def _part(items: Sequence[Radiograph], look: Look, eye: Eye, start: int) -> Seen:
     images = [shown(item, look, start + index) for index, item in enumerate(items)]
-    parts = [see(net, np.stack(images[i : i + 32])[:, None]) for i in range(0, len(images), 32)]
-    pooled, deep, middle = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Seen(pooled, deep, middle if look.middle else np.zeros((len(items), 0), dtype=np.float16))
+    parts = [eye(np.stack(images[i : i + BATCH])[:, None]) for i in range(0, len(images), BATCH)]
+    return Seen(np.concatenate([p.pooled for p in parts]), np.concatenate([p.deep for p in parts]))
 
 
 def shown(item: Radiograph, look: Look, index: int) -> Float:
@@ -144,19 +147,54 @@ def shown(item: Radiograph, look: Look, index: int) -> Float:
     return np.ascontiguousarray(ready[:, ::-1]) if look.mirrored else ready
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def see(net: ChestNet, inputs: Float) -> tuple[Float, NDArray[np.float16], NDArray[np.float16]]:
-    """Pooled responses, deep and middle maps (see `Seen`) of inputs float32 [n, 1, 224, 224]."""
-    image = torch.from_numpy(np.ascontiguousarray(inputs)).contiguous(memory_format=torch.channels_last)
-    levels, deep = levels_of(net, image)
-    last = last_map(net, deep)
-    maps = (last, *levels)
-    pooled = torch.cat([m.mean((2, 3)) for m in maps] + [(m * m).mean((2, 3)) for m in maps], 1)
-    return pooled.numpy(), _half(deep), _half(levels[-1])
+class _Looking(nn.Module):  # type: ignore[misc]
+    """A trunk with what is kept of it as the forward pass."""
+
+    def __init__(self, net: ChestNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        levels, deep = levels_of(self.net, image)
+        maps = (last_map(self.net, deep), *levels)
+        means = [m.mean((2, 3)) for m in maps]
+        return torch.cat(means + [(m * m).mean((2, 3)) for m in maps], 1), deep
 
 
-def _half(maps: Tensor) -> NDArray[np.float16]:
-    return np.asarray(maps.contiguous().numpy().astype(np.float16))
+def eye_of(net: ChestNet, folder: Path, threads: int = 1) -> Eye:
+    """A trunk as the clinic's runtime computes it: several times as fast as with gradients at hand.
+
+    Parameters
+    ----------
+    net
+        The trunk.
+    folder
+        Keeps it as ONNX.
+    threads
+        Processor threads.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place) / "eye.onnx"
+        _export(net, path)
+        session = Session(path, hashlib.sha256(path.read_bytes()).hexdigest(), threads)
+
+    def eye(inputs: Float) -> Seen:
+        said = session.run({"image": np.ascontiguousarray(inputs)})
+        return Seen(said["pooled"], said["deep"].astype(np.float16))
+
+    return eye
+
+
+def _export(net: ChestNet, path: Path) -> None:
+    names = ["pooled", "deep"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see coread.learning.chest.export
+        torch.onnx.export(
+            _Looking(net).eval(), (torch.zeros(2, 1, SIDE, SIDE),), str(path), input_names=["image"],
+            output_names=names, dynamic_axes={name: {0: "n"} for name in ("image", *names)},
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
 
 
 def levels_of(net: ChestNet, image: Tensor) -> tuple[list[Tensor], Tensor]:
