@@ -315,7 +315,7 @@ def evidence(  # noqa: PLR0913, PLR0917 - options of one command
         )
     table = Table("item", "title", "status", "grade", title=str(into))
     for item in items:
-        table.add_row(item.item.identifier, item.item.title, item.status, item.grade)
+        table.add_row(item.item.identifier, item.item.title, item.status, item.grade or "none")
     console.print(table)
 
 

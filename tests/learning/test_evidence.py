@@ -73,7 +73,7 @@ def test_every_item_comes_out_even_if_nothing_is_known(tmp_path):
     found = gather(open_sources(tmp_path, {}))
     assert len(found) == len(items())
     assert {e.status for e in found} == {"absent"}
-    assert {e.grade for e in found} == {"synthetic"}
+    assert {e.grade for e in found} == {None}
 
 
 def test_the_shipped_reader_gives_its_evidence(bundle, tmp_path):

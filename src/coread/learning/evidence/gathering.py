@@ -52,7 +52,7 @@ class Evidence:
     status
         ``present``, ``partial``, ``absent``; ``human_needed`` if all that a machine can add is there.
     grade
-        Of the weakest file that it was made from.
+        Of the weakest file that it was made from; None if nothing was found.
     found
         By name of the part.
     missing
@@ -63,7 +63,7 @@ class Evidence:
 
     item: Item
     status: str
-    grade: Grade
+    grade: Grade | None
     found: Mapping[str, tuple[Found, ...]]
     missing: tuple[str, ...]
     by_people: tuple[str, ...]
@@ -133,7 +133,7 @@ def _evidence(item: Item, sources: Sources) -> Evidence:
     missing = tuple(name for name, values in found.items() if not values)
     by_people = tuple(part.name for part in item.parts if part.by_people)
     used = {f.source for values in found.values() for f in values}
-    grade = weakest(*(sources.grades.get(source, "synthetic") for source in used)) if used else "synthetic"
+    grade = weakest(*(sources.grades.get(source, "synthetic") for source in used)) if used else None
     held = {name: values for name, values in found.items() if values}
     return Evidence(item, _status(len(held), missing, by_people), grade, held, missing, by_people)
 

@@ -96,8 +96,8 @@ def as_json(evidence: Evidence, sources: Sources, making: Making) -> dict[str, A
         "version": making.version,
         "producer": item.producer,
         "grade": evidence.grade,
-        "grade_says": SAYS[evidence.grade][0],
-        "does_not_show": [item.silent, SILENT[evidence.grade][0]],
+        "grade_says": _says(evidence)[0],
+        "does_not_show": [item.silent, _silent(evidence)[0]],
         "parts": {name: [asdict(f) for f in found] for name, found in evidence.found.items()},
         "missing": list(evidence.missing),
         "by_people": list(evidence.by_people),
@@ -108,25 +108,37 @@ def as_json(evidence: Evidence, sources: Sources, making: Making) -> dict[str, A
     }
 
 
+def _says(evidence: Evidence) -> tuple[str, str]:
+    return SAYS[evidence.grade] if evidence.grade else ("nothing was measured", "未测量")
+
+
+def _silent(evidence: Evidence) -> tuple[str, str]:
+    return (
+        SILENT[evidence.grade]
+        if evidence.grade
+        else ("anything: there is no evidence", "无证据，不能说明任何情况")
+    )
+
+
 def _used(evidence: Evidence) -> set[str]:
     return {f.source for found in evidence.found.values() for f in found}
 
 
 def as_markdown(evidence: Evidence, making: Making) -> str:
     """One item for people."""
-    item, grade = evidence.item, evidence.grade
+    item, says, silent = evidence.item, _says(evidence), _silent(evidence)
     chinese = {part.name: part.name_zh for part in item.parts}
     lines = [
         f"# {item.identifier} {item.title} · {item.title_zh}",
         "",
         f"Status 状态: **{evidence.status}** {STATUS[evidence.status]}  ",
-        f"Grade of evidence 证据等级: **{grade}**: {SAYS[grade][0]} · {SAYS[grade][1]}  ",
+        f"Grade of evidence 证据等级: **{evidence.grade or 'none'}**: {says[0]} · {says[1]}  ",
         f"Reader version 模型版本: {making.version}; code 代码: {making.commit}; {making.at}",
         "",
         "## What it does not show · 不说明的内容",
         "",
         f"- {item.silent} · {item.silent_zh}",
-        f"- {SILENT[grade][0]} · {SILENT[grade][1]}",
+        f"- {silent[0]} · {silent[1]}",
     ]
     for name, found in evidence.found.items():
         lines += ["", f"## {name.capitalize()} · {chinese[name]}", "", *_figures(found)]
@@ -193,5 +205,7 @@ def _index(items: Sequence[Evidence], making: Making) -> str:
         name = f"[{e.item.identifier}]({e.item.identifier}_{e.item.slug}.md)"
         gaps = "; ".join((*e.missing, *(f"{p} (people)" for p in e.by_people)))
         status = f"{e.status} {STATUS[e.status]}"
-        lines.append(f"| {name} | {e.item.title} · {e.item.title_zh} | {status} | {e.grade} | {gaps} |")
+        lines.append(
+            f"| {name} | {e.item.title} · {e.item.title_zh} | {status} | {e.grade or 'none 无'} | {gaps} |"
+        )
     return "\n".join([*lines, ""])
