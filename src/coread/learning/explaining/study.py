@@ -115,7 +115,7 @@ def _attention_of(atlas: Atlas, head: AttentionHead) -> Explain:
 def attention(atlas: Atlas, run: Run, seed: int, quick: bool) -> AttentionHead:
     """An attention head on the plain trunk, both hospitals, views even."""
     rows = atlas.rows("train")
-    maps = np.concatenate([atlas.seen(name).deep[rows] for name in ("plain", "mirrored")])
+    maps = np.concatenate([atlas.seen("plain").deep[rows], atlas.seen("disturbed 1").deep])
     odds = np.tile(balanced(atlas.some(rows)), 2)
     plan = AttentionPlan(steps=20) if quick else AttentionPlan()
     truth = np.tile(atlas.truth(rows), 2).astype(np.float32)

@@ -78,12 +78,13 @@ class Atlas:
         return [self.items[n].patient for n in rows]
 
     def seen(self, name: str, trunk: str = "imagenet") -> Seen:
-        """What a trunk saw: `plain`, `mirrored`, `matched`, `local` or `central` of all radiographs.
+        """What a trunk saw: `plain`, `matched`, `local` or `central` of all radiographs.
 
         Parameters
         ----------
         name
-            Of the look; `disturbed 1` and so on is of the training radiographs only.
+            Of the look; `disturbed 1` and so on is of the training radiographs only, `mirrored` of all
+            others only.
         trunk
             `imagenet` or `tuned`.
         """
@@ -93,8 +94,13 @@ class Atlas:
         return self._held[key]
 
     def _looked(self, name: str, trunk: str, key: str) -> Seen:
-        items = self.some(self.rows("train")) if name.startswith("disturbed") else self.items
-        return looked(items, self._look(name, key), partial(self._shown_to, trunk), self.folder, self.tell)
+        return looked(
+            self.some(self._rows_of(name)),
+            self._look(name, key),
+            partial(self._shown_to, trunk),
+            self.folder,
+            self.tell,
+        )
 
     def _shown_to(self, trunk: str, inputs: Float) -> Seen:
         return self.eye(trunk)(inputs)
@@ -107,6 +113,17 @@ class Atlas:
                 raise ValueError("expected a tuned network, found none")
             self._eyes[trunk] = eye_of(net, self.folder)
         return self._eyes[trunk]
+
+    def _rows_of(self, name: str) -> Rows:
+        """Which radiographs a look is taken of."""
+        if name.startswith("disturbed"):
+            return self.rows("train")
+        return self.judged if name == "mirrored" else np.arange(len(self.items))
+
+    @cached_property
+    def judged(self) -> Rows:
+        """Where the radiographs stand from which nothing is learned: validation and test."""
+        return np.sort(np.concatenate([self.rows("val"), self.rows("test")]))
 
     def _look(self, name: str, key: str) -> Look:
         if name.startswith("disturbed"):
@@ -123,6 +140,22 @@ class Atlas:
     @cached_property
     def _curve(self) -> NDArray[np.floating]:
         return reference_curve(self.some(self.rows("train")))
+
+    def scored(
+        self, head: Callable[[Float], NDArray[np.float64]], trunk: str = "imagenet"
+    ) -> NDArray[np.float64]:
+        """Scores [image] of a head on the mean responses; of judged images, mean of both sides.
+
+        Parameters
+        ----------
+        head
+            Scores of features [n, 1432].
+        trunk
+            `imagenet` or `tuned`.
+        """
+        score = head(self.means("plain", trunk))
+        score[self.judged] = (score[self.judged] + head(self.means("mirrored", trunk))) / 2
+        return score
 
     def last(self, name: str = "plain", trunk: str = "imagenet") -> Float:
         """Mean responses of the last layer [image, 1280]."""

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from coread.evaluation import fit_platt
 from coread.learning.chest.calibrating import source_weights
-from coread.learning.chest.sites.atlas import Atlas, Rows
+from coread.learning.chest.sites.atlas import MEANS, Atlas, Rows
 from coread.learning.chest.sites.blend import Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.transfer import ChestNet
@@ -26,46 +26,38 @@ CHILD_STRENGTH = 0.01
 SWITCH = 3.0
 """The switch's score is stretched by this, so that it stands at one end for nearly every patient."""
 
-DISTURBED = (1, 2, 3)
-"""Seeds of the disturbed looks that the plain head learns from beside the plain and the mirrored one."""
+DISTURBED = (1,)
+"""Seeds of the disturbed looks that the plain head learns from beside the plain one."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Scores [image] of the two trunks on all images of an atlas, image and mirror image averaged."""
+    """Scores [image] of the two trunks on all images of an atlas (see `Atlas.scored`)."""
 
     tuned: Float
     plain: Float
 
 
 def plain_head(atlas: Atlas, strength: float = STRENGTH, seeds: tuple[int, ...] = DISTURBED) -> Head:
-    """Fit the head of the trunk as it came, on every look at the training images, views and labels even."""
+    """Fit the head of the trunk as it came, plain and disturbed, views and labels even."""
     rows = atlas.rows("train")
-    looks = [atlas.means("plain")[rows], atlas.means("mirrored")[rows]]
-    looks += [atlas.means(f"disturbed {seed}") for seed in seeds]
+    looks = [atlas.means("plain")[rows], *(atlas.means(f"disturbed {seed}") for seed in seeds)]
     weight = balanced(atlas.some(rows)) / len(looks)
     truth, times = atlas.truth(rows), len(looks)
     return fit_head(np.concatenate(looks), np.tile(truth, times), np.tile(weight, times), strength)
 
 
-def tuned_score(atlas: Atlas, net: ChestNet) -> Float:
-    """The tuned network's score [image], image and mirror image averaged."""
+def tuned_head(net: ChestNet) -> Head:
+    """The tuned network's own head, on its mean responses (those of the levels count nothing)."""
     weight = net.head.weight.detach().numpy().astype(np.float64)[0]
-    both = (atlas.last("plain", "tuned") + atlas.last("mirrored", "tuned")) / 2
-    return np.asarray(both @ weight + float(net.head.bias.detach()))
-
-
-def both_sides(atlas: Atlas, head: Head) -> Float:
-    """A plain head's score [image], image and mirror image averaged."""
-    return (head(atlas.means("plain")) + head(atlas.means("mirrored"))) / 2
+    return Head(np.concatenate([weight, np.zeros(MEANS - len(weight))]), float(net.head.bias.detach()))
 
 
 def child_head(atlas: Atlas) -> Head:
     """Fit the switch between adults and small children on the tuned trunk's features."""
     rows = atlas.rows("train")
-    looks = np.concatenate([atlas.means(name, "tuned")[rows] for name in ("plain", "mirrored")])
     truth = np.array([item.site == "paediatric" for item in atlas.some(rows)])
-    head = fit_head(looks, np.tile(truth, 2), strength=CHILD_STRENGTH)
+    head = fit_head(atlas.means("plain", "tuned")[rows], truth, strength=CHILD_STRENGTH)
     return Head(head.weight * SWITCH, head.bias * SWITCH)
 
 
@@ -85,7 +77,7 @@ def mix(atlas: Atlas, net: ChestNet) -> tuple[Mixture, Parts]:
         For the blend; and the parts' scores.
     """
     head = plain_head(atlas)
-    parts = Parts(tuned_score(atlas, net), both_sides(atlas, head))
+    parts = Parts(atlas.scored(tuned_head(net), "tuned"), atlas.scored(head))
     judges = atlas.rows("val")
     shares, offset = stacked(atlas, parts, judges)
     raw = shares[0] * parts.tuned + shares[1] * parts.plain + offset
@@ -118,8 +110,7 @@ def _line(atlas: Atlas, raw: Float, site: str) -> tuple[float, float]:
 def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
     """The reader's log-odds [image] from its parts' scores."""
     raw = mixture.tuned_share * parts.tuned + mixture.plain_share * parts.plain + mixture.offset
-    both = (atlas.means("plain", "tuned") + atlas.means("mirrored", "tuned")) / 2
-    switch = 1 / (1 + np.exp(-np.clip(mixture.child(both), -50, 50)))
+    switch = 1 / (1 + np.exp(-np.clip(mixture.child(atlas.means("plain", "tuned")), -50, 50)))
     slope, offset = (
         switch * child + (1 - switch) * adult
         for child, adult in zip(mixture.child_line, mixture.adult_line, strict=True)

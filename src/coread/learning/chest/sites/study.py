@@ -50,7 +50,7 @@ class Robust:
 
     channels: tuple[int, int] = (0, 1432)
     strength: float = 0.003
-    changes: tuple[str, ...] = ("plain", "mirrored", "matched", "local")
+    changes: tuple[str, ...] = ("plain", "matched", "local")
 
 
 CHOSEN = Robust()
