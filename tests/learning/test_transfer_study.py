@@ -91,7 +91,8 @@ def test_what_is_made_is_not_made_again_and_stands_in_the_table(tmp_path, monkey
 
 def test_the_promise_is_worked_on_first():
     works = list(study.all_work(quick=False))
-    assert {work.share for work in works[:12]} == {0.1}
+    assert {work.share for work in works[:36]} == {0.1}
+    assert {work.arm for work in works[:24]} == {"frozen", "scratch"}
     assert works[-1].arm == "full"
     assert {work.seed for work in study.all_work(quick=True)} == {0}
 

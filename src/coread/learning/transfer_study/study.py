@@ -50,12 +50,16 @@ class Work:
 
 def all_work(quick: bool) -> Iterator[Work]:
     """Every trial in the order of its worth: the promised 10 % first, the costly arm last."""
-    shares, seeds = ((0.1,), (0,)) if quick else (SHARES, SEEDS)
-    chosen = ("frozen", "scratch") if quick else ARMS
-    for arm_group in (chosen[:3], chosen[3:]):
-        for share in shares:
-            for seed in seeds:
-                yield from (Work(task, share, arm, seed) for arm in arm_group for task in TASKS)
+    cheap, seeds = ("frozen", "scratch"), SEEDS
+    order: list[tuple[float, tuple[str, ...]]] = [(0.1, cheap)]
+    if quick:
+        seeds = SEEDS[:1]
+    else:
+        order += [(0.1, ("partial",)), (0.01, (*cheap, "partial")), (1.0, (*cheap, "partial"))]
+        order += [(share, ("full",)) for share in SHARES]
+    for share, chosen in order:
+        for seed in seeds:
+            yield from (Work(task, share, arm, seed) for arm in chosen for task in TASKS)
 
 
 def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -> dict[str, Any]:
