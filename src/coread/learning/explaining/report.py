@@ -20,8 +20,11 @@ from coread.learning.explaining.methods import Explain
 from coread.learning.explaining.scoring import Pointed, Scores
 from coread.learning.explaining.subject import Subject
 
-CALLED = 12
+CALLED = 10
 """Called test radiographs of each source for the curves of the shown map."""
+
+COSTLY = frozenset({"integrated gradients", "smooth gradients", "occlusion", "RISE"})
+"""Methods that cost many readings of an image; they are compared on test patients only, never chosen."""
 
 REACH = dict(zip(SHOWABLE, (0, 1, 3), strict=True))
 """Cells by which the clinic smooths the map, by the name of the method."""
@@ -68,10 +71,10 @@ def _called_first(items: Sequence[Radiograph]) -> list[Radiograph]:
 
 
 def every_method(
-    subject: Subject, on: Bench, attention: Explain | None, tell: Tell
+    subject: Subject, on: Bench, attention: Explain | None, tell: Tell, cheap: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """All methods on one bench, for the comparison."""
-    tried = candidates(subject, attention)
+    """All methods on one bench, for the comparison; without those by gradient and perturbation if `cheap`."""
+    tried = {name: e for name, e in candidates(subject, attention).items() if not cheap or name not in COSTLY}
     scores = score_all(subject, tried, on, tell, subject.randomised_activation())
     return {name: scores_report(held) for name, held in scores.items()}
 
