@@ -9,11 +9,11 @@ from coread.learning.nodule.cohort import TRAITS, Cohort, Nodule, Slices
 SPLITS = ("train",) * 10 + ("val",) * 6 + ("test",) * 6
 
 
-def drawn_cohort(slices=3, seed=0):
+def drawn_cohort(slices=2, seed=0):
     rng = np.random.default_rng(seed)
     nodules, images, masks = [], [], []
     for number, split in enumerate(SPLITS):
-        radius = rng.uniform(4, 9)
+        radius = rng.uniform(5, 8)
         rows = tuple(range(len(images), len(images) + slices))
         for offset in range(slices):
             image, marked = _slice(max(radius - abs(offset - slices // 2), 3), rng)
@@ -34,10 +34,10 @@ def _slice(radius, rng):
 
 
 def _nodule(number, split, radius, rows, rng):
-    rating = 5.0 if radius > 6.5 else 1.0
+    rating = 5.0 if number % 2 else 1.0
     ratings = dict.fromkeys(TRAITS, (3.0, 3.0, 4.0, 2.0)) | {"malignancy": (rating,) * 4}
     ratings["spiculation"] = (rating,) * 4
-    ratings["calcification"] = (6.0, 6.0, 6.0, 3.0) if number % 2 else (2.0, 3.0, 3.0, 3.0)
+    ratings["calcification"] = (6.0, 6.0, 6.0, 3.0) if number % 3 else (2.0, 3.0, 3.0, 6.0)
     ratings["texture"] = tuple(float(rng.integers(1, 6)) for _ in range(4))
     ratings["margin"] = ratings["sphericity"] = tuple(float(rng.integers(2, 6)) for _ in range(4))
     diameter = 2 * radius * 0.7

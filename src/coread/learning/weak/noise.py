@@ -48,6 +48,8 @@ def with_noise(
     wrong[rng.permutation(len(labels))[: round(rate * len(labels))]] = True
     given = np.where(wrong, 1 - labels, labels)
     called = probably_wrong(given, _out_of_fold(old, given, patients))
+    if len(set(given[~called])) < 2:  # a class that is wrong altogether cannot be told from one that is not
+        called = np.zeros(len(labels), dtype=bool)
     return {
         "noisy": _fit(old, given).decision_function(new),
         "pruned": _fit(old[~called], given[~called]).decision_function(new),

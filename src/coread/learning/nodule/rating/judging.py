@@ -29,6 +29,9 @@ REFITS = 20
 
 FOLDS = 5
 
+ALWAYS = 5.0
+"""Log-odds of a value that all readers gave: more than 99 %."""
+
 
 def said(nodule: Nodule, concept: Code) -> Float:
     """Share of the nodule's readers who said each value of a concept, [value].
@@ -129,9 +132,12 @@ def fit_shares(features: Float, target: Float, weight: Float, strength: float) -
     labels = np.tile(np.arange(values), len(features))
     share = (target * weight[:, None]).ravel()
     kept = share > 0
+    held = np.zeros((features.shape[1] + 1, values))
+    if len(set(labels[kept])) < 2:  # nobody said anything else: nothing to learn but that
+        held[-1, labels[kept][:1]] = ALWAYS
+        return held
     model = LogisticRegression(C=strength, max_iter=400, tol=1e-4)
     model.fit(features[rows[kept]], labels[kept], sample_weight=share[kept])
-    held = np.zeros((features.shape[1] + 1, values))
     if values == 2:  # one row of coefficients stands for the second value against the first
         held[:-1, 1], held[-1, 1] = model.coef_[0], model.intercept_[0]
     else:

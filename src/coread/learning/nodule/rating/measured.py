@@ -96,7 +96,7 @@ def measure(
         rows.append(row)
         features.append(seen)
         tell((number + 1) / len(nodules))
-    width = max((len(f) for f in features), default=1)
+    width = max(1, *(len(f) for f in features))
     empty = np.full(width, np.nan)
     return Measured(tuple(nodules), np.stack([f if len(f) else empty for f in features]), np.array(rows))
 
