@@ -232,18 +232,18 @@ def train(fields: Sequence[Field], plan: Plan, run: Run) -> Neck:
     plan, run
         What decides the weights; where they are kept, and the seed.
     """
-    lessons = Lessons(fields, plan, run.seed)
-    held, wanted = lessons.responses(run.path("kept/fields").parent), lessons.wanted()
     torch.manual_seed(run.seed)
     neck = Neck()
     optimiser = torch.optim.AdamW(neck.parameters(), plan.rate, weight_decay=plan.decay)
-    each = max(1, lessons.count // plan.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, plan.rate, each * plan.passes + 1, pct_start=0.1
-    )
+    each = max(1, len(fields) * plan.views // plan.batch)
+    total = each * plan.passes
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total + 1, pct_start=0.1)
     keeper = Checkpoint(run, "neck", asdict(plan), neck=neck, optimiser=optimiser, schedule=schedule)
-    for step in keeper.steps(each * plan.passes, "finding cells"):
-        order = run.rng("neck order", step // each).permutation(lessons.count)
+    if keeper.step < total:
+        lessons = Lessons(fields, plan, run.seed)
+        held, wanted = lessons.responses(run.path("kept/fields").parent), lessons.wanted()
+    for step in keeper.steps(total, "finding cells"):
+        order = run.rng("neck order", step // each).permutation(len(wanted))
         chosen = np.sort(order[step % each * plan.batch :][: plan.batch])
         rows = torch.from_numpy(np.asarray(held[chosen], dtype=np.float32))
         loss = _loss(neck, rows, [wanted[i] for i in chosen], plan.shape_weight)
