@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +14,21 @@ torch = pytest.importorskip("torch", reason="the lab is not installed (pip insta
 
 import killed_training  # noqa: E402
 
-STEPS = 400
+STEPS, KILLS, SEED = 600, 3, 7
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, killed_training.__file__, str(folder), "7", str(STEPS)]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+@pytest.fixture(scope="module")
+def start():
+    """Give a function that starts a training in a process of its own, forked where torch is loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "coread.learning.runs.checkpoint"])
+
+    def begin(folder: Path):
+        process = context.Process(target=killed_training.main, args=(folder, SEED, STEPS))
+        process.start()
+        return process
+
+    return begin
 
 
 def flattened(held, path=""):
@@ -40,28 +47,32 @@ def same(first, second):
     return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
 
 
+def age(path):
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def wait_for_a_checkpoint(process, path):
+    before = age(path)
+    while process.is_alive() and age(path) == before:
+        time.sleep(0.002)
+
+
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+def test_killed_at_random_moments_it_ends_with_the_same_bits(start, tmp_path):
     whole = start(tmp_path / "whole")
-    assert whole.wait(120) == 0, whole.stderr.read()
+    whole.join(200)
+    assert whole.exitcode == 0
     draw, kills = random.Random(5), 0
-    checkpoint = tmp_path / "killed" / "net.pt"
-    while True:
+    for _ in range(KILLS):
         process = start(tmp_path / "killed")
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        if kills < 5:
-            while process.poll() is None and (
-                not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before
-            ):
-                time.sleep(0.002)
-            time.sleep(draw.uniform(0, 0.08))
-        if kills < 5 and process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            assert process.wait(30) == -signal.SIGKILL
-            kills += 1
-            continue
-        assert process.wait(120) == 0, process.stderr.read()
-        break
+        wait_for_a_checkpoint(process, tmp_path / "killed" / "net.pt")
+        time.sleep(draw.uniform(0, 0.05))
+        process.kill()
+        process.join(30)
+        kills += process.exitcode == -signal.SIGKILL
+    last = start(tmp_path / "killed")
+    last.join(200)
+    assert last.exitcode == 0
     assert kills >= 2
     ends = [
         dict(flattened(torch.load(tmp_path / name / "net.pt", weights_only=True)))

@@ -30,7 +30,7 @@ def main(folder: Path, seed: int, steps: int) -> None:
     images = torch.from_numpy(np.random.default_rng(0).normal(size=(64, 1, 16, 16)).astype(np.float32))
     labels = (images.mean((1, 2, 3)) > 0).long()
     keeper = Checkpoint(
-        run, "net", {"steps": steps}, every_s=0.02, net=net, optimiser=optimiser, schedule=schedule
+        run, "net", {"steps": steps}, every_s=0.1, net=net, optimiser=optimiser, schedule=schedule
     )
     for step in keeper.steps(steps):
         chosen = torch.randint(0, 64, (16,))

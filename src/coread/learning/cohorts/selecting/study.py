@@ -96,8 +96,8 @@ def study(data: Path, out: Path, quick: bool, progress: Progress) -> dict[str, A
         "rows": plain([row for name in SETS for row in _rows(name, held[name])]),
         "did_not_work": [
             "A difference hash of 256 bits with a correlation of thumbnails: it found nearly every copy of a "
-            "radiograph, but of 100 blood cells only 63 after JPEG compression at quality 50 and 53 at half the "
-            "size, and none that was mirrored.",
+            "radiograph, but of 100 blood cells only 63 after JPEG compression at quality 50 and 53 at half "
+            "the size, and none that was mirrored.",
             "Copies that were turned, or cropped by 3 % from each side, are hardly found.",
         ],
     }

@@ -40,6 +40,7 @@ def pbc(data: Path) -> TableSource:
     traps = (
         "No patient identifier: cells of one donor can lie in train and test, so scores are optimistic.",
         "Class balance is artificial; the source holds label errors.",
+        "MO_231316 (test) and MO_415531 (train) show one cell, photographed twice.",
     )
     book = CodeBook(word(name) for name in PBC_CLASSES)
     return TableSource("blood_pbc", book, traps, rows_of(folder / "cases.csv"), partial(_cell, folder))
@@ -75,6 +76,7 @@ def bccd(data: Path) -> TableSource:
     traps = (
         "Boxes are said to be incomplete on crowded fields.",
         "Fields of one smear may lie in different splits: no patient or smear is known.",
+        "BloodImage_00037 (val) and _00038 (test) show one field, photographed twice.",
     )
     book = CodeBook([word("WBC"), word("RBC"), word("Platelets")])
     boxes: dict[str, list[Row]] = {}
