@@ -61,7 +61,7 @@ class Forwarded:
         self._keep(Place(place.target, place.sequence, place.attempts + 1, next_at, detail))
 
     def _keep(self, place: Place) -> None:
-        row = {"sequence": place.sequence, "attempts": place.attempts}
+        row: dict[str, str | int] = {"sequence": place.sequence, "attempts": place.attempts}
         row |= {"next_at": place.next_at, "detail": place.detail}
         with self._database.write() as connection:
             own = FORWARDED.c.target == place.target

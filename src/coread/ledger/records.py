@@ -52,7 +52,8 @@ class StoredEvent:
     @property
     def is_forgotten(self) -> bool:
         """Whether its private part was deleted."""
-        return self.subject == FORGOTTEN and self.key is self.private is self.salt is None
+        is_gone = self.key is None and self.private is None and self.salt is None
+        return self.subject == FORGOTTEN and is_gone
 
     @property
     def entry(self) -> bytes:
@@ -71,7 +72,8 @@ class StoredEvent:
         if not self._is_sound:
             return False
         if self.commitment is None:
-            return self._is_blank or (self.private is self.salt is None and self._has_its_hash)
+            is_whole = self.private is None and self.salt is None
+            return self._is_blank or (is_whole and self._has_its_hash)
         return self._has_its_hash and (self.is_forgotten or self._keeps_its_commitment)
 
     @property

@@ -39,7 +39,8 @@ def audit_message(record: RecordedEvent, source: AuditSource, patient_id: str = 
     sent_by = Xml.SubElement(message, "AuditSourceIdentification", place)
     Xml.SubElement(sent_by, "AuditSourceTypeCode", {"csd-code": _APPLICATION_SERVER})
     _objects(message, record, patient_id)
-    return b'<?xml version="1.0" encoding="UTF-8"?>' + Xml.tostring(message, encoding="utf-8")
+    text: bytes = Xml.tostring(message, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>' + text
 
 
 def syslog_message(record: RecordedEvent, source: AuditSource, patient_id: str = "") -> bytes:
