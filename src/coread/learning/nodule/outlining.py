@@ -101,7 +101,8 @@ def train(lessons: Lessons, plan: Plan, run: Run, name: str = "outline") -> Nodu
         In reading mode.
     """
     seed_everything(run.seed)
-    net = NoduleNet(plan.width, lessons.targets.shape[1]).to(memory_format=torch.channels_last)
+    net = NoduleNet(plan.width, lessons.targets.shape[1])
+    net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, plan.steps, pct_start=0.2)
     slices_of = [np.flatnonzero(lessons.owners == nodule) for nodule in range(int(lessons.owners.max()) + 1)]
@@ -114,7 +115,8 @@ def train(lessons: Lessons, plan: Plan, run: Run, name: str = "outline") -> Nodu
         batch = _batch(lessons, np.array([rng.choice(slices_of[n]) for n in nodules]), rng, plan.elsewhere)
         keeper.notes["loss"] = _step(net, batch, plan, optimiser)
         schedule.step()
-    return net.eval()
+    net.eval()
+    return net
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +230,8 @@ def load(state: dict[str, Any], width: int, outlines: int = 1) -> NoduleNet:
     """A network with the weights of a checkpoint's ``parts``, ready to read."""
     net = NoduleNet(width, outlines)
     net.load_state_dict(state["parts"]["net"])
-    return net.eval()
+    net.eval()
+    return net
 
 
 def lessons_of(

@@ -57,10 +57,12 @@ MOST_SLICES = 3
 def examined(cohort: Cohort, nodules: Sequence[Nodule], seed: int = 0) -> Examined:
     """Prompt the slices of each nodule on which its readers mark most, if they agree on any."""
     rng = np.random.default_rng([seed, 77])
-    kept, owner, row = [], [], []
+    kept: list[Nodule] = []
+    owner: list[int] = []
+    row: list[int] = []
     for nodule in nodules:
         areas = {r: int(cohort.slices.consensus(nodule, r).sum()) for r in nodule.rows}
-        rows = sorted((r for r in areas if areas[r]), key=lambda r, areas=areas: -areas[r])[:MOST_SLICES]
+        rows = [r for _, r in sorted((-area, r) for r, area in areas.items() if area)][:MOST_SLICES]
         owner += [len(kept)] * len(rows)
         row += rows
         kept += [nodule] if rows else []

@@ -32,7 +32,7 @@ def lessons(cohort: Cohort, nodules: Sequence[Nodule]) -> Lessons:
 def standardised_ratings(nodules: Sequence[Nodule]) -> NDArray[np.float32]:
     """Mean rating of each of `RATED`, mean 0 and deviation 1 over the nodules, [nodule, rating]."""
     raw = np.array([[nodule.trait(name) for name in RATED] for nodule in nodules])
-    return ((raw - raw.mean(0)) / np.maximum(raw.std(0), 0.1)).astype(np.float32)
+    return np.asarray((raw - raw.mean(0)) / np.maximum(raw.std(0), 0.1), dtype=np.float32)
 
 
 def teach(cohort: Cohort, run: Run, plan: Plan = PLAN, at_most: int | None = None) -> None:

@@ -125,7 +125,7 @@ def outlined_patients(held: Pupils, rng: Generator) -> Bool:
 def quarter(held: Pupils, rng: Generator) -> Lessons:
     """Outlines for a quarter of the patients, nothing for the rest."""
     seen = outlined_patients(held, rng)
-    return _some(held, [(at, held.consensus(at), False) for at in np.flatnonzero(seen)])
+    return _some(held, [(at, held.consensus(at), False) for at in map(int, np.flatnonzero(seen))])
 
 
 def clicks(held: Pupils, rng: Generator) -> list[Spot]:

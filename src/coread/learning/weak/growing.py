@@ -43,7 +43,7 @@ class Rule:
     reach: float = 1.6
 
 
-def grown(grey: Float, prompt: Spot, rule: Rule | None = None) -> Bool:
+def grown(grey: NDArray[Any], prompt: Spot, rule: Rule | None = None) -> Bool:
     """Guess the outline at a prompt.
 
     Parameters
@@ -88,7 +88,7 @@ def _in_box(smooth: Float, prompt: Spot, rule: Rule) -> Bool:
     columns = np.abs(np.arange(smooth.shape[1]) - prompt.column)[None]
     inside = (rows <= prompt.half_height) & (columns <= prompt.half_width)
     if not inside.any():
-        return inside
+        return np.asarray(inside)
     around = (rows <= prompt.half_height + 4) & (columns <= prompt.half_width + 4) & ~inside
     dark = float(np.percentile(smooth[around], 20)) if around.any() else float(smooth[inside].min())
     level = dark + rule.level * (float(np.percentile(smooth[inside], 90)) - dark)

@@ -81,10 +81,11 @@ def bags(held: Pupils, rng: Generator, count: int) -> tuple[Float32, Float32]:
         Grey 0..1 and whether any reader marked anything in it. A picture without is cut from beside the
         nodule of the same crop, so that scanner and stretch say nothing about the label.
     """
-    pictures, labels = [], []
+    pictures: list[NDArray[Any]] = []
+    labels: list[float] = []
     while len(pictures) < count:
         at, positive = int(rng.integers(len(held))), len(pictures) % 2 == 0
-        corner = _corner(held.of_readers(at).any(0), held.consensus(at), positive, rng)
+        corner = _corner(np.asarray(held.of_readers(at).any(0)), held.consensus(at), positive, rng)
         if corner is None:
             continue
         top, left = corner
@@ -114,7 +115,8 @@ def _corner(
 def train_bags(held: Pupils, plan: BagPlan, run: Run, name: str = "bags") -> BagNet:
     """Train on picture labels alone, or go on where a killed run left off."""
     seed_everything(run.seed)
-    net = BagNet().to(memory_format=torch.channels_last)
+    net = BagNet()
+    net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, plan.steps, pct_start=0.2)
     keeper = Checkpoint(run, name, plan, net=net, optimiser=optimiser, schedule=schedule)
@@ -129,7 +131,8 @@ def train_bags(held: Pupils, plan: BagPlan, run: Run, name: str = "bags") -> Bag
         optimiser.step()
         schedule.step()
         keeper.notes["loss"] = float(loss.detach())
-    return net.eval()
+    net.eval()
+    return net
 
 
 def read_bags(net: BagNet, pictures: Float32, batch: int = 128) -> tuple[Float32, Float32]:
@@ -163,7 +166,7 @@ def pointed(net: BagNet, images: NDArray[np.uint8], corners: NDArray[np.int64], 
         Point of the greatest contribution, moved to the brightest pixel within its cell.
     """
     squares = np.stack([i[r : r + side, c : c + side] for i, (r, c) in zip(images, corners, strict=True)])
-    places = read_bags(net, squares[:, None].astype(np.float32) / 255)[1]
+    places = read_bags(net, (squares[:, None] / 255).astype(np.float32))[1]
     found = []
     for square, map_, corner in zip(squares, places, corners, strict=True):
         row, column = np.unravel_index(int(map_.argmax()), map_.shape)
@@ -184,7 +187,7 @@ def hit_rate(held: Pupils, found: list[Spot]) -> tuple[list[float], list[float]]
     """Per slice: whether the point lies in any reader's outline, and the chance that a random one does."""
     hits, chance = [], []
     for at, prompt in enumerate(found):
-        marked: NDArray[Any] = held.of_readers(at).any(0)
+        marked = np.asarray(held.of_readers(at).any(0))
         hits.append(float(marked[prompt.centre]))
         chance.append(float(marked.sum()) / SQUARE_PX**2)
     return hits, chance

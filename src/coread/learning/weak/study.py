@@ -86,7 +86,9 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
     torch.set_num_threads(1)
     cohort = lidc(data)
     held = arms.pupils(cohort, cohort.where("train", 2)[: scale.nodules])
-    judges = {split: examined(cohort, cohort.where(split, 2)[: scale.nodules]) for split in _SPLITS}
+    judges: dict[str, Examined] = {
+        split: examined(cohort, cohort.where(split, 2)[: scale.nodules]) for split in _SPLITS
+    }
     todo = [(seed, arm) for seed in scale.seeds for arm in ARMS]
     for number, (seed, arm) in enumerate(todo):
 
@@ -97,7 +99,7 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
         finish(run, arm, held, judges, scale)
     found = {seed: {arm: Run(out).part(f"seed{seed}", seed).read_json(f"{arm}.examined") for arm in ARMS}
              for seed in scale.seeds}  # fmt: skip
-    return plain(conclude(found, judges["test"], scale))
+    return dict(plain(conclude(found, judges["test"], scale)))
 
 
 _SPLITS: tuple[Split, ...] = ("val", "test")
@@ -131,9 +133,12 @@ def lessons_for(
 def trained(arm: str, run: Run, scale: Scale) -> NoduleNet:
     """The network of an arm that was trained before."""
     state = run.load(arm)
+    if state is None:
+        raise ValueError(f"{arm} is learned from and must be trained first")
     net = NoduleNet(scale.plan.width)
     net.load_state_dict(state["parts"]["net"])
-    return net.eval()
+    net.eval()
+    return net
 
 
 def image_labels(

@@ -167,4 +167,4 @@ def _corners(mask: Bool) -> NDArray[np.float64]:
     edge = np.argwhere(mask & ~core).astype(np.float64)
     step = -(-len(edge) * 4 // MOST_BOUNDARY) if len(edge) else 1
     shifts = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]])
-    return (edge[::step, None] + shifts).reshape(-1, 2)
+    return np.asarray((edge[::step, None] + shifts).reshape(-1, 2))

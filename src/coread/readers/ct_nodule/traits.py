@@ -79,7 +79,7 @@ class Judge:
 
     def standardised(self, features: Float) -> Float:
         """Features [..., feature] with the training's mean 0 and deviation 1, cut off at 6."""
-        return np.clip((features - self.mean) / self.scale, -6, 6)
+        return np.asarray(np.clip((features - self.mean) / self.scale, -6, 6))
 
     def states(self, features: Float) -> dict[Code, Float]:
         """Probability of each value of each concept, [refit, value]; the first refit is the answer."""

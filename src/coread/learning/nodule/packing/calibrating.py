@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from coread.evaluation import fit_platt, logit, patient_weights, sigmoid
 from coread.readers.uncertainty import Band, Calibration
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 RESAMPLES = 200
 """Refits of the curve: enough for a 95 % percentile interval to two digits."""
@@ -51,10 +52,10 @@ def curve_of(
             refits.append(fit_platt(truth, score, weight)(knots))
     lower, upper = np.quantile(refits, [0.025, 0.975], axis=0)
     columns = (knots, middle, np.minimum(lower, middle), np.maximum(upper, middle))
-    rounded = (tuple(np.round(column, 6).tolist()) for column in columns)
+    score_at, middle_at, low_at, high_at = (tuple(np.round(column, 6).tolist()) for column in columns)
     reach = band_reach(truth, curve(score)) if abstain else 0.0
     low, high = (round(float(sigmoid(logit(THRESHOLD) + sign * reach)), 4) for sign in (-1, 1))
-    return Calibration(*rounded, calibrated_on, Band(low, high))
+    return Calibration(score_at, middle_at, low_at, high_at, calibrated_on, Band(low, high))
 
 
 def band_reach(truth: NDArray[np.int64], probability: Float) -> float:

@@ -95,8 +95,8 @@ def gate_report(cohort: Cohort, data: Path, look: Look, gate: SceneGate, rng: Ge
     for name, shown in foreign_windows(data, "test", rng):
         sets.setdefault(name, []).append(shown)
     report = {"lung_ct": _refused(gate, own)}
-    for name, shown in sorted(sets.items()):
-        seen = scenes(look, np.stack(shown))
+    for name, pictures in sorted(sets.items()):
+        seen = scenes(look, np.stack(pictures))
         truth = np.r_[np.ones(len(own)), np.zeros(len(seen))]
         score = np.r_[_unlike(gate, own), _unlike(gate, seen)]
         report[name] = {**_refused(gate, seen), "auc_against_lung_ct": delong_interval(truth, -score)}
@@ -105,7 +105,8 @@ def gate_report(cohort: Cohort, data: Path, look: Look, gate: SceneGate, rng: Ge
 
 def _unlike(gate: SceneGate, seen: Float) -> Float:
     """One number [window] that rises with strangeness: the worse of both checks, relative to its limit."""
-    return np.maximum(gate.distance(seen) / gate.most_distance, 1 + (gate.least_score - gate.score(seen)) / 4)
+    far, low = gate.distance(seen) / gate.most_distance, gate.least_score - gate.score(seen)
+    return np.asarray(np.maximum(far, 1 + low / 4))
 
 
 def _refused(gate: SceneGate, seen: Float) -> dict[str, Any]:

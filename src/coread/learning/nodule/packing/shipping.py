@@ -41,7 +41,7 @@ from coread.readers.ct_nodule.stack import followed
 from coread.readers.ct_nodule.traits import MALIGNANCY, Judge
 from coread.readers.uncertainty import Calibration
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 GATE, JUDGE, CASES, RATIOS = "gate.npz", "judge.npz", "cases.npz", "ratios.npz"
 
@@ -70,7 +70,9 @@ def make_bundle(data: Path, run: Run, folder: Path, scale: Scale) -> None:
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    halved = {k: v.astype(np.float32) if v.dtype == np.float64 and v.ndim else v for k, v in arrays.items()}
+    halved: dict[str, Any] = {
+        k: v.astype(np.float32) if v.dtype == np.float64 and v.ndim else v for k, v in arrays.items()
+    }
     np.savez_compressed(path, **halved)
 
 

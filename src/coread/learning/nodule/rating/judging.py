@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from coread.learning.nodule.cohort import Nodule, patients_of
 from coread.learning.nodule.rating.measured import Measured
 from coread.readers.ct_nodule.traits import CONCEPTS, SHARPNESS, SPHERICITY, Judge, answer_inputs
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Inverse strengths of the penalty that are tried on validation patients."""
@@ -180,7 +181,7 @@ def _answer(learners: Measured, inside: Mapping[Code, Float]) -> Float:
         rows.append(answer_inputs({concept: said(nodule, concept) for concept in CONCEPTS}, size))
         labels += [nodule.malignant] * 2
     model = LogisticRegression(C=1.0, max_iter=1000).fit(np.stack(rows)[:, :-1], labels)
-    return np.r_[model.coef_[0], model.intercept_[0]]
+    return np.asarray(np.r_[model.coef_[0], model.intercept_[0]])
 
 
 def predicted(judge: Judge, features: Float) -> dict[Code, Float]:

@@ -30,7 +30,7 @@ from coread.learning.weak.noise import RATES, with_noise
 from coread.readers.ct_nodule.stack import Look
 from coread.readers.ct_nodule.traits import CONCEPTS, Judge
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 Tell = Callable[[str, float], None]
 
 SEEDS = (0, 1, 2)

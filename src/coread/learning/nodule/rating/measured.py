@@ -18,7 +18,7 @@ from coread.readers.ct_nodule.measuring import area_mm2, axes, volume_mm3
 from coread.readers.ct_nodule.stack import Cut, Look, followed, outlined_slice
 from coread.readers.ct_nodule.window import Spot, network_input
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 COLUMNS = ("trust", "long_mm", "short_mm", "area_mm2", "volume_mm3", "dice", "stack_dice", "rating",
            "read_area_mm2", "read_volume_mm3", "read_short_mm", "slices")  # fmt: skip
@@ -106,7 +106,8 @@ def _one(
 ) -> tuple[list[float], NDArray[Any]]:
     asked, slices = asked_slice(cohort, nodule), cohort.slices
     truth = [slices.consensus(nodule, row) for row in nodule.rows]
-    marked = truth[asked] if truth[asked].any() else slices.of_readers(nodule, nodule.rows[asked]).any(0)
+    anyone = np.asarray(slices.of_readers(nodule, nodule.rows[asked]).any(0))
+    marked = truth[asked] if truth[asked].any() else anyone
     spot = (drawn_box if box else click)(marked, rng)
     images = [slices.images[row].astype(np.float32) for row in nodule.rows]
     cuts = followed(images, asked, spot, look)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coread.evaluation import Interval, patient_weights, percentile_interval
 from coread.evaluation.discrimination import weighted_auc
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 
 REPEATS = 2000
 
@@ -33,7 +33,8 @@ def seed_areas(truth: NDArray[Any], scores: Float, weights: Float) -> Float:
         [repeat, case].
     """
     positive = truth.astype(bool)
-    return np.asarray(np.mean([weighted_auc(positive, score, weights) for score in scores], axis=0))
+    drawn = np.asarray(weights, dtype=np.float64)
+    return np.asarray(np.mean([weighted_auc(positive, score, drawn) for score in scores], axis=0))
 
 
 def area(truth: NDArray[Any], scores: Float, patients: Sequence[str]) -> Interval:

@@ -18,7 +18,7 @@ from coread.learning.nodule.cohort import Nodule, patients_of
 from coread.learning.nodule.rating.ranking import EQUAL, area, area_gain, equal_size_area
 from coread.learning.nodule.scoring import mean_interval
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 Found = Sequence[Mapping[str, Any]]
 
 BLACK_BOXES = ("network", "network_and_size", "features_logistic", "features_trees")
