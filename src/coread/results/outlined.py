@@ -158,9 +158,10 @@ def _slice_of(group: Dataset, slices: Sequence[_Slice]) -> _Slice | None:
     if not held:
         return None
     place = np.array([float(number) for number in held[0].ImagePositionPatient])
-    placed = (one for one in slices if one.plane is not None)
-    near = (o for o in placed if np.abs(np.array(o.plane.position_lps_mm) - place).max() < _SAME_PLACE_MM)
-    return next(near, None)
+    for one in slices:
+        if one.plane and np.abs(np.array(one.plane.position_lps_mm) - place).max() < _SAME_PLACE_MM:
+            return one
+    return None
 
 
 def _once(result: Dataset) -> None:

@@ -143,12 +143,22 @@ class GrowingReader:
         )
         measurements = _measurements(grown, asked)
         looks = (_texture(region), _margins(region, asked))
-        common = {"site": codes.LUNG, "measurements": measurements, "characteristics": looks}
-        boxes = (_box(region.masks[asked]),)
-        nodule = ReaderOutput(
-            _contrast(region), outlines=outlines, boxes=boxes, similar=_similar(measurements), **common
+        suspicious = ReaderOutput(
+            _suspicion(measurements, looks),
+            code=SUSPICIOUS,
+            site=codes.LUNG,
+            measurements=measurements,
+            characteristics=looks,
         )
-        return [nodule, ReaderOutput(_suspicion(measurements, looks), code=SUSPICIOUS, **common)]
+        nodule = replace(
+            suspicious,
+            score=_contrast(region),
+            code=codes.LUNG_NODULE,
+            outlines=outlines,
+            boxes=(_box(region.masks[asked]),),
+            similar=_similar(measurements),
+        )
+        return [nodule, suspicious]
 
 
 def growing(_: Machine) -> GrowingReader:
@@ -221,7 +231,7 @@ def _reach(
     """Return a ball around the seed; with a box, what lies within its rows and columns."""
     indices = np.indices(shape, sparse=True)
     offsets = [(axis - start) * mm for axis, start, mm in zip(indices, seed, spacing_mm, strict=True)]
-    within: Mask = sum(offset**2 for offset in offsets) <= _RADIUS_MM**2
+    within: Mask = np.asarray(offsets[0] ** 2 + offsets[1] ** 2 + offsets[2] ** 2 <= _RADIUS_MM**2)
     if box is None:
         return within
     rows, columns = indices[1] + 0.5, indices[2] + 0.5

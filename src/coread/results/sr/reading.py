@@ -275,11 +275,13 @@ def _evaluations(reading: Reading) -> sr.ContainerContentItem:
 
 
 def _segmentations(edition: Edition, made: Pictures) -> Iterator[Dataset]:
-    for picture in (*made.maps, *made.outlines):
-        evidence = edition.source_of(picture.finding).reference()
-        evidence.SeriesInstanceUID = edition.reading.derive_uid("series", picture.result.kind)
-        evidence.SOPInstanceUID = picture.result.id
-        evidence.SOPClassUID = MAP_SOP_CLASS_UIDS[picture.result.kind]
+    pictures = [(one.finding, one.result) for one in made.maps]
+    pictures += [(one.finding, one.result) for one in made.outlines]
+    for finding, result in pictures:
+        evidence = edition.source_of(finding).reference()
+        evidence.SeriesInstanceUID = edition.reading.derive_uid("series", result.kind)
+        evidence.SOPInstanceUID = result.id
+        evidence.SOPClassUID = MAP_SOP_CLASS_UIDS[result.kind]
         yield evidence
 
 
