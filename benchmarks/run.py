@@ -23,6 +23,7 @@ SCRIPTS = (
     "viewer.py",
     "reading_room.py",
     "kills.py",
+    "ledger.py",
 )
 TAKES_QUICK = {*SCRIPTS} - {"install.py"}
 

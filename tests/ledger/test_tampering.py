@@ -27,8 +27,7 @@ Rows = list[StoredEvent]
 Tampering = Callable[[random.Random, Rows], Rows]
 
 
-@pytest.fixture
-def kept(recorder: Recorder) -> tuple[Rows, Kept]:
+def written(recorder: Recorder) -> tuple[Rows, Kept]:
     """Give the rows of a ledger with a head on the way and one at its end, and what stands beside them."""
     recorder.record(_EVENTS // 2, key="")
     recorder.notary.sign()
@@ -41,6 +40,11 @@ def kept(recorder: Recorder) -> tuple[Rows, Kept]:
     with recorder.database.read() as connection:
         edge = recorder.ledger.edge_in(connection)
     return recorder.ledger.stored(), Kept(edge, {}, heads, unsigned)
+
+
+@pytest.fixture
+def kept(recorder: Recorder) -> tuple[Rows, Kept]:
+    return written(recorder)
 
 
 def faults(rows: Sequence[StoredEvent], kept: Kept) -> list[LedgerFault]:
