@@ -35,7 +35,7 @@ KINDS = np.array([0, 1, 2])
 def drawn_field(path):
     image = np.full((480, 640, 3), (225, 205, 215), np.uint8)
     for (left, top, width, height), colour in zip(
-        BOXES.astype(int), ((90, 40, 130), (210, 130, 140), (120, 80, 150)), strict=True
+        BOXES.astype(int), ((90, 40, 130), (205, 172, 178), (120, 80, 150)), strict=True
     ):
         row, column = np.mgrid[:height, :width]
         disc = ((row - height / 2) / (height / 2)) ** 2 + ((column - width / 2) / (width / 2)) ** 2 < 1
@@ -73,7 +73,10 @@ def test_rows_of_responses_unfold_to_three_scales():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_move_with_their_cells(one_field, seed):
-    image, boxes, kept = staining.disturbed_field(one_field.image(), BOXES, np.random.default_rng(seed))
+    image, move = staining.disturbed_field(one_field.image(), np.random.default_rng(seed))
+    boxes, kept = move.boxes(BOXES)
+    again = staining.Move.drawn((480, 640), np.random.default_rng(seed))
+    assert (again.boxes(BOXES)[0] == boxes).all()
     for left, top, width, height in boxes[KINDS[kept] == 0]:
         middle = image[int(top + height / 2), int(left + width / 2)].astype(int)
         assert middle[1] < 140  # the dark cell lies in its box

@@ -23,6 +23,9 @@ Say = Callable[[float], None]
 CHUNK = 64
 """Images computed between two entries into the record of what is done."""
 
+BATCH = 8
+"""Images at a time: large enough for the processor, small enough for its memory to be used again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -94,8 +97,11 @@ def _chunks(done: int, count: int) -> Iterator[tuple[int, int]]:
 def _respond(net: nn.Module, images: NDArray[np.float32]) -> Responses:
     net.eval()
     with torch.no_grad():
-        out: NDArray[np.float32] = net(torch.from_numpy(images)).numpy()
-    return out.astype(np.float16)
+        parts = [
+            net(torch.from_numpy(images[start : start + BATCH])).numpy().astype(np.float16)
+            for start in range(0, len(images), BATCH)
+        ]
+    return np.concatenate(parts)
 
 
 def _record(store: Store, count: int) -> int:

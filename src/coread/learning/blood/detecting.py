@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coread.learning.backbone.caching import Store, computed
 from coread.learning.backbone.trunk import CHANNELS, Early, pretrained
 from coread.learning.blood.sets import KIND_NAMES, Field
-from coread.learning.blood.staining import disturbed_field
+from coread.learning.blood.staining import Move, disturbed_field
 from coread.learning.runs.checkpoint import Checkpoint
 from coread.learning.runs.run import Run
 from coread.readers.blood_smear.field import COLUMNS, ROWS, prepare
@@ -193,7 +194,6 @@ class Lessons:
 
     def __init__(self, fields: Sequence[Field], plan: Plan, seed: int) -> None:
         self._fields, self._plan, self._seed = fields, plan, seed
-        self._images = [field.image() for field in fields]
         self.count = len(fields) * plan.views
 
     def responses(self, folder: Path) -> NDArray[np.float16]:
@@ -203,23 +203,31 @@ class Lessons:
             "views": self._plan.views,
             "seed": self._seed,
         }
-        return computed(Flat(), lambda i: self.view(i)[0], self.count, Store(folder, "fields", recipe))
+        return computed(Flat(), self.view, self.count, Store(folder, "fields", recipe))
 
-    def view(self, number: int) -> tuple[Float, NDArray[np.float64], NDArray[np.int64], float]:
-        """Input [3, row, column] of one view, its boxes and kinds, and its scale."""
+    def view(self, number: int) -> Float:
+        """Input [3, row, column] of one view; the first view of each field is the field as it is."""
         index, turn = number % len(self._fields), number // len(self._fields)
-        field, image = self._fields[index], self._images[index]
-        boxes, kind = field.boxes, field.kind
-        if turn:  # the first view of each field is the field as it is
-            rng = np.random.default_rng([self._seed, number])
-            image, boxes, kept = disturbed_field(image, boxes, rng)
-            kind = kind[kept]
-        ready = prepare(image)
-        return ready.tensor[0], boxes, kind, ready.scale
+        image = self._fields[index].image()
+        if turn:
+            image, _ = disturbed_field(image, self._rng(number))
+        return prepare(image).tensor[0]
 
     def wanted(self) -> list[tuple[Float, Float, Float]]:
         """What is to be found on each view."""
-        return [targets(*self.view(number)[1:]) for number in range(self.count)]
+        return [self._wanted(number) for number in range(self.count)]
+
+    def _wanted(self, number: int) -> tuple[Float, Float, Float]:
+        field = self._fields[number % len(self._fields)]
+        shape_rc = field.shape_rc()
+        boxes, kind = field.boxes, field.kind
+        if number >= len(self._fields):
+            boxes, kept = Move.drawn(shape_rc, self._rng(number)).boxes(boxes)
+            kind = kind[kept]
+        return targets(boxes, kind, min(ROWS / shape_rc[0], COLUMNS / shape_rc[1]))
+
+    def _rng(self, number: int) -> Generator:
+        return np.random.default_rng([self._seed, number])
 
 
 def train(fields: Sequence[Field], plan: Plan, run: Run) -> Neck:

@@ -132,7 +132,7 @@ def fit_gate(
     """Teach the gate; write it down."""
     rng = np.random.default_rng(7)
     smears = [field.image() for field in learners]
-    smears += [disturbed_field(image, np.zeros((0, 4)), rng)[0] for image in smears]
+    smears += [disturbed_field(image, rng)[0] for image in smears]
     others = [image for _, image in refusing.foreign(data, "train", PER_SET, rng)]
     known, strange = (np.stack([networks.seen(i)[1] for i in images]) for images in (smears, others))
     judged = [networks.seen(field.image()) for field in judges]

@@ -47,6 +47,11 @@ class Field:
         """The field, uint8 [row, column, 3]."""
         return colour(self.path.read_bytes())
 
+    def shape_rc(self) -> tuple[int, int]:
+        """Rows and columns, without decoding the image."""
+        with Image.open(self.path) as image:
+            return image.height, image.width
+
 
 @dataclass(frozen=True)
 class CellSet:
