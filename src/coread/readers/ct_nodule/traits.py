@@ -111,7 +111,7 @@ def rounded(probability: Float) -> Float:
     held = np.clip(probability, 0, MOST_SURE)
     held = np.round(held / held.sum(), DIGITS)
     held[int(held.argmax())] += 1 - held.sum()
-    return np.round(np.minimum(held, MOST_SURE), DIGITS)
+    return np.asarray(np.round(np.minimum(held, MOST_SURE), DIGITS))
 
 
 def _shares(score: Float) -> Float:
