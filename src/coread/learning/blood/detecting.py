@@ -211,7 +211,7 @@ class Lessons:
         image = self._fields[index].image()
         if turn:
             image, _ = disturbed_field(image, self._rng(number))
-        return prepare(image).tensor[0]
+        return np.asarray(prepare(image).tensor[0])
 
     def wanted(self) -> list[tuple[Float, Float, Float]]:
         """What is to be found on each view."""
