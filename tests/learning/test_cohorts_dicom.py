@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import highdicom as hd
 import numpy as np
 import pydicom
@@ -10,11 +12,11 @@ import pytest
 pytest.importorskip("pyarrow", reason="the lab is not installed (pip install coread[lab])")
 
 from highdicom import sr
+from keeping import house_on
 from pydicom.sr.codedict import codes as dicom_codes
 
 from coread.dicom import open_object
 from coread.domain.codes import LUNG_NODULE, Code
-from coread.domain.study import Instance, Study
 from coread.errors import CohortRefused
 from coread.learning.cohorts import BuildPlan, CodeBook, Concept, build, open_cohort
 from coread.learning.cohorts.pseudonyms import Pseudonyms, age_years
@@ -205,51 +207,47 @@ def test_ages_of_dicom(age, birth, study, years):
     assert age_years(age, birth, study) == pytest.approx(years)
 
 
-class Kept:
-    """An archive of two studies."""
-
-    def __init__(self):
-        self.data = {}
-        for seed in range(8):
-            data = ct_slice(seed)
-            header = open_object(data).header
-            instance = Instance(header, str(seed), "", len(data), None, "stow")
-            self.data[header.ref.study_instance_uid] = (instance, data)
-
-    def study(self, uid):
-        return Study(uid, (self.data[uid][0],))
-
-    def read_object(self, instance):
-        return self.data[instance.ref.study_instance_uid][1]
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A real archive on SQLite and disk with eight studies, and their UIDs."""
+    folder = tmp_path_factory.mktemp("archive")
+    house = house_on(f"sqlite:///{folder / 'index.sqlite'}", folder)
+    filed = [house.intake.accept_bytes(ct_slice(seed), "stow") for seed in range(8)]
+    yield house.archive, [one.instance.ref.study_instance_uid for one in filed]
+    house.database.close()
 
 
-def test_only_consented_studies_are_learnt_from(tmp_path):
-    archive = Kept()
-    uids = list(archive.data)
-    agreed = set(uids[:6])
-    files = ArchiveFiles(archive, uids, consented=agreed.__contains__)
-    built = build(DicomSource("clinic", BOOK, files, Pseudonyms(KEY)), tmp_path, BuildPlan())
+def clinic(kept, **consent):
+    return DicomSource("clinic", BOOK, ArchiveFiles(*kept, **consent), Pseudonyms(KEY))
+
+
+def test_only_consented_studies_are_learnt_from(kept, tmp_path):
+    agreed = set(kept[1][:6])
+    built = build(clinic(kept, consented=agreed.__contains__), tmp_path, BuildPlan())
     assert len(built.images) == 6
     assert [left.code for left in built.left_out] == ["no-consent"] * 2
-    assert not {uid for uid in uids if uid in str(built.left_out)}
+    assert not [uid for uid in kept[1] if uid in str(built)]
 
 
-def test_without_a_word_of_consent_nobody_has_agreed(tmp_path):
-    archive = Kept()
-    source = DicomSource("clinic", BOOK, ArchiveFiles(archive, list(archive.data)), Pseudonyms(KEY))
+def test_without_a_word_of_consent_nobody_has_agreed(kept, tmp_path):
     with pytest.raises(CohortRefused, match="no usable image"):
-        build(source, tmp_path, BuildPlan())
+        build(clinic(kept), tmp_path, BuildPlan())
 
 
-def test_consent_that_is_withdrawn_while_building_holds_at_once(tmp_path):
-    archive = Kept()
-    asked = {}
+def test_consent_that_is_withdrawn_while_building_holds_at_once(kept, tmp_path):
+    asked = Counter()
 
     def consented(uid):
-        asked[uid] = asked.get(uid, 0) + 1
-        return not (uid == list(archive.data)[3] and asked[uid] > 1)
+        asked[uid] += 1
+        return not (uid == kept[1][3] and asked[uid] > 1)
 
-    files = ArchiveFiles(archive, list(archive.data), consented=consented)
-    built = build(DicomSource("clinic", BOOK, files, Pseudonyms(KEY)), tmp_path, BuildPlan())
+    built = build(clinic(kept, consented=consented), tmp_path, BuildPlan())
     assert len(built.images) == 7
     assert [left.reason for left in built.left_out] == ["consent was withdrawn"]
+
+
+def test_slices_can_be_put_in_order(folder, tmp_path):
+    built = build_from(folder, tmp_path)
+    places = {(image.patient, image.fact("along_normal_mm")) for image in built.images}
+    assert len(places) == 16
+    assert {place for _, place in places} == {0.0, 2.0}

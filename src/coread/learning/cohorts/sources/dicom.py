@@ -243,13 +243,15 @@ class DicomSource:
             sex=get("PatientSex") if get("PatientSex") in ("F", "M", "O") else "",
             age_years=age_years(get("PatientAge"), get("PatientBirthDate"), get("StudyDate")),
             spacing_mm=opened.pixel_spacing_mm,
-            position=int(get("InstanceNumber")) if get("InstanceNumber").isdigit() else None,
+            position=frame if opened.number_of_frames > 1 else _whole(get("InstanceNumber")),
             grey_unit=unit,
             grey_slope=slope,
             source=self._what(ref.sop_instance_uid),
             source_sha256=digest,
             facts=facts(
-                body_part=get("BodyPartExamined"), laterality=get("ImageLaterality") or get("Laterality")
+                body_part=get("BodyPartExamined"),
+                laterality=get("ImageLaterality") or get("Laterality"),
+                along_normal_mm=_along_normal(opened, frame),
             ),
         )
 
@@ -290,6 +292,16 @@ def pixels_of(opened: DicomObject, frame: int) -> tuple[NDArray[Any], str, float
     if modality in _AS_THEY_ARE:
         return opened.in_units(frame), "raw", 1.0
     return np.rint(opened.display(frame) * 65535).astype(np.uint16), "share", 1 / 65535
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _along_normal(opened: DicomObject, frame: int) -> float | None:
+    """Where a slice lies along its normal, in mm: what puts the slices of a series in order."""
+    plane = opened.plane(frame)
+    return None if plane is None else round(float(plane.origin_lps_mm @ plane.normal), 3)
 
 
 def _sentence(fault: Exception) -> str:

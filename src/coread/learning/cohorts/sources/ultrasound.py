@@ -52,5 +52,5 @@ def _frame(folder: Path, row: Row) -> Found:
         facts=facts(fps=number(row["fps"]), type=row["type"]),
     )  # fmt: skip
     labels = [Label(name, "born-et-al", c, value=float(c == row["label"])) for c in CLASSES]
-    labels += [Label(name, "born-et-al", sign, value=float(row[sign])) for sign in SIGNS if row[sign] in "01"]
+    labels += [Label(name, "born-et-al", sign, value=float(row[sign])) for sign in SIGNS if row[sign]]
     return Found(image, pixels, tuple(labels))
