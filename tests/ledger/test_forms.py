@@ -263,7 +263,7 @@ def test_the_account_of_a_good_journey_says_yes() -> None:
         "consent-named", "taken-back", "later-seen",
     }  # fmt: skip
     assert drawn["decided"].values == {"accepted": "0", "edited": "0", "rejected": "1", "added": "1"}
-    assert drawn["time-taken"].values == {"seconds": "12"}
+    assert drawn["time-taken"].values == {"seconds": "12.5"}
 
 
 def without(kind: str) -> list[RecordedEvent]:

@@ -117,7 +117,7 @@ def _looked(records: Sequence[RecordedEvent]) -> Statement:
     decided = [r for r in _of("finding.decided", records) if r.event.facts.get("reading")]
     hasty = [record for record in decided if _seconds(record) <= 0]
     total = sum(_seconds(record) for record in decided)
-    return _statement("time-taken", bool(decided), hasty, decided, {"seconds": f"{total:.0f}"})
+    return _statement("time-taken", bool(decided), hasty, decided, {"seconds": f"{total:.1f}"})
 
 
 def _undone(records: Sequence[RecordedEvent]) -> Statement:
@@ -129,7 +129,7 @@ def _undone(records: Sequence[RecordedEvent]) -> Statement:
 def _signed(records: Sequence[RecordedEvent]) -> Statement:
     """Say whether a report is signed, and how many addenda follow it."""
     signed = _of("report.signed", records)
-    values = {"count": str(max(0, len(signed) - 1))}
+    values = {"addenda": str(max(0, len(signed) - 1))}
     against = [] if signed else [records[-1]] if _of("finding.decided", records) else []
     return _statement("signed", bool(signed or against), against, signed, values)
 
