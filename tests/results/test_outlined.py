@@ -9,16 +9,19 @@ import numpy as np
 import pydicom
 import pytest
 from outlined_readings import NODULE, asked, at_the_nodule, slices, written_about
-from written_results import CARD, WRITTEN_AT, finding_on, reading_of
+from signed_reports import SIGNER, accepted, edited, report_of, statement_of
+from written_results import CARD, WRITTEN_AT, Written, finding_on, reading_of
 
 from coread.dicom import open_object
 from coread.domain import codes
 from coread.domain.finding import Box, Outline, Presence
-from coread.results import Kind, write
+from coread.domain.review import Trait
+from coread.readers import Machine
+from coread.results import Kind, write, write_signed
 from coread.results.regions import borders
 from coread.results.sr.reading import MOST_BOX_GROUPS
 from coread.testing import ultrasound
-from coread.testing.growing import SUSPICIOUS
+from coread.testing.growing import SUSPICIOUS, growing
 from coread.testing.patients import dicom_from_pixels
 
 
@@ -175,3 +178,44 @@ def test_boxes_bear_their_own_kind_and_too_many_are_counted():
     assert named(own[1], "Finding").ConceptCodeSequence[0].CodeValue == SUSPICIOUS.value
     remarks = [i.TextValue for i in contents(own[0]) if i.ValueType == "TEXT"]
     assert f"{MOST_BOX_GROUPS + 5} regions, of which {MOST_BOX_GROUPS} are listed here." in remarks
+
+
+def test_the_image_library_lists_what_is_pictured_not_all_that_was_given(reading, results):
+    report = results.dataset(Kind.SR)
+    library = next(i for i in contents(report) if i.ConceptNameCodeSequence[0].CodeMeaning == "Image Library")
+    listed = [i for i in contents(library) if i.ValueType == "IMAGE"]
+    assert len(listed) == len(reading.findings[0].outlines) < len(reading.inputs)
+
+
+def signed_about(reading):
+    """What goes out when a doctor accepted the nodule and corrected the suspicion."""
+    nodule, suspicious = reading.findings
+    traits = tuple(Trait(item.concept, item.value) for item in nodule.characteristics)
+    border = tuple(map(tuple, borders(nodule.outlines[3])[0].tolist()))
+    image = nodule.outlines[3].image
+    accepted_as = statement_of(nodule, image=image, outline=border, traits=traits)
+    corrected = (traits[0], Trait(codes.MARGINS, codes.SPICULATED))
+    decisions = (
+        replace(accepted(nodule, reading), statement=accepted_as),
+        edited(suspicious, reading, traits=corrected),
+    )
+    report = report_of(slices()[0], (reading,), decisions)
+    cards = {reading.reader.name: growing(Machine()).card}
+    return Written(write_signed(report, (reading,), slices(), cards, person=SIGNER))
+
+
+@pytest.mark.peer
+def test_what_a_doctor_signs_of_it_is_valid(reading, verdict):
+    signed = signed_about(reading)
+    report = signed.dataset(Kind.SR)
+    said = [i for i in contents(report) if i.ValueType == "CODE"]
+    values = {(i.ConceptNameCodeSequence[0].CodeValue, i.ConceptCodeSequence[0].CodeValue) for i in said}
+    assert (codes.TEXTURE.value, codes.SOLID.value) in values
+    assert (codes.MARGINS.value, codes.SPICULATED.value) in values
+    for made in signed.dicom():
+        errors, warnings = verdict(made.data)
+        assert errors == []
+        assert [w for w in warnings if "defined term <99COREAD>" not in w] == []
+    parts = [p["code"].get("text", "") for o in signed.fhir("Observation") for p in o["component"]]
+    assert any(name.startswith("Margins") for name in parts)
+    assert "95% interval of Volume" in parts

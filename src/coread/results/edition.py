@@ -157,6 +157,19 @@ class Edition(Issue):
         uids |= {ref.sop_instance_uid for finding in self.reading.findings for ref in images_of(finding)}
         return tuple(s for s in self.sources if s.ref.sop_instance_uid in uids) or self.sources
 
+    @property
+    def pictured(self) -> tuple[Source, ...]:
+        """The images that findings stand on or reach over; all inputs of a reading of the whole study.
+
+        A reader that was asked at one place is given hundreds of slices around it.
+        """
+        prompt = self.reading.prompt
+        if prompt is None:
+            return self.inputs
+        uids = {prompt.image.sop_instance_uid}
+        uids |= {ref.sop_instance_uid for finding in self.reading.findings for ref in images_of(finding)}
+        return tuple(source for source in self.inputs if source.ref.sop_instance_uid in uids) or self.inputs
+
     def source_of(self, finding: Finding) -> Source:
         """Return the image on which a finding stands."""
         return self.source_named(finding.image.sop_instance_uid)

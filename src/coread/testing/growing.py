@@ -76,6 +76,21 @@ class Region:
     values: Values
     spacing_mm: tuple[float, float, float]
     """Between slices, rows and columns."""
+    corner: tuple[int, int]
+    """First row and column of the part of the frames that was looked at."""
+
+    def outline(self, index: int, image: DicomObject) -> Outline:
+        """Return what was grown on one slice."""
+        shape = int(image.header.facts["Rows"]), int(image.header.facts["Columns"])
+        whole = np.zeros(shape, bool)
+        mask, (top, left) = self.masks[index], self.corner
+        whole[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+        return Outline.of(whole, image.header.ref)
+
+    def box(self, index: int) -> Box:
+        """Return the box round one slice of it."""
+        box = _box(self.masks[index])
+        return replace(box, left_px=box.left_px + self.corner[1], top_px=box.top_px + self.corner[0])
 
     @property
     def volume_mm3(self) -> float:
@@ -114,13 +129,19 @@ class GrowingReader:
     def read_at(self, images: Sequence[DicomObject], prompt: Prompt) -> Sequence[ReaderOutput] | Unfit:
         """Grow, measure, describe."""
         asked = next(n for n, image in enumerate(images) if image.header.ref == prompt.image)
-        values = np.stack([image.in_units() for image in images])
-        spacing = _spacing_mm(images)
-        seed = _seed(values[asked], prompt)
-        if values[asked][seed] < _CUT_HU:
+        plane, spacing = images[asked].in_units(), _spacing_mm(images)
+        seed = _seed(plane, prompt)
+        if plane[seed] < _CUT_HU:
             return [ReaderOutput(-4.0), ReaderOutput(-4.0, code=SUSPICIOUS)]
+        window = _window(plane.shape, seed, spacing)
+        values = np.stack([image.in_units()[window] for image in images])
+        corner = (window[0].start, window[1].start)
+        start = (asked, seed[0] - corner[0], seed[1] - corner[1])
+        box = prompt.box and replace(
+            prompt.box, left_px=prompt.box.left_px - corner[1], top_px=prompt.box.top_px - corner[0]
+        )
         grown = {
-            step: Region(_grown(values, (asked, *seed), _CUT_HU + step, spacing, prompt.box), values, spacing)
+            step: Region(_grown(values, start, _CUT_HU + step, spacing, box), values, spacing, corner)
             for step in (-_CUT_RANGE_HU, 0.0, _CUT_RANGE_HU)
         }
         return self._described(grown, images, asked)
@@ -137,9 +158,7 @@ class GrowingReader:
     ) -> list[ReaderOutput]:
         region = grown[0.0]
         outlines = tuple(
-            Outline.of(mask, image.header.ref)
-            for mask, image in zip(region.masks, images, strict=True)
-            if mask.any()
+            region.outline(index, image) for index, image in enumerate(images) if region.masks[index].any()
         )
         measurements = _measurements(grown, asked)
         looks = (_texture(region), _margins(region, asked))
@@ -155,7 +174,7 @@ class GrowingReader:
             score=_contrast(region),
             code=codes.LUNG_NODULE,
             outlines=outlines,
-            boxes=(_box(region.masks[asked]),),
+            boxes=(region.box(asked),),
             similar=_similar(measurements),
         )
         return [nodule, suspicious]
@@ -194,6 +213,18 @@ def _seed(values: Values, prompt: Prompt) -> tuple[int, int]:
     part = values[first_row : max(math.ceil(bottom), first_row + 1), first_column : math.ceil(right)]
     row, column = np.unravel_index(int(part.argmax()), part.shape)
     return first_row + int(row), first_column + int(column)
+
+
+def _window(
+    shape: tuple[int, ...], seed: tuple[int, int], spacing_mm: tuple[float, float, float]
+) -> tuple[slice, slice]:
+    """Return the rows and columns within reach of the seed."""
+    reach = [math.ceil(_RADIUS_MM / mm) + 1 for mm in spacing_mm[1:]]
+    rows, columns = (
+        slice(max(middle - far, 0), min(middle + far + 1, end))
+        for middle, far, end in zip(seed, reach, shape, strict=True)
+    )
+    return rows, columns
 
 
 def _grown(

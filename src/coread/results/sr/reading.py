@@ -123,7 +123,7 @@ def _content(edition: Edition, made: Pictures) -> sr.ContentSequence:
             *language_of("en"),
             *_observer(edition),
             code_item(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, HAS_CONCEPT_MOD),
-            *image_library([source for source in edition.inputs if source.rows]),
+            *image_library([source for source in edition.pictured if source.rows]),
             container(codes.IMAGING_MEASUREMENTS, groups) if groups else _evaluations(edition.reading),
         ]
     )
