@@ -31,9 +31,6 @@ FATAL = {
     "labels that are not in the code book": lambda: Drawn(
         [*source().items, found(48, split="train", labels=[Label("i048", "ann", "unheard of")])]
     ),
-    "values outside the code book's bounds": lambda: Drawn(
-        [*source().items, found(48, split="train", labels=[Label("i048", "ann", "grade", "number", 9)])]
-    ),
     "labels of images that the cohort does not hold": lambda: Drawn(
         [*source().items, found(48, split="train", labels=[Label("i999", "ann", "sick")])]
     ),
@@ -98,6 +95,17 @@ def test_an_image_that_shows_nothing_is_listed_and_the_rest_goes_on(code, tmp_pa
     assert len(built.images) == 47
     assert [(left.what, left.code) for left in built.left_out] == [("drawn#7", code)]
     assert "i007" not in {label.image for label in built.labels}
+
+
+def test_a_grade_beyond_its_scale_is_listed_and_the_rest_goes_on(tmp_path):
+    odd = found(
+        48, split="train", labels=[Label("i048", "ann", "grade", "number", 9), Label("i048", "bob", "sick")]
+    )
+    built = build(Drawn([*source().items, odd]), tmp_path, BuildPlan())
+    assert [label.annotator for label in built.labels_of("i048")] == ["bob"]
+    assert [(left.what, left.code) for left in built.left_out] == [("i048: grade 9", "value-out-of-range")]
+    edited = replace(built, labels=(*built.labels, *odd.labels))
+    assert [fault.code for fault in faults(edited) if fault.fatal] == ["value-out-of-range"]
 
 
 def test_a_black_image_with_a_bright_mark_is_still_black():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from coread.learning.cohorts.checking import Fault, demand
+from coread.learning.cohorts.checking import Fault, demand, in_bounds
 from coread.learning.cohorts.form import SPLITS, Cohort, CohortImage, Label, LeftOut
 from coread.learning.cohorts.harmonising.steps import Step
 from coread.learning.cohorts.selecting.duplicates import Likeness, near_duplicates
@@ -104,7 +104,9 @@ def _gather(source: Source, folder: Path, steps: Sequence[Step], tell: Tell) -> 
             gathered.left_out.append(taken)
         else:
             gathered.images.append(taken.image)
-            gathered.labels += taken.labels
+            kept, strange = in_bounds(taken.labels, source.book)
+            gathered.labels += kept
+            gathered.left_out += strange
         if number % 20 == 0:
             tell("images", 0.95 * min(number / count, 1))
     return gathered

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coread.errors import CohortRefused
 from coread.learning.cohorts.codebook import CodeBook
-from coread.learning.cohorts.form import SPLITS, Cohort, CohortImage, Label
+from coread.learning.cohorts.form import SPLITS, Cohort, CohortImage, Label, LeftOut
 from coread.learning.cohorts.selecting.duplicates import Likeness
 
 OLDEST_YEARS = 120.0
@@ -158,6 +158,22 @@ def label_faults(labels: Sequence[Label], book: CodeBook, images: set[str]) -> I
         if (concept := concepts.get(label.name)) and not concept.low <= label.value <= concept.high
     )
     yield from _fault("value-out-of-range", True, "values outside the code book's bounds", outside)
+
+
+def in_bounds(labels: Sequence[Label], book: CodeBook) -> tuple[list[Label], list[LeftOut]]:
+    """Part labels into those within the code book's bounds (or outside its words), and the others, listed."""
+    kept, left_out = [], []
+    for label in labels:
+        concept = book.find(label.name)
+        if concept is None or concept.low <= label.value <= concept.high:
+            kept.append(label)
+        else:
+            what, bounds = (
+                f"{label.image}: {label.name} {label.value:g}",
+                f"{concept.low:g} to {concept.high:g}",
+            )
+            left_out.append(LeftOut(what, "value-out-of-range", f"outside {bounds}"))
+    return kept, left_out
 
 
 def one_class_splits(cohort: Cohort, target: str) -> Iterator[Fault]:

@@ -34,6 +34,7 @@ def lidc(data: Path) -> TableSource:
         "Size drives the malignancy rating: mask area alone gives an AUC of 0.958.",
         "Malignancy is the readers' impression, no pathology; characteristics come from the same readers.",
         "Crops are centred on nodules: there are no negatives.",
+        "One grade lies beyond its scale (LIDC-IDRI-0510_n7, internalStructure 5 of 4) and is left out.",
     )
     nodules = {row["nodule_id"]: row for row in rows_of(folder / "nodules.csv")}
     rows = [{**nodules[row["nodule_id"]], **row} for row in rows_of(folder / "slices.csv")]
