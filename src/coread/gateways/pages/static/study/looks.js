@@ -1,7 +1,8 @@
 // How a finding looks and what it looks like: characteristics, measures with intervals, cases of the training data.
-import { h } from "../dom.js";
+import { h, svg } from "../dom.js";
 import { either, t, tn } from "../words.js";
 import { percent } from "./confidence.js";
+import { kindsOf } from "./kinds.js";
 
 /** Say a code in the reader's language. */
 export function codeName(code) {
@@ -18,11 +19,17 @@ export function measure({ quantity, value, unit, lower, upper }) {
 
 /** List measures and characteristics of a finding. */
 export function looksBlock(panel) {
-  const { measurements, characteristics } = panel.finding;
-  if (!measurements.length && !characteristics.length) return null;
+  const { measurements, characteristics, boxes } = panel.finding;
+  const kinds = kindsOf(boxes);
+  if (!measurements.length && !characteristics.length && !kinds.length) return null;
   return h("div.looks", {},
+    kinds.length ? h("ul.measures", { "aria-label": t("script.kinds") }, kinds.map(kind)) : null,
     measurements.length ? h("ul.measures", { "aria-label": t("script.statement_measures") }, measurements.map((one) => h("li.figures", {}, measure(one)))) : null,
     characteristics.length ? h("dl.characteristics", { "aria-label": t("script.characteristics") }, characteristics.flatMap(characteristic)) : null);
+}
+
+function kind({ code, colour, count }) {
+  return h("li.figures", {}, svg("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, fill: colour })), ` ${codeName(code)} ${count}`);
 }
 
 function characteristic({ concept, value, confidence, choices }) {

@@ -1,13 +1,12 @@
 // Between the page and the viewer: the first image at once, overlays from findings, drawing, measures with codes.
 import { either, language, t } from "../words.js";
+import { MOST_NAMED, colourOfKind } from "./kinds.js";
 import { mountPlain } from "./plain_viewer.js";
 
 const place = document.getElementById("viewer");
 const words = document.getElementById("viewer-words");
 const OWN = "own:";
 const SKETCH = "sketch";
-/** Told apart by people of every colour vision (Okabe and Ito 2008), without black. */
-const KIND_COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff"];
 
 export class Viewing {
   constructor(store) {
@@ -184,7 +183,7 @@ function ofFinding(panel) {
   const frame = finding.heat_map?.frame ?? finding.frame;
   const hasOwnPlace = decision?.verdict === "edited" && !isSamePlace(decision.statement, panel.statement);
   const lines = hasOwnPlace || finding.presence === "absent" ? [] : outlinesOf(finding, uid, shared, colour);
-  const boxes = hasOwnPlace || lines.length ? [] : finding.boxes.map((box, at) => ({ ...shared, ...labelOf(box), id: `${uid}:box-${at}`, kind: "box", frame, box, colour: colourOf(box, finding.boxes) ?? colour }));
+  const boxes = hasOwnPlace || lines.length ? [] : finding.boxes.map((box, at) => ({ ...shared, ...labelOf(box, finding.boxes), id: `${uid}:box-${at}`, kind: "box", frame, box, colour: colourOfKind(box, finding.boxes) ?? colour }));
   const map = finding.heat_map ? [{ ...shared, id: `${uid}:heat-map`, kind: "heat-map", frame, visible: false, heatMap: finding.heat_map }] : [];
   return [...lines, ...boxes, ...map];
 }
@@ -197,15 +196,9 @@ function outlinesOf(finding, uid, shared, colour) {
   return lines.sort((a, b) => isOwn(b) - isOwn(a));
 }
 
-function labelOf(box) {
+function labelOf(box, boxes) {
+  if (boxes.length > MOST_NAMED) return { label: "" };
   return box.label ? { label: either(box.label.meaning, box.label.meaning_zh) } : {};
-}
-
-/** Give each kind of box a colour of its own; none where the reader tells no kinds apart. */
-function colourOf(box, boxes) {
-  if (!box.label) return undefined;
-  const kinds = [...new Set(boxes.map((one) => one.label?.value).filter(Boolean))].sort();
-  return KIND_COLOURS[kinds.indexOf(box.label.value) % KIND_COLOURS.length];
 }
 
 function isSamePlace(stated, own) {
