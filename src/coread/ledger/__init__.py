@@ -6,7 +6,7 @@ from coread.ledger.forms.account import Account, Party, Statement, account
 from coread.ledger.forms.atna import audit_message, syslog_message
 from coread.ledger.forms.audit_kind import AuditSource
 from coread.ledger.forms.balp import audit_event
-from coread.ledger.forms.export import Exporter
+from coread.ledger.forms.export import Exporter, proof_lines
 from coread.ledger.forms.prov import provenance
 from coread.ledger.forms.retention import is_held, longest_rule, retention_rules
 from coread.ledger.forms.table import csv_lines
@@ -66,6 +66,7 @@ __all__ = [
     "leaf_hash",
     "longest_rule",
     "newest_head",
+    "proof_lines",
     "provenance",
     "read_note",
     "retention_rules",

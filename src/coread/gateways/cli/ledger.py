@@ -28,6 +28,7 @@ from coread.ledger import (
     csv_lines,
     is_held,
     longest_rule,
+    proof_lines,
     provenance,
     retention_rules,
     verify_export,
@@ -135,7 +136,7 @@ def prove(sequence: int, settings: SettingsFile = None) -> None:
         signed = clinic.notary.sign()
         if signed is None:
             raise NotFound("a number of no event", "an event")
-        line = next(Exporter(clinic.ledger, clinic.notary).proofs([sequence], signed.head.size))
+        line = next(proof_lines(clinic.ledger, [sequence], signed.head.size))
     typer.echo(json.dumps(json.loads(line) | {"head": signed.note}, ensure_ascii=False, indent=1))
 
 

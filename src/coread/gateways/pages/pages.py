@@ -190,6 +190,13 @@ class Pages:
             Address("GET", "/audit", ledger, self._audit.show),
             Address("GET", "/audit/events.jsonl", ledger, self._audit.export),
             Address("GET", "/audit/studies/{study_uid}", ledger, self._responsibility.show),
+            Address(
+                "GET",
+                "/audit/studies/{study_uid}/proofs.ndjson",
+                ledger,
+                self._responsibility.proofs,
+                Form.DATA,
+            ),
             Address("GET", "/audit/studies/{study_uid}/{form}", ledger, self._responsibility.export),
             Address("POST", "/api/v1/audit/verification", ledger, self._audit.verify, Form.DATA),
             Address("GET", "/settings", Permission.SEE_SETTINGS, self._settings.show),

@@ -65,6 +65,23 @@ def proof_line(row: StoredEvent, proof: Inclusion, with_private: bool = True) ->
     return canonical(said)
 
 
+def proof_lines(
+    ledger: Ledger, sequences: Sequence[int], size: int, with_private: bool = True
+) -> Iterator[str]:
+    """Give events of a tree of `size` events with their proofs, a line each.
+
+    Raises
+    ------
+    NotFound
+        If the tree has no such event.
+    """
+    for sequence, proof in zip(sequences, ledger.prove(sequences, size), strict=True):
+        row = next(iter(ledger.stored(sequence - 1, 1)), None)
+        if row is None or row.sequence != sequence:
+            raise NotFound("an event that is gone", remedy="verify the ledger", where="ledger")
+        yield proof_line(row, proof, with_private)
+
+
 class Exporter:
     """Writes exports into folders.
 
@@ -96,23 +113,9 @@ class Exporter:
         """
         size = self._begin(folder)
         with (folder / "proofs.jsonl").open("wb") as file:
-            for line in self.proofs(sequences, size, with_private):
+            for line in proof_lines(self._ledger, sequences, size, with_private):
                 file.write(to_bytes(line) + b"\n")
         return len(sequences)
-
-    def proofs(self, sequences: Sequence[int], size: int, with_private: bool = True) -> Iterator[str]:
-        """Give events with proofs, a line each.
-
-        Raises
-        ------
-        NotFound
-            If the tree has no such event.
-        """
-        for sequence, proof in zip(sequences, self._ledger.prove(sequences, size), strict=True):
-            row = next(iter(self._ledger.stored(sequence - 1, 1)), None)
-            if row is None or row.sequence != sequence:
-                raise NotFound("an event that is gone", remedy="verify the ledger", where="ledger")
-            yield proof_line(row, proof, with_private)
 
     def _begin(self, folder: Path) -> int:
         """Sign a head and write all but the events; return the head's size."""

@@ -28,6 +28,7 @@ from coread.ledger import (
     account,
     audit_event,
     csv_lines,
+    proof_lines,
     provenance,
 )
 
@@ -122,6 +123,21 @@ class ResponsibilityPage:
             "X-Content-Type-Options": "nosniff",
         }
         return Response(write(records), 200, headers, media_type)
+
+    def proofs(self, asked: Asked) -> Response:
+        """Give the page's events with their proofs for the tree of ``?size=``, for the browser to check.
+
+        Raises
+        ------
+        NotFound
+            If the ledger has nothing of the study, or an event that is to be proven is gone.
+        """
+        records = self._events(asked.uid("study_uid"))
+        size = asked.number("size", self._ledger.size(), most=1 << 53)
+        numbers = [record.sequence for record in records if record.sequence <= size]
+        lines = proof_lines(self._ledger, numbers, size)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response("".join(f"{line}\n" for line in lines), 200, headers, "application/x-ndjson")
 
     def _events(self, uid: str) -> list[RecordedEvent]:
         found: list[RecordedEvent] = []
