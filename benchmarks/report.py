@@ -176,6 +176,35 @@ def reading_room(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def ledger(result: dict[str, Any]) -> list[str]:
+    """Show appends, proofs and tamperings."""
+    systems = {"SQLite": "appending_sqlite", "PostgreSQL": "appending_postgresql"}
+    rows = [
+        [system, batch, at["events_per_s"], at["worst_events_per_s"], at["without_tree_events_per_s"]]
+        for system, name in systems.items()
+        for batch, at in result.get(name, {}).items()
+        if batch.isdecimal()
+    ]
+    head = ["database", "events in a transaction", "events/s (median)", "worst", "without hashes and tree"]
+    proofs = [
+        [f"{at['events']:,}", at["proof_hashes"], at["proof_bytes"], at["make_proof_ms"], at["verify_proof_us"],
+         at["verify_growth_us"], at.get("naive_proof_ms", "–"), at["verify_all_s"]]
+        for at in result["proofs"]
+    ]  # fmt: skip
+    columns = ["events", "hashes in a proof", "bytes", "made in ms", "verified in µs", "growth verified in µs",
+               "made from all leaves, ms", "whole ledger verified, s"]  # fmt: skip
+    tried = sum(kind["tried"] for kind in result["tampering"].values())
+    found = sum(kind["found"] for kind in result["tampering"].values())
+    return [
+        "## The ledger", "",
+        *table(head, rows),
+        *table(columns, proofs),
+        f"Random tamperings of {len(result['tampering'])} kinds (bits flipped, events removed, inserted, moved, cut "
+        f"off, forged with a fitting hash, forgotten in silence): {found:,} of {tried:,} found.", "",
+        *made(result),
+    ]  # fmt: skip
+
+
 SECTIONS = {
     "intake": intake,
     "latency": latency,
@@ -184,6 +213,7 @@ SECTIONS = {
     "reading_room": reading_room,
     "kills": kills,
     "install": install,
+    "ledger": ledger,
 }
 
 
