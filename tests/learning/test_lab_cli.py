@@ -310,9 +310,9 @@ def test_an_error_is_one_line_and_exit_code_2():
 def test_every_command_stands_in_the_book():
     page = Path(__file__).resolve().parents[2] / "docs" / "lab.md"
     text = page.read_text(encoding="utf-8")
-    for command in app.registered_commands:
-        name = command.name or command.callback.__name__.replace("_", "-")
-        assert f"coread-lab {name}" in text
+    commands = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
+    for name in commands:
+        assert f"`coread-lab {name}`" in text
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
-    named = set(re.findall(r"coread-lab ([a-z-]+)", text))
-    assert named <= {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands}
+    assert set(re.findall(r"coread-lab ([a-z-]+)", text)) <= commands

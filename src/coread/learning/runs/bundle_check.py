@@ -11,7 +11,7 @@ from typing import Any
 from coread.errors import BundleRefused
 from coread.readers.bundle import CARD, EVIDENCE_GRADES, Bundle, open_bundle
 
-_FIGURE = re.compile(r"(?<![\w./-])[01]\.\d{2,6}(?![\w./]|\.\d)")
+_FIGURE = re.compile(r"(?<![\w./-])[01]\.\d{2,6}(?![\w/]|\.\d)")
 """A share or an area as people write it: 0 or 1 and at least two decimals; no part of a DOI or version."""
 
 _PROSE = ("title", "intended_use", "not_for", "limits", "limits_zh")
