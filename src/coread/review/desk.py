@@ -70,6 +70,8 @@ class ReviewDesk:
         Cards of the readers that answer where a doctor points to.
     reconsider
         How a reader answers anew from corrected characteristics, by its name; None where it does not.
+    consents
+        What the record says of the patient's consent, by study; see `Sources.consents`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each keeper that the desk stands on
@@ -87,6 +89,7 @@ class ReviewDesk:
         names: Callable[[str], str],
         askable: Callable[[], Sequence[Card]] = tuple,
         reconsider: Callable[[str], Reconsider | None] = lambda name: None,
+        consents: Callable[[str], Mapping[str, str]] = lambda study_uid: {},
     ) -> None:
         self._from = Sources(
             casebook=casebook,
@@ -102,6 +105,7 @@ class ReviewDesk:
             names=names,
             askable=askable,
             reconsider=reconsider,
+            consents=consents,
         )
         self._tables = Tables(self._from)
         self._lists = Lists(self._from)

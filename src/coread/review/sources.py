@@ -40,3 +40,6 @@ class Sources:
     reconsider: Callable[[str], Reconsider | None] = lambda name: None
     """How a reader, by its name, answers to a finding whose characteristics a doctor has corrected; None
     where its answer does not follow from them."""
+    consents: Callable[[str], Mapping[str, str]] = lambda study_uid: {}
+    """What the record says of the patient's consent: ``consent`` (its reference), ``consent_status``,
+    ``purpose``; empty where nothing is known."""

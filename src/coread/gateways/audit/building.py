@@ -18,6 +18,10 @@ from coread.ledger import AuditSource, Forwarded, Witness
 from coread.settings import Settings
 
 
+#: The clerk asks again later; and it must not keep the clinic from stopping.
+_PATIENCE_S = 10.0
+
+
 def equip(clinic: Clinic) -> None:
     """Give the clinic's notary the witnesses that speak a protocol; done once.
 
@@ -53,23 +57,24 @@ def audit_source(settings: Settings) -> AuditSource:
 def _witnesses(settings: Settings) -> Iterator[Witness]:
     wanted = settings.ledger
     if wanted.witness_fhir:
-        yield FhirWitness(wanted.witness_fhir)
+        yield FhirWitness(wanted.witness_fhir, Access(timeout_s=_PATIENCE_S))
     if wanted.time_stamps:
-        yield TimeStampWitness(wanted.time_stamps, wanted.authorities)
+        yield TimeStampWitness(wanted.time_stamps, wanted.authorities, Access(timeout_s=_PATIENCE_S))
 
 
 def _forwarders(clinic: Clinic) -> Iterator[Forwarder]:
     wanted, source = clinic.settings.audit, audit_source(clinic.settings)
     forwarded = Forwarded(clinic.database)
     if wanted.fhir_url:
-        access = Access(tls=_context(clinic.settings)) if wanted.authorities or wanted.certificate else None
+        tls = _context(clinic.settings) if wanted.authorities or wanted.certificate else None
+        access = Access(timeout_s=_PATIENCE_S, tls=tls)
         repository = fhir_repository(wanted.fhir_url, source, access)
         yield Forwarder("fhir", clinic.ledger, forwarded, repository, now)
     if wanted.syslog_host:
         context = _context(clinic.settings)
 
         def connect() -> SyslogTls:
-            return SyslogTls(wanted.syslog_host, wanted.syslog_port, context)
+            return SyslogTls(wanted.syslog_host, wanted.syslog_port, context, _PATIENCE_S)
 
         yield Forwarder("syslog", clinic.ledger, forwarded, syslog_repository(connect, source), now)
 
