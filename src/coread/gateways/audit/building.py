@@ -17,7 +17,6 @@ from coread.gateways.outgoing import Access
 from coread.ledger import AuditSource, Forwarded, Witness
 from coread.settings import Settings
 
-
 #: The clerk asks again later; and it must not keep the clinic from stopping.
 _PATIENCE_S = 10.0
 
