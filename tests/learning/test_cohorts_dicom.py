@@ -17,7 +17,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from coread.dicom import open_object
 from coread.domain.codes import LUNG_NODULE, Code
-from coread.errors import CohortRefused
+from coread.errors import CohortRefused, ObjectLost
 from coread.learning.cohorts import BuildPlan, CodeBook, Concept, build, open_cohort
 from coread.learning.cohorts.pseudonyms import Pseudonyms, age_years
 from coread.learning.cohorts.regions import mask_of
@@ -244,6 +244,26 @@ def test_consent_that_is_withdrawn_while_building_holds_at_once(kept, tmp_path):
     built = build(clinic(kept, consented=consented), tmp_path, BuildPlan())
     assert len(built.images) == 7
     assert [left.reason for left in built.left_out] == ["consent was withdrawn"]
+
+
+def test_pixels_leave_as_they_were_released(kept, tmp_path):
+    spoilt = open_object(ct_slice(5)).header.ref.sop_instance_uid
+
+    def release(data):
+        image = open_object(data)
+        if image.header.ref.sop_instance_uid == spoilt:
+            raise ObjectLost("it cannot be cleaned")
+        stored = image.dataset.pixel_array.copy()
+        stored[:8] = -1000  # where a name might stand
+        image.dataset.PixelData = stored.tobytes()
+        return bytes_of(image.dataset)
+
+    files = ArchiveFiles(*kept, consented=lambda uid: True)
+    built = build(DicomSource("c", BOOK, files, Pseudonyms(KEY), release=release), tmp_path, BuildPlan())
+    assert len(built.images) == 7
+    assert all((built.values(image)[:8] == -1000).all() for image in built.images)
+    assert [left.code for left in built.left_out] == ["unreadable"]
+    assert built.facts["traps"] == []
 
 
 def test_slices_can_be_put_in_order(folder, tmp_path):

@@ -27,6 +27,8 @@ from coread.learning.cohorts.taking import Found
 
 _HEAD_BYTES = 1 << 20
 
+_UNSEARCHED = "Pixels were not searched for burned-in text; only objects that declare it were left out."
+
 _AS_THEY_ARE = {"MR", "PT", "NM"}
 """Modalities whose window is an operator's choice: their values are kept in the scanner's own units."""
 
@@ -125,7 +127,7 @@ class DicomSource:
 
     Attributes
     ----------
-    name, book, traps
+    name, book
         As `Source` says. Labels that are not in the book are listed and left out.
     files
         Where the objects are.
@@ -133,6 +135,9 @@ class DicomSource:
         Names for patients, studies, images and readers.
     site
         Name of the site, where objects of one site come in; else a pseudonym of the institution is taken.
+    release
+        Makes of an object's bytes those whose pixels may leave (de-identification: burned-in text masked);
+        an error of it leaves the object out. As they are if left out.
     """
 
     name: str
@@ -140,12 +145,15 @@ class DicomSource:
     files: Files
     pseudonyms: Pseudonyms
     site: str = ""
-    traps: tuple[str, ...] = (
-        "Pixels were not searched for burned-in text; only objects that declare it were left out.",
-    )
+    release: Callable[[bytes], bytes] | None = None
     names: dict[str, str] = field(default_factory=dict)
     """What each pseudonym of an object stands for, so far: for the builder's eyes, never written."""
     _count: int = 0
+
+    @property
+    def traps(self) -> tuple[str, ...]:
+        """What is known to mislead, or to be missing."""
+        return () if self.release else (_UNSEARCHED,)
 
     def __len__(self) -> int:
         return self._count
@@ -197,9 +205,10 @@ class DicomSource:
         try:
             data = self.files.read(key)
             opened = open_object(data)
+            released = open_object(self.release(data)) if self.release else opened
             placed = self._placed(spoken, self._places(opened))
             for frame in range(1, opened.number_of_frames + 1):
-                pixels, unit, slope = pixels_of(opened, frame)
+                pixels, unit, slope = pixels_of(released, frame)
                 image = self._image(opened, frame, unit, slope, sha256(data))
                 yield Found(image, pixels, tuple(placed.labels.get(image.image, ())))
             yield from placed.left_out

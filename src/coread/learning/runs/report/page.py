@@ -119,7 +119,7 @@ def _body(material: Material) -> Iterator[Html]:
     grade = GRADES.get(card.get("evidence_grade", ""), (card.get("evidence_grade", "?"),) * 2)
     yield section(word("evidence"), paragraph(both(*grade), "grade"), paragraph(word("reading"), "soft"))
     yield section(word("limits"), bullets(both(e, z) for e, z in _pairs(card["limits"], card["limits_zh"])))
-    yield section(word("findings"), _findings(card))
+    yield section(both(*SECTIONS["findings"]), _findings(card))
     yield from _measured(evaluation)
     yield _calibration(evaluation)
     yield _gallery(material.failures)
@@ -190,7 +190,8 @@ def _figures(found: Sequence[Figure], baselines: Sequence[Figure]) -> Html:
         return ""
     by_measure: dict[str, list[Figure]] = {}
     for figure in found:
-        by_measure.setdefault(figure.path[-1], []).append(figure)
+        measure = "auc" if figure.path[0] == "baselines" else figure.path[-1]
+        by_measure.setdefault(measure, []).append(figure)
     drawn = []
     for measure, same in by_measure.items():
         beside = [b for b in baselines if measure == "auc"]
