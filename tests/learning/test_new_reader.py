@@ -17,7 +17,7 @@ from PIL import Image  # noqa: E402
 
 from coread.errors import CohortRefused, RunRefused  # noqa: E402
 from coread.learning.backbone import Plan  # noqa: E402
-from coread.learning.new_reader import Wanted, examples, make, scaffold, training  # noqa: E402
+from coread.learning.new_reader import Wanted, examples, judging, make, scaffold, training  # noqa: E402
 from coread.learning.new_reader.calibrating import calibration  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers import Machine, open_bundle  # noqa: E402
@@ -39,7 +39,7 @@ def drawn(rng, disc):
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def folders(root, each=45):
+def folders(root, each=32):
     rng = np.random.default_rng(0)
     for label in ("disc", "plain"):
         (root / label).mkdir(parents=True)
@@ -60,8 +60,8 @@ def listed(root, rows, columns=("file", "label", "patient", "split")):
 def test_folders_become_examples_of_three_splits(tmp_path):
     found = examples(folders(tmp_path / "set"), "disc")
     assert found.channels == 1
-    assert {len(found.rows(split)) > 9 for split in ("train", "val", "test")} == {True}
-    assert found.labels.sum() == 45
+    assert {len(found.rows(split)) > 7 for split in ("train", "val", "test")} == {True}
+    assert found.labels.sum() == 32
     again = examples(tmp_path / "set", "disc")
     assert (again.split == found.split).all()
 
@@ -129,6 +129,8 @@ def test_views_are_seeded_and_the_first_is_the_image(tmp_path):
 def test_two_folders_become_a_reader_that_pip_installs_and_keeps_the_contract(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "PLAN", Plan(passes=1, batch=16, least_steps=20))
     monkeypatch.setattr(training, "VIEWS", 2)
+    monkeypatch.setattr(judging, "ERASED", 2)
+    monkeypatch.setattr(judging, "STRANGERS", 3)
     data = folders(tmp_path / "set")
     home = scaffold(WANTED, tmp_path / "made")
     bundle = open_bundle(make(home, data, Run(tmp_path / "run", 0)))

@@ -35,6 +35,9 @@ AXES = 24
 MARGIN = 1.2
 """How much further than the farthest validation image an image may lie: a few dozen do not show the tail."""
 
+STRANGERS = 40
+"""Test images that are inverted and turned to try the gate."""
+
 ERASED = 20
 """Test images whose heat map is tried by deletion and insertion."""
 
@@ -86,7 +89,7 @@ def strangers(found: Examples, gate: Familiar, session: Session) -> dict[str, An
     """Share of inverted, turned and drawn images that gate and grey checks refuse, by kind."""
     rng = np.random.default_rng(5)
     kinds: dict[str, list[bool]] = {}
-    for row in found.rows("test")[:40]:
+    for row in found.rows("test")[:STRANGERS]:
         image = found.pixels(int(row))
         most = 255 if image.ndim == 3 else 1.0
         noise = rng.random(image.shape) * most

@@ -38,9 +38,9 @@ def _grey(image: NDArray[Any]) -> Float:
     low, high = (float(value) for value in np.percentile(level, WINDOW_PERCENTILES))
     shown = np.clip((level - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     small = Image.fromarray(shown).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(small, np.float32)[None])
+    return np.array(small, np.float32)[None]
 
 
 def _colour(image: NDArray[Any]) -> Float:
     small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / 255)
+    return np.ascontiguousarray(np.asarray(small, np.float32).transpose(2, 0, 1) / np.float32(255))

@@ -116,8 +116,9 @@ class OneFinding:
         """Judge the header: single frames, grey or colour as the reader is. Modality is the card's."""
         if image.number_of_frames > 1:
             return _SEVERAL_FRAMES
-        grey = image.photometric_interpretation in GREY_KINDS
-        if grey != (self.channels == 1):
+        kind = image.header.facts.get("PhotometricInterpretation", "").strip()
+        grey = kind in GREY_KINDS
+        if kind and grey != (self.channels == 1):
             return _GREY if grey else _COLOUR
         return None
 
@@ -138,7 +139,9 @@ class OneFinding:
         ReaderOutput or Unfit
             The score is the network's logit, taken apart by place in the saliency.
         """
-        grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2).astype(np.float32) / 255
+        if (pixels.ndim == 2) != (self.channels == 1):
+            return Unfit(_GREY if pixels.ndim == 2 else _COLOUR)
+        grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2) / 255
         reason = unfit(np.asarray(grey, np.float32))
         if reason:
             return Unfit(reason)
