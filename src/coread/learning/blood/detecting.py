@@ -62,8 +62,8 @@ class Plan:
         Weight of boxes against peaks in the loss.
     """
 
-    views: int = 4
-    passes: int = 10
+    views: int = 3
+    passes: int = 7
     batch: int = 16
     rate: float = 2e-3
     decay: float = 0.01

@@ -41,7 +41,7 @@ KNOTS = 41
 RESAMPLES = 300
 """Refits of the curve of trust: enough for a 95 % percentile interval to two digits."""
 
-PER_SET = 80
+PER_SET = 40
 """Training images of each foreign set that the gate learns from."""
 
 
