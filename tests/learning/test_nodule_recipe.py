@@ -25,6 +25,7 @@ from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers import Machine, open_bundle  # noqa: E402
 from coread.readers.ct_nodule import reader_of  # noqa: E402
 from coread.readers.ct_nodule.traits import CONCEPTS, MALIGNANCY  # noqa: E402
+from coread.readers.ct_nodule.window import SIDE  # noqa: E402
 
 SCALE = malignancy.Scale(Plan(steps=80, batch=8, width=8, rating_weight=0.3, elsewhere=0.2), None, 2)
 
@@ -52,15 +53,15 @@ def shipped(cohort, tmp_path_factory):
 
 def strange(data, split, rng):
     for _ in range(12):
-        yield "stripes", np.tile(np.arange(64) % 8 / 8, (2, 64, 1)).astype(np.float32)
-        yield "noise", rng.random((2, 64, 64), np.float32)
+        yield "stripes", np.tile(np.arange(SIDE) % 8 / 8, (2, SIDE, 1)).astype(np.float32)
+        yield "noise", rng.random((2, SIDE, SIDE), np.float32)
 
 
 def test_the_exported_network_agrees(tmp_path):
     torch.manual_seed(0)
     net = NoduleNet(4, 2).eval()
     export_onnx(net, tmp_path / "weights.onnx")
-    windows = np.random.default_rng(0).random((3, 2, 64, 64), np.float32)
+    windows = np.random.default_rng(0).random((3, 2, SIDE, SIDE), np.float32)
     said = clinic_look(tmp_path / "weights.onnx")(windows)
     with torch.no_grad():
         expected = net.read(torch.from_numpy(windows))

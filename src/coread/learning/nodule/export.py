@@ -34,7 +34,7 @@ class _Reading(nn.Module):  # type: ignore[misc]
 def export_onnx(net: NoduleNet, path: Path) -> str:
     """Write the network as ONNX and return the file's SHA-256.
 
-    Input ``window`` float32 [n, 2, 64, 64]; outputs as `NoduleNet.read`, named by `OUTPUTS`.
+    Input ``window`` float32 [n, 2, SIDE, SIDE]; outputs as `NoduleNet.read`, named by `OUTPUTS`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():

@@ -41,9 +41,9 @@ class Plan:
         16-bit arithmetic where the processor has it: more than twice as fast, weights stay 32-bit.
     """
 
-    steps: int = 300
+    steps: int = 160
     batch: int = 16
-    rate: float = 5e-3
+    rate: float = 1e-2
     decay: float = 1e-2
     width: int = 8
     rating_weight: float = 0.0

@@ -15,6 +15,13 @@ RATED = (*TRAITS, "malignancy")
 """What the second head is taught: the readers' mean ratings."""
 
 
+PRIOR = -3.0
+"""Log-odds with which every pixel begins: about as many lie inside a nodule."""
+
+GAIN = 4.0
+"""Logits grow so much faster than the last layer's weights: Adam moves a weight by no more than its rate."""
+
+
 class NoduleNet(nn.Module):  # type: ignore[misc]
     """Outline logits, and features pooled inside the outline.
 
@@ -33,6 +40,7 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
         self.deep = _block(4 * w, 4 * w)
         self.up3, self.up2, self.up1 = _block(8 * w, 2 * w), _block(4 * w, w), _block(2 * w, w)
         self.outline = nn.Conv2d(w, outlines, 1)
+        nn.init.constant_(self.outline.bias, PRIOR / GAIN)
         self.rating = nn.Linear(12 * w, len(RATED))
 
     def forward(self, shown: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +82,7 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
         up3 = self.up3(torch.cat([_doubled(deep), third], 1))
         up2 = self.up2(torch.cat([_doubled(up3), second], 1))
         up1 = self.up1(torch.cat([_doubled(up2), first], 1))
-        return self.outline(up1), [third, deep, up3, up2, up1]
+        return GAIN * self.outline(up1), [third, deep, up3, up2, up1]
 
 
 def _inside(logits: Tensor) -> Tensor:

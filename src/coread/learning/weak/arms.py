@@ -176,11 +176,6 @@ def guessed_at(held: Pupils, teacher: NoduleNet, set_at: Sequence[Spot]) -> NDAr
     return np.asarray(whole, dtype=np.float32)
 
 
-def guesses(held: Pupils, target: NDArray[np.float32]) -> Lessons:
-    """Learn from a teacher's probabilities [slice, 96, 96]; where it is unsure, less."""
-    return _all(held, lambda at: target[at], guessed=True)
-
-
 def _all(held: Pupils, target: Callable[[int], NDArray[Any]], *, guessed: bool = False) -> Lessons:
     return _some(held, [(at, target(at), guessed) for at in range(len(held))])
 

@@ -40,7 +40,7 @@ Tell = Callable[[str, float], None]
 
 SEEDS = (0, 1, 2)
 
-ARMS = ("majority", "quarter", "quarter_and_points", "points", "points_again", "boxes", "image_labels",
+ARMS = ("majority", "quarter", "quarter_and_points", "points", "boxes", "image_labels",
         "one_reader", "mean_of_readers", "staple", "ranked_readers")  # fmt: skip
 """In the order in which they are trained: later ones may learn from earlier ones."""
 
@@ -122,9 +122,6 @@ def lessons_for(
     if arm == "quarter_and_points":
         teacher = trained("quarter", run, scale)
         return arms.taught(held, teacher, run.rng("quarter"), run.rng("points")), {}
-    if arm == "points_again":
-        guesses = arms.guessed_at(held, trained("points", run, scale), arms.clicks(held, run.rng("points")))
-        return arms.guesses(held, guesses), {}
     if arm == "image_labels":
         return image_labels(run, held, judges, scale)
     return _PLAIN[arm](held, run.rng(arm)), {}

@@ -28,7 +28,6 @@ WORDS = {
     "quarter": "outlines for 25 % of patients, rest unused",
     "quarter_and_points": "outlines for 25 % of patients, points for the rest",
     "points": "points only",
-    "points_again": "points only, second round (own outlines as teacher)",
     "boxes": "boxes only",
     "image_labels": "image labels only (attention finds the place)",
     "one_reader": "one reader per nodule",

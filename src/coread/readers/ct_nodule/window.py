@@ -19,8 +19,8 @@ Bool = NDArray[np.bool_]
 CROP = 96
 """Side of the stretched crop, pixels: that of the training data."""
 
-SIDE = 64
-"""Side of the network's window, pixels."""
+SIDE = 48
+"""Side of the network's window, pixels: about 33 mm; what is longer than 30 mm is called a mass."""
 
 POINT_RADIUS_PX = 2.0
 """Radius of the disc that stands for a point."""

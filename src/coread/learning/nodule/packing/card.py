@@ -37,7 +37,7 @@ LIMITS = (
     "Size drives the rating: the area of the outline alone parts the same nodules about as well. See the evaluation for what the image adds at equal size.",
     "That a nodule is there was tested against places beside marked nodules in the same crops, evenly: not against the many vessels, scars and lymph nodes of whole scans. At a natural share of nodules the probability means less.",
     "Axial slices of 0.4 to 1.0 mm pixel spacing only. A volume is given only where the slices are evenly spaced and the nodule ends within those given; intervals come from the spread of readers on validation patients.",
-    "Only the network's own window of 64 pixels (about 45 mm) is outlined: larger masses are cut off.",
+    "Only the network's own window of 48 pixels (about 33 mm) is outlined: larger masses are cut off.",
     "The publishers say that lobulation and spiculation may be reversed in some early cases.",
     "One set of weights; the intervals of the probabilities cover calibration and refits, not retraining of the network.",
 )
@@ -51,7 +51,7 @@ LIMITS_ZH = (
     "大小主导评级：仅凭轮廓面积即可达到相近的区分能力。图像在同等大小下的增益见评估文件。",
     "“此处有结节”仅以同一裁剪图内标注结节旁的位置作对照（各半），未以整套扫描中的血管、瘢痕和淋巴结作对照；在自然比例下该概率的含义更低。",
     "仅适用于像素间距0.4至1.0毫米的横断面图像。仅当层间距均匀且结节止于所给层面之内时才给出体积；区间来自验证患者中医师间的差异。",
-    "仅在64像素（约45毫米）窗口内勾画，更大的肿块会被截断。",
+    "仅在48像素（约33毫米）窗口内勾画，更大的肿块会被截断。",
     "数据发布者说明，部分早期病例的分叶与毛刺评级可能颠倒。",
     "仅一组权重；概率区间只反映校准与重拟合的不确定性，不含网络重新训练的差异。",
 )
