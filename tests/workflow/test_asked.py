@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 
+import numpy as np
+import pydicom
+from highdicom import pr
 from prompting import NODULE, READER, ask, middle_of, prompt_in, send_nodule
 
 from coread.casebook import PromptState
+from coread.dicom import open_object
 from coread.domain import codes
 from coread.domain.finding import Box
 from coread.domain.reading import Outcome, Prompt
 from coread.errors import NotFound
+from coread.testing.nodules import nodule_series
 
 
 def ready(any_house, **more):
@@ -119,3 +125,83 @@ def test_an_image_that_is_gone_ends_the_question(any_house) -> None:
     made.wait(lambda: state.get(asked.uid).state is PromptState.GIVEN_UP)
     (error,) = {e.event.facts["error"] for e in made.clinic.ledger.events(asked.uid, "step.failed")}
     assert error == NotFound.__name__
+
+
+ASKED_RULES = """
+[[rule]]
+name = "CT"
+owner = "the tests"
+when = { Modality = ["CT"] }
+readers = ["example-growing"]
+destinations = ["pacs"]
+"""
+
+
+def presentation_of(slices, marks) -> bytes:
+    """Make a presentation state that marks places on the slice through the nodule."""
+    image = pydicom.dcmread(io.BytesIO(slices[NODULE.slice_number - 1]))
+    layer = pr.GraphicLayer("MARKS", 1)
+    graphics = [
+        pr.GraphicObject(kind, np.array(data, float), pr.AnnotationUnitsValues.PIXEL) for kind, data in marks
+    ]
+    state = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[image],
+        series_instance_uid="1.2.3.77",
+        series_number=77,
+        sop_instance_uid="1.2.3.77.1",
+        instance_number=1,
+        manufacturer="Workstation",
+        manufacturer_model_name="W",
+        software_versions="1",
+        device_serial_number="1",
+        content_label="MARKS",
+        graphic_layers=[layer],
+        graphic_annotations=[
+            pr.GraphicAnnotation(referenced_images=[image], graphic_layer=layer, graphic_objects=graphics)
+        ],
+    )
+    written = io.BytesIO()
+    state.save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+def test_marks_that_come_with_the_study_are_asked_about(house) -> None:
+    made = house(COREAD_COMPLETENESS__QUIET_PERIOD_S="1", rules=ASKED_RULES)
+    made.clinic.start()
+    slices = nodule_series(NODULE)
+    x, y = NODULE.column_px, NODULE.row_px
+    kinds = pr.GraphicTypeValues
+    square = [[x - 8, y - 8], [x + 8, y - 8], [x + 8, y + 8], [x - 8, y + 8], [x - 8, y - 8]]
+    marks = [
+        (kinds.POINT, [[x, y]]),
+        (kinds.POLYLINE, square),
+        (kinds.POLYLINE, [[1, 1], [5, 9]]),  # a line shows no place
+        (kinds.CIRCLE, [[x, y], [x + 7, y]]),
+    ]
+    for data in (*slices, presentation_of(slices, marks)):
+        made.clinic.intake.accept_bytes(data, "folder")
+    uid = open_object(slices[0]).header.ref.study_instance_uid
+    made.wait_for("study.read", uid)
+    prompts = made.clinic.casebook.prompts
+    made.wait(lambda: all(a.state is PromptState.ANSWERED for a in prompts.of_study(uid)))
+    places = sorted(a.prompt.key[2:] for a in prompts.of_study(uid))
+    assert places == [
+        ("box", "52.50", "32.50", "16.00", "16.00"),
+        ("box", "53.50", "33.50", "14.00", "14.00"),
+        ("point", "60.50", "40.50"),
+    ]
+    readings = made.clinic.readings.of_study(uid)
+    assert {(r.reader.name, str(r.outcome)) for r in readings} == {(READER, "findings")}
+    assert len(readings) == 3
+    assert {a.person_id for a in prompts.of_study(uid)} == {""}
+    assert made.kinds(uid).count("reader.asked") == 3
+    assert "step.failed" not in made.kinds()
+
+
+def test_a_study_without_marks_is_read_by_nobody(house) -> None:
+    made = house(COREAD_COMPLETENESS__QUIET_PERIOD_S="0.5", rules=ASKED_RULES)
+    made.clinic.start()
+    uid = send_nodule(made.clinic)
+    made.wait_for("study.read", uid)
+    assert made.clinic.readings.of_study(uid) == ()
+    assert "step.failed" not in made.kinds()

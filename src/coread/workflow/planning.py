@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from coread.domain.study import Study
 from coread.routing import Routing, originals, route
@@ -31,12 +31,19 @@ class Plan(TypedDict):
     """SOP Instance UIDs that belong to this version."""
     readers: list[PlannedReader]
     destinations: list[str]
+    asked: NotRequired[list[str]]
+    """Readers that are asked about marks that came with the study; absent in plans of earlier releases."""
 
 
-def plan_reading(rooms: Rooms, study_uid: str, version: int) -> Plan:
+def plan_reading(rooms: Rooms, study_uid: str, version: int, is_only_asked: Callable[[str], bool]) -> Plan:
     """Decide who reads a study that was closed.
 
     Images that come from now on belong to the next version.
+
+    Parameters
+    ----------
+    is_only_asked
+        Tells of a reader by its name whether it reads nothing unless it is asked.
     """
     study = rooms.archive.study(study_uid)
     routing = route(study, rooms.rules)
@@ -47,13 +54,19 @@ def plan_reading(rooms: Rooms, study_uid: str, version: int) -> Plan:
             "study.routed", study_uid, f"study.routed:{study_uid}:{version}", **_decisions(routing, version)
         )
     )
+    asked = [r.name for r in routing.readers if is_only_asked(r.name)]
     return Plan(
         study_uid=study_uid,
         version=version,
         at=rooms.now().isoformat(),
         images=[i.ref.sop_instance_uid for i in originals(study)],
-        readers=[_planned(rooms, study_uid, version, r.name, str(r.priority)) for r in routing.readers],
+        readers=[
+            _planned(rooms, study_uid, version, r.name, str(r.priority))
+            for r in routing.readers
+            if r.name not in asked
+        ],
         destinations=list(routing.destinations),
+        asked=asked,
     )
 
 

@@ -68,6 +68,10 @@ class SignedReports(Protocol):
 class Prompts(Protocol):
     """Where doctors' questions to readers wait; the casebook keeps one."""
 
+    def ask(self, asked: AskedPrompt, event: Event) -> AskedPrompt:
+        """Keep a question with its event; the same again is the same question."""
+        ...
+
     def get(self, uid: str) -> AskedPrompt:
         """Return a question.
 

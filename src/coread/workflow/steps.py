@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from coread.workflow.asking import answer, plan_asked, read_asked
+from coread.workflow.asking import answer, ask_sent, is_only_asked, plan_asked, read_asked
 from coread.workflow.delivering import deliver
 from coread.workflow.engine import Durable, StepGaveUp
 from coread.workflow.planning import Plan, finish, give_up, plan_reading
@@ -28,11 +28,14 @@ class Journey:
 
     def study(self, do: Durable, study_uid: str, version: int) -> None:
         """Route a complete study, let its readers read side by side, finish."""
-        plan: Plan = do.step("plan", partial(plan_reading, self._rooms, study_uid, version))
+        only_asked = partial(is_only_asked, self._rooms)
+        plan: Plan = do.step("plan", partial(plan_reading, self._rooms, study_uid, version, only_asked))
         do.side_by_side(
             "reader",
             [(reader_walk_id(study_uid, version, r["name"]), (plan, r["name"])) for r in plan["readers"]],
         )
+        if plan.get("asked"):
+            do.step("ask what was sent", partial(ask_sent, self._rooms, plan))
         do.step("finish", partial(finish, self._rooms, plan))
 
     def reader(self, do: Durable, plan: Plan, name: str) -> None:

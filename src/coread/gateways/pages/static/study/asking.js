@@ -27,7 +27,8 @@ function placeLine(place, review, room) {
   const reader = review.askable.find((one) => one.name === place.reader);
   const name = reader ? either(reader.title, reader.title_zh) : place.reader;
   const where = room.viewing.imageName(place.prompt.image.sop_instance_uid);
-  const said = [where, t("script.by_at", { name: room.nameOf(place.person_id), at: moment(place.asked_at) })];
+  const who = place.person_id ? room.nameOf(place.person_id) : t("script.asked_by_mark");
+  const said = [where, t("script.by_at", { name: who, at: moment(place.asked_at) })];
   return h(`li.reading.asked-${place.state}`, { role: "status" },
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("span.strong", {}, name), h("span.tag.plain.push", {}, w("asked_state", place.state))),
     h("p.muted.small", {}, said.filter(Boolean).join(" · ")));

@@ -18,11 +18,12 @@ function readingLine(view, review) {
   return h(`li.reading.outcome-${view.is_withheld ? "withheld" : view.outcome}`, {},
     h("div.row", {}, h("span.tag.ai", {}, "AI"), h("span.strong", {}, title), h("span.muted.small", {}, `${view.reader.name} ${view.reader.version}`),
       h("span.tag.plain.push", {}, view.is_withheld ? t("script.withheld") : w("outcome", view.outcome))),
-    view.prompt ? h("p.muted.small", {}, t("script.read_where_asked", { name: askerOf(view, review) })) : null,
+    view.prompt ? h("p.muted.small", {}, askedWords(view, review)) : null,
     view.reason ? h("p", {}, either(view.reason.text, view.reason.text_zh)) : null,
     view.is_withheld ? h("p.muted", {}, w("withheld", view.mode)) : null);
 }
 
-function askerOf(view, review) {
-  return review.asked.find((place) => place.reading_uid === view.reading_uid)?.person_name ?? t("script.somebody");
+function askedWords(view, review) {
+  const place = review.asked.find((one) => one.reading_uid === view.reading_uid);
+  return place?.person_id === "" ? t("script.read_at_mark") : t("script.read_where_asked", { name: place?.person_name ?? t("script.somebody") });
 }
