@@ -232,6 +232,8 @@ def test_bits_flipped_in_the_file_s_texts_are_found(recorder: Recorder) -> None:
         with recorder.database.write() as connection:
             connection.exec_driver_sql(f"UPDATE events SET {name} = {raw} WHERE sequence = {sequence}")
         assert list(recorder.ledger.verify()), (name, data)
+        read = recorder.ledger.events()  # pages still show what is left
+        assert [record.sequence for record in read if not record.is_intact] == [sequence]
         with recorder.database.write() as connection:
             connection.execute(update(EVENTS).where(EVENTS.c.sequence == sequence).values({name: value}))
     assert not list(recorder.ledger.verify())

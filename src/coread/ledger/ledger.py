@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, text
@@ -34,7 +34,6 @@ from coread.ledger.rows import (
     naming,
     new_row,
     page,
-    stored_event,
 )
 from coread.ledger.tables import EVENTS
 from coread.ledger.tiles import Tiles
@@ -125,13 +124,10 @@ class Ledger:
         limit
             At most so many.
         """
-        query = select(EVENTS).where(EVENTS.c.sequence > after).order_by(EVENTS.c.sequence).limit(limit)
-        if subject is not None:
-            query = query.where(EVENTS.c.subject == subject)
-        if kind is not None:
-            query = query.where(EVENTS.c.kind == kind)
+        wanted = ((EVENTS.c.subject, subject), (EVENTS.c.kind, kind))
+        among = [column == value for column, value in wanted if value is not None]
         with self._database.read() as connection:
-            return [_recorded(stored_event(row)) for row in connection.execute(query)]
+            return [_recorded(row) for row in page(connection, after, limit, *among)]
 
     def stored(self, after: int = 0, limit: int = _PAGE) -> list[StoredEvent]:
         """Return rows as they are stored, in their sequence."""
@@ -200,7 +196,7 @@ class Ledger:
         """
         yield from self.check({}, frozenset()).faults
 
-    def check(self, heads: dict[int, Hash], unsigned: frozenset[int]) -> Checked:
+    def check(self, heads: Mapping[int, Hash], unsigned: frozenset[int]) -> Checked:
         """Check all rows against each other and against signed heads (root by size).
 
         Parameters

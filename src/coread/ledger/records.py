@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -31,6 +32,22 @@ class Transactions(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """Open a transaction that is durable once the block is left without an error."""
         ...
+
+
+def _facts(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = from_utc_text(text)
+    except (TypeError, ValueError):
+        at = from_utc_text(NO_TIME)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +123,11 @@ class StoredEvent:
 
     @property
     def event(self) -> Event:
-        """The event itself, open and private facts together."""
-        facts = json.loads(self.facts) | json.loads(self.private or "{}")
-        return Event(self.kind, self.subject, self.actor, from_utc_text(self.at), facts, self.key or "")
+        """The event itself, open and private facts together; what was damaged beyond reading is left out."""
+        texts = (self.kind, self.subject, self.actor, self.key or "")
+        kind, subject, actor, key = (text if isinstance(text, str) else "" for text in texts)
+        facts = _facts(self.facts) | _facts(self.private or "{}")
+        return Event(kind, subject, actor, _time(self.at), facts, key)
 
 
 @dataclass(frozen=True, slots=True)

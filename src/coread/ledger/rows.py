@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from coread.domain.event import Event
@@ -99,18 +99,22 @@ def known_keys(connection: Connection, keys: list[str]) -> dict[str, int]:
 
 def stored_event(row: Row[Any]) -> StoredEvent:
     """Make the value of a row."""
-    return StoredEvent(*row)
+    columns: tuple[Any, ...] = tuple(row)
+    return StoredEvent(*columns)
 
 
-def page(connection: Connection, after: int, limit: int) -> list[StoredEvent]:
+def page(connection: Connection, after: int, limit: int, *among: ColumnElement[bool]) -> list[StoredEvent]:
     """Return rows in their sequence; one that the database cannot give comes as one that fits nothing."""
-    query = select(EVENTS).where(EVENTS.c.sequence > after).order_by(EVENTS.c.sequence)
+
+    def asked(what: Any) -> Any:
+        return select(what).where(EVENTS.c.sequence > after, *among).order_by(EVENTS.c.sequence).limit(limit)
+
     try:
-        return [stored_event(row) for row in connection.execute(query.limit(limit))]
+        return [stored_event(row) for row in connection.execute(asked(EVENTS))]
     except DBAPIError:
-        numbers = select(EVENTS.c.sequence).where(EVENTS.c.sequence > after).order_by(EVENTS.c.sequence)
-        found = connection.execute(numbers.limit(limit)).scalars().all()
-        return [_lone(connection, sequence) for sequence in found]
+        return [
+            _lone(connection, each) for each in connection.execute(asked(EVENTS.c.sequence)).scalars().all()
+        ]
 
 
 def all_rows(connection: Connection, limit: int) -> Iterator[StoredEvent]:
