@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -86,8 +87,10 @@ def study(data: Path, out: Path, quick: bool, progress: Progress) -> dict[str, A
     held: dict[str, Any] = {}
     for number, name in enumerate(SETS):
         progress(name, number / len(SETS))
-        held[name] = _of_set(name, data, 100 if quick else None)
-        write_json(out / f"{name}.json", held[name])
+        kept = out / f"{name}.json"
+        if not kept.exists():
+            write_json(kept, _of_set(name, data, 100 if quick else None))
+        held[name] = json.loads(kept.read_text(encoding="utf-8"))
     return {
         "title": "Cohorts: near-duplicates",
         "evidence_grade": "retrospective",
