@@ -1,9 +1,10 @@
 """De-identification measured: headers scored, burned-in text, speed against peers.
 
-    python benchmarks/deidentify.py [--quick] [--only headers,validity,text,peer,speed]
+    python benchmarks/deidentify.py [--quick] [--only headers,validity,text,peer,speed] [--shard 0/2]
 
 Peers live in environments of their own, named by COREAD_DEID_PYTHON (deid), COREAD_ANON_PYTHON (dicom-anonymizer)
-and COREAD_PRESIDIO_PYTHON (presidio-image-redactor); one that is not there is left out, and said so. The part
+and COREAD_PRESIDIO_PYTHON (presidio-image-redactor); one that is not there is left out, and said so. Frames that were
+looked at are kept in the folder COREAD_RUN. The part
 ``develop`` of the planted frames is for choosing thresholds, ``examine`` is looked at once.
 """
 
@@ -33,7 +34,6 @@ import pydicom
 from deidentify_frames import PlantedFrame, planted_frames, score
 from deidentify_planting import Planter
 from deidentify_scoring import Examiner
-from PIL import Image
 from provenance import RESULTS, ROOT, keep, provenance
 
 from coread.dicom import data_set_offset, open_object
@@ -47,6 +47,7 @@ from coread.governance.deidentify.texts.known import Facts, Known
 from coread.testing import dicom_from_pixels
 
 KEY = b"benchmark key of thirty-two bytes"
+RUN = Path(os.environ.get("COREAD_RUN") or tempfile.mkdtemp())
 PARTS = ("headers", "validity", "text", "peer", "speed")
 #: A name counts as hidden from this share of its pixels on: no reader of text reads what is left.
 HIDDEN = 0.95
@@ -180,22 +181,35 @@ def text(quick: bool) -> dict[str, Any]:
     """Find planted names in 200 frames, and all text of deid-data's ultrasound."""
     if not is_installed():
         return {"left_out": "rapidocr is not installed"}
+    rows = looked_at("examine", 40 if quick else 200, (0, 1))
+    return {
+        "finder": RapidText().name,
+        **_text_figures(rows),
+        "ultrasound": real_ultrasound(RapidText(), quick),
+    }
+
+
+def looked_at(part: str, count: int, shard: tuple[int, int]) -> list[dict[str, Any]]:
+    """Look at every frame of a shard that the run's folder does not hold yet; return the rows of all.
+
+    ``--shard 0/2`` and ``--shard 1/2`` side by side do half each; killed, it goes on where it was.
+    """
     finder = RapidText()
     finder.find(np.zeros((480, 640), np.uint8))
-    part = os.environ.get("COREAD_FRAMES", "examine")
-    rows, seconds = [], []
-    for planted in planted_frames(part, 40 if quick else 200):
-        started = time.perf_counter()
+    for number, planted in enumerate(planted_frames(part, count)):
+        kept = RUN / f"{part}-{number:04d}.json"
+        if number % shard[1] != shard[0] or kept.is_file():
+            continue
+        started, busy = time.perf_counter(), time.process_time()
         mask = blanked_mask(planted.frame, finder)
-        seconds.append(time.perf_counter() - started)
-        rows.append(score(planted, mask))
-        print(f"\r{len(rows)} frames", end="", file=sys.stderr, flush=True)
-    return {
-        "finder": finder.name,
-        "part": part,
-        **_text_figures(rows, seconds),
-        "ultrasound": real_ultrasound(finder, quick) if part == "examine" else None,
-    }
+        times = {"seconds": time.perf_counter() - started, "processor_seconds": time.process_time() - busy}
+        kept.write_text(json.dumps({**score(planted, mask), **times}))
+        print(f"\r{number + 1} of {count} frames", end="", file=sys.stderr, flush=True)
+    return [
+        json.loads((RUN / f"{part}-{n:04d}.json").read_text())
+        for n in range(count)
+        if (RUN / f"{part}-{n:04d}.json").is_file()
+    ]
 
 
 def blanked_mask(frame: np.ndarray, finder: RapidText) -> np.ndarray:
@@ -209,7 +223,7 @@ def blanked_mask(frame: np.ndarray, finder: RapidText) -> np.ndarray:
     return found.mask if found.mask is not None else np.zeros(frame.shape[:2], bool)
 
 
-def _text_figures(rows: list[dict[str, Any]], seconds: list[float]) -> dict[str, Any]:
+def _text_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
     groups: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         for key in ("script", "size_px", "contrast", "rotation"):
@@ -228,7 +242,14 @@ def _text_figures(rows: list[dict[str, Any]], seconds: list[float]) -> dict[str,
             "max": max(beside),
             "frames_above_2_percent": sum(b > 0.02 for b in beside),
         },
-        "seconds_per_frame": {"median": statistics.median(seconds), "p95": float(np.quantile(seconds, 0.95))},
+        **{
+            f"{kind}_per_frame": {
+                "median": statistics.median(row[kind] for row in rows),
+                "p95": float(np.quantile([row[kind] for row in rows], 0.95)),
+            }
+            for kind in ("seconds", "processor_seconds")
+            if kind in rows[0]
+        },
         "missed": [row for row in rows if row["covered"] < HIDDEN],
         "evidence": "synthetic names on real images; one OCR program; thresholds chosen on other frames",
     }
@@ -270,45 +291,57 @@ def real_ultrasound(finder: RapidText, quick: bool) -> dict[str, Any]:
 # -- peer for text --------------------------------------------------------------------------------------
 
 _PRESIDIO = """
-import json, sys, time
+import json, os, sys, time
 import numpy as np
-from PIL import Image
-from presidio_image_redactor import ImageRedactorEngine
-engine = ImageRedactorEngine()
-out = []
+import pydicom
+from presidio_analyzer import AnalyzerEngine
+from presidio_analyzer.nlp_engine import NlpEngineProvider
+from presidio_image_redactor import DicomImageRedactorEngine, ImageAnalyzerEngine
+model = os.environ.get("COREAD_SPACY_MODEL", "en_core_web_lg")
+models = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}
+analyzer = AnalyzerEngine(nlp_engine=NlpEngineProvider(nlp_configuration=models).create_engine())
+engine = DicomImageRedactorEngine(image_analyzer_engine=ImageAnalyzerEngine(analyzer_engine=analyzer))
 for name in sys.argv[1:]:
-    image = Image.open(name).convert("RGB")
-    started = time.perf_counter()
-    after = engine.redact(image, (255, 0, 255))
+    if os.path.exists(name + ".json"):
+        continue
+    image = pydicom.dcmread(name)
+    started, busy = time.perf_counter(), time.process_time()
+    after = engine.redact(image, fill="contrast", ocr_kwargs={"lang": "eng+chi_sim"})
     seconds = time.perf_counter() - started
-    changed = np.any(np.asarray(after) != np.asarray(image), axis=2)
-    np.save(name + ".npy", changed)
-    out.append(seconds)
-print("FIGURES" + json.dumps(out))
+    np.save(name + ".npy", after.pixel_array != image.pixel_array)
+    json.dump(seconds, open(name + ".json", "w"))
 """
 
 
 def peer(quick: bool) -> dict[str, Any]:
-    """Let presidio-image-redactor redact the same frames."""
+    """Let presidio-image-redactor redact the same frames, each with the planted name in its header."""
     python = os.environ.get("COREAD_PRESIDIO_PYTHON", "")
     if not python or not Path(python).exists():
         return {"left_out": "COREAD_PRESIDIO_PYTHON names no Python with presidio-image-redactor"}
-    planted = list(planted_frames("examine", 40 if quick else 200))
-    with tempfile.TemporaryDirectory() as place:
-        names = [_saved(Path(place), number, frame) for number, frame in enumerate(planted)]
-        outcome = subprocess.run(
-            [python, "-c", _PRESIDIO, *names], capture_output=True, text=True, check=False
-        )
-        if outcome.returncode:
-            return {"left_out": outcome.stderr.strip().splitlines()[-1] if outcome.stderr else "failed"}
-        seconds = json.loads(outcome.stdout.split("FIGURES")[1])
-        rows = [score(p, np.load(name + ".npy")) for p, name in zip(planted, names, strict=True)]
-    return {"peer": "presidio-image-redactor", **_text_figures(rows, seconds)}
+    count = int(os.environ.get("COREAD_PRESIDIO_FRAMES", "40" if quick else "200"))
+    planted = list(planted_frames("examine", 200))[:count]
+    folder = RUN / "presidio"
+    folder.mkdir(exist_ok=True)
+    names = [_saved(folder, number, frame) for number, frame in enumerate(planted)]
+    outcome = subprocess.run([python, "-c", _PRESIDIO, *names], capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        return {"left_out": outcome.stderr.strip().splitlines()[-1] if outcome.stderr else "failed"}
+    rows = [
+        {**score(p, np.load(f"{name}.npy")), "seconds": json.loads(Path(f"{name}.json").read_text())}
+        for p, name in zip(planted, names, strict=True)
+    ]
+    model = os.environ.get("COREAD_SPACY_MODEL", "en_core_web_lg")
+    return {
+        "peer": "presidio-image-redactor 0.0.62, tesseract 5.3 eng+chi_sim",
+        "model": model,
+        **_text_figures(rows),
+    }
 
 
 def _saved(folder: Path, number: int, planted: PlantedFrame) -> str:
-    path = folder / f"{number:04d}.png"
-    Image.fromarray(planted.frame).save(path)
+    path = folder / f"{number:04d}.dcm"
+    facts = {"PatientName": planted.name, "PatientID": f"MRN{number:07d}"}
+    path.write_bytes(dicom_from_pixels(planted.frame, modality="OT", facts=facts))
     return str(path)
 
 
@@ -435,16 +468,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--shard", help="0/2: only look at every second frame, from the first on")
+    parser.add_argument("--part", default="examine", choices=("develop", "examine"))
     arguments = parser.parse_args()
+    RUN.mkdir(parents=True, exist_ok=True)
+    if arguments.shard:
+        first, of = map(int, arguments.shard.split("/"))
+        rows = looked_at(arguments.part, 40 if arguments.quick else 200, (first, of))
+        print(json.dumps(_text_figures(rows)))
+        return
     former = RESULTS / "deidentify.json"
     result = json.loads(former.read_text()) if former.is_file() and not arguments.quick else {}
     for part in arguments.only.split(","):
         started = time.perf_counter()
         figures = globals()[part](arguments.quick)
         result[part] = {**figures, "took_s": round(time.perf_counter() - started, 1), **_when()}
-        print(
-            f"\n{part}: {json.dumps({k: v for k, v in figures.items() if k not in {'failures', 'missed', 'turns'}})}"
-        )
+        shown = {key: value for key, value in figures.items() if key not in {"failures", "missed", "turns"}}
+        print(f"\n{part}: {json.dumps(shown)}", *figures.get("failures", [])[:20], sep="\n")
     if not arguments.quick:
         result = {
             "benchmark": "deidentify",

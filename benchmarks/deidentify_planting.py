@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,80 @@ LATIN = (
 GIVEN = ("Marguerite", "Thaddeus", "Ignatius", "Philippa", "Bartholomew", "José", "Anneliese")
 CHINESE = ("王小东", "欧阳春晓", "李秀英", "诸葛明远", "张伟国", "陈思远")
 CITIES = ("Thornbury Mercy Hospital", "Klinikum Westerfelde", "明湖区第二人民医院")
+PERSONS = 60
+#: Descriptions that Annex E cleans, and free texts; long ones get sentences of any length.
+FREE_TEXTS = (0x00204000, 0x00102180, 0x001021B0, 0x00180010, 0x00400280, 0x00324000, 0x00081080)
+
+
+def _names(person: dict[str, Any]) -> Iterator[str]:
+    family, given, _ = person["tokens"]
+    yield from (
+        family,
+        f"{family}, {given}",
+        f"{given} {family}",
+        f"{family}^{given}",
+        f"{given[0]}. {family}",
+    )
+    yield from (
+        f"{family}{given}",
+        f"{family}_{given}",
+        f"{given}-{family}",
+        f"{family.upper()} {given.upper()}",
+    )
+
+
+def _dates(person: dict[str, Any]) -> Iterator[str]:
+    y, m, d = person["date"][:4], person["date"][4:6], person["date"][6:]
+    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[int(m) - 1]
+    yield from (
+        f"{y}{m}{d}",
+        f"{y}-{m}-{d}",
+        f"{d}.{m}.{y}",
+        f"{m}/{d}/{y}",
+        f"{int(d)} {month} {y}",
+        f"{month} {int(d)}, {y}",
+    )
+    yield from (f"{y}年{int(m)}月{int(d)}日", f"{d}-{month}-{y}", f"{d}/{m}/{y[2:]}")
+
+
+WAYS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
+    "name": _names,
+    "chinese": lambda person: iter((person["tokens"][2], person["tokens"][2])),
+    "date": _dates,
+    "number": lambda person: iter((person["id"], person["id"].removeprefix("MRN"), person["id"].lower())),
+    "accession": lambda person: iter((person["accession"],)),
+    "telephone": lambda person: iter(
+        (person["telephone"], person["telephone"].replace("(", "").replace(")", ""))
+    ),
+    "hospital": lambda person: iter((person["hospital"], person["hospital"].upper())),
+    "physician": lambda person: iter(
+        (person["physician"].split("^")[0], person["physician"].replace("^", " "))
+    ),
+    "stranger": lambda _: iter(("Pemberton", "Vandersloot", "Okonkwo", "Szymański")),
+    "mail": lambda _: iter(("j.doe@mercy.example", "office@ward-7.hospital.example")),
+}
+CATEGORIES = {"name": "HIPAA-A", "chinese": "HIPAA-A", "physician": "HIPAA-A", "stranger": "HIPAA-A", "date": "HIPAA-C",
+              "number": "HIPAA-H", "accession": "HIPAA-R", "telephone": "HIPAA-D", "hospital": "HIPAA-B",
+              "mail": "HIPAA-F"}  # fmt: skip
+#: Sentence, what must go, what must stay.
+SENTENCES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("THORAX {name} {date}", ("name", "date"), ("THORAX",)),
+    (
+        "Compared with study of {date} by Dr. {stranger}. Motion artefact",
+        ("date", "stranger"),
+        ("Compared", "Motion"),
+    ),
+    ("患者姓名:{chinese}。病案号:{number} 胸部平扫", ("chinese", "number"), ("胸部平扫",)),
+    ("{chinese}于{date}行胸部CT检查", ("chinese", "date"), ("胸部CT检查",)),
+    ("Call {telephone} before contrast", ("telephone",), ("before contrast",)),
+    ("{hospital}: axial 5mm", ("hospital",), ("axial 5mm",)),
+    ("ref {physician}, acc {accession} FLAIR", ("physician", "accession"), ("FLAIR",)),
+    ("{number} {name} sagittal 1.5 mm TE 90", ("number", "name"), ("sagittal 1.5 mm TE 90",)),
+    ("sent to {mail} re {name}", ("mail", "name"), ("sent to",)),
+    ("Technologist: {stranger} kVp 120", ("stranger",), ("kVp 120",)),
+    ("nodule RUL stable since {date}, see {name}", ("date", "name"), ("nodule RUL stable since",)),
+    ("Ms. {stranger} tolerated 80 ml Iomeron", ("stranger",), ("tolerated 80 ml Iomeron",)),
+)
 SCALARS = {"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 #: Group 0000 and 0002 stand in no data set, 0004 in directories only.
 OUTSIDE = ("0000", "0002", "0004")
@@ -72,6 +147,7 @@ class Planter:
         self.tags = [int(r.tag, 16) for r in rules]
         self.rules = {int(r.tag, 16): r for r in rules}
         self._next = 0
+        self._persons = [self._new_person() for _ in range(PERSONS)]
 
     def plant(self, name: str, data: bytes, actions: dict[int, str]) -> Planted | None:
         """Plant into one file; `actions` is what the profile does with each attribute."""
@@ -82,9 +158,9 @@ class Planter:
             return None
         if not dataset.get("SOPClassUID") or dataset.get("DirectoryRecordSequence") is not None:
             return None
-        person = self._person(dataset)
+        person = self.draw.choice(self._persons)
         answers = self._identity(dataset, person)
-        chosen = self._turn(person["tags"])
+        chosen = self._turn()
         for tag in chosen:
             answers += self._attribute(dataset, tag, actions.get(tag, ""), person)
         answers += self._texts(dataset, person)
@@ -92,7 +168,7 @@ class Planter:
         answers += self._kept(dataset)
         return Planted(name, _bytes_of(dataset, person), person["id"], answers)
 
-    def _person(self, dataset: Dataset) -> dict[str, Any]:
+    def _new_person(self) -> dict[str, Any]:
         draw = self.draw
         family, given, chinese = draw.choice(LATIN), draw.choice(GIVEN), draw.choice(CHINESE)
         cut = 2 if chinese.startswith(("欧阳", "诸葛")) else 1
@@ -107,11 +183,12 @@ class Planter:
             "hospital": draw.choice(CITIES),
             "physician": f"{draw.choice(LATIN)}^{draw.choice(GIVEN)}",
             "accession": f"ACC{draw.randint(10**5, 10**6)}",
-            "tags": self.tags,
+            "study": f"1.2.826.0.1.7777.{draw.randint(10**6, 10**7)}",
+            "telephone": f"({draw.randint(200, 999)}) {draw.randint(200, 999)}-{draw.randint(1000, 9999)}",
         }
 
-    def _turn(self, tags: list[int]) -> list[int]:
-        chosen = [tags[(self._next + n) % len(tags)] for n in range(self.per_file)]
+    def _turn(self) -> list[int]:
+        chosen = [self.tags[(self._next + n) % len(self.tags)] for n in range(self.per_file)]
         self._next += self.per_file
         return chosen
 
@@ -122,8 +199,8 @@ class Planter:
         dataset.AccessionNumber, dataset.InstitutionName = person["accession"], person["hospital"]
         dataset.ReferringPhysicianName = person["physician"]
         dataset.PatientAge = "093Y"
-        study = str(dataset.get("StudyInstanceUID") or "1.2.3.4.5.6.7.8")
-        dataset.StudyInstanceUID = study
+        dataset.PatientTelephoneNumbers = person["telephone"]
+        study = dataset.StudyInstanceUID = person["study"]
         return [
             Answer("text_removed", "HIPAA-A", (0x00100010,), person["name"], person["tokens"]),
             Answer("patid_consistent", "DICOM-P15-BASIC-C", (0x00100020,), person["id"]),
@@ -248,30 +325,19 @@ class Planter:
         ]
 
     def _texts(self, dataset: Dataset, person: dict[str, Any]) -> list[Answer]:
-        family, given, chinese = person["tokens"]
-        day = person["date"]
-        written = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-        dataset.StudyDescription = f"CT THORAX {family}, {given} {written}"[:64]
-        dataset.SeriesDescription = f"Axial 5mm {chinese} {person['id']}"
-        dataset.ImageComments = f"Compared with study of {written} by Dr. {given}. Tel 555-867-5309. 患者姓名:{chinese}。Motion artefact"
-        dataset.ProtocolName = f"LungLowDose {person['accession']}"
-        comments = (0x00204000,)
-        return [
-            Answer("text_removed", "HIPAA-A", (0x00081030,), family, (family, given)),
-            Answer("text_removed", "HIPAA-C", (0x00081030,), written, (written,)),
-            Answer("text_retained", "TCIA-P15-DESC-C", (0x00081030,), "THORAX", ("THORAX",)),
-            Answer("text_removed", "HIPAA-A", (0x0008103E,), chinese, (chinese,)),
-            Answer("text_removed", "HIPAA-H", (0x0008103E,), person["id"], (person["id"],)),
-            Answer("text_retained", "TCIA-P15-DESC-C", (0x0008103E,), "Axial", ("Axial", "5mm")),
-            Answer("text_removed", "HIPAA-A", comments, given, (given, chinese)),
-            Answer("text_removed", "HIPAA-C", comments, written, (written,)),
-            Answer("text_removed", "HIPAA-D", comments, "555-867-5309", ("867-5309",)),
-            Answer(
-                "text_retained", "TCIA-P15-DESC-C", comments, "Motion", ("Motion", "artefact", "Compared")
-            ),
-            Answer("text_removed", "HIPAA-R", (0x00181030,), person["accession"], (person["accession"],)),
-            Answer("text_retained", "TCIA-P15-DESC-C", (0x00181030,), "LungLowDose", ("LungLowDose",)),
-        ]
+        """Plant sentences; each time with other ways of writing names, dates and numbers."""
+        draw, answers = self.draw, []
+        for tag, (sentence, hidden, kept) in zip(
+            FREE_TEXTS, draw.sample(SENTENCES, len(FREE_TEXTS)), strict=True
+        ):
+            words = {name: draw.choice(list(ways(person))) for name, ways in WAYS.items()}
+            text = sentence.format(**words)
+            dataset.add_new(tag, dictionary_VR(tag), text)
+            for name in hidden:
+                word = words[name]
+                answers.append(Answer("text_removed", CATEGORIES[name], (tag,), text, (word,)))
+            answers.append(Answer("text_retained", "TCIA-P15-DESC-C", (tag,), text, tuple(kept)))
+        return answers
 
     def _private(self, dataset: Dataset, person: dict[str, Any]) -> list[Answer]:
         hidden = dataset.private_block(0x0011, "HIDDEN BLOCK", create=True)

@@ -133,9 +133,9 @@ def leaks(
         if finder is not None:
             read = lambda frame: [found.text for found in finder.find(frame)]  # noqa: E731
         found: list[Leak] = []
-        for done, leak in find_leaks(before, after, read):
+        for done, of_one in find_leaks(before, after, read):
             progress.update(task, completed=done)
-            found += leak
+            found += of_one
     for leak in found:
         _console.print(f"{leak.file}: {leak.where}: {leak.kind} {leak.value!r}", markup=False)
     _console.print(f"{len(found)} leaks")

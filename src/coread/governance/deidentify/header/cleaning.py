@@ -194,9 +194,9 @@ class HeaderCleaner:
 
     def _text(self, element: Element, made: Item, *, weak: bool) -> None:
         before = decoded(element.value, self._encodings)
-        after = self._known.remove(before)
-        if element.tag not in CODE_WORDS:
-            after = remove_patterns(after, weak=weak)
+        # Patterns first: they need the labels and titles that stand around a name.
+        after = before if element.tag in CODE_WORDS else remove_patterns(before, weak=weak)
+        after = self._known.remove(after)
         if after is before or after == before:
             made.append(element)
             return

@@ -24,8 +24,6 @@ from coread.governance.deidentify.texts import Known
 
 #: Objects of up to so many frames have every frame looked at; of longer ones so many, and two projections.
 _EACH_FRAME = 12
-#: Border around a text that is blanked with it, as a part of the text's height, and at least in pixels.
-_MARGIN_PART, _MIN_MARGIN_PX = 0.15, 2
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def clean_pixels(
     texts = [found for frame in frames_to_look_at(opened, image) for found in judge.finder.find(frame)]
     blanked = [t for t in texts if not (judge.keeps_harmless and is_harmless(t, judge.known))]
     for found in blanked:
-        mask |= found.mask(shape, _margin_px(found))
+        mask |= found.mask(shape)
     return PixelFindings(
         looked_at=True,
         texts=tuple(blanked),
@@ -140,13 +138,6 @@ def frames_to_look_at(opened: DicomObject, image: ImageFacts) -> Sequence[npt.ND
         if number in chosen:
             kept.append(frame)
     return [*kept, brightest, darkest]
-
-
-def _margin_px(found: FoundText) -> int:
-    rows = [y for _, y in found.corners_xy_px]
-    columns = [x for x, _ in found.corners_xy_px]
-    height = min(max(rows) - min(rows), max(columns) - min(columns))
-    return max(_MIN_MARGIN_PX, round(_MARGIN_PART * height))
 
 
 def _blanked(elements: Item, image: ImageFacts, mask: npt.NDArray[np.bool_], opened: DicomObject) -> Painted:

@@ -27,7 +27,7 @@ _SIDE_PX = 736
 #: From this side on a frame is not enlarged further, in pixels.
 _MAX_SIDE_PX = 2000
 # Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
-_SURE, _UNSURE, _READABLE = 0.6, 0.3, 0.6
+_SURE, _UNSURE, _READABLE = 0.85, 0.2, 0.5
 _TALL = 1.5
 
 

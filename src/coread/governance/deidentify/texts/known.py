@@ -174,7 +174,8 @@ class _Words:
 
 
 def _is_telling(word: str) -> bool:
-    return len(word) >= _MIN_NAME and word.lower() not in _stop_words() and not word.isdecimal()
+    bare = word.strip(".'-()").lower()
+    return len(bare) >= _MIN_NAME and bare not in _stop_words() and not bare.isdecimal()
 
 
 def _plain(word: str) -> str:
