@@ -28,7 +28,7 @@ from coread.readers.contract import Machine, Unfit
 Float = NDArray[np.float64]
 Tell = Callable[[str, float], None]
 
-PER_SITE, QUICK = 80, 12
+PER_SITE, QUICK = 60, 12
 SITES = ("nih", "paediatric")
 
 
