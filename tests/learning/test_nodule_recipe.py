@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ torch = pytest.importorskip("torch", reason="the lab is not installed (pip insta
 
 from drawn_nodules import drawn_cohort  # noqa: E402
 
+from coread.dicom import open_object  # noqa: E402
 from coread.domain import codes  # noqa: E402
+from coread.domain.finding import Confidence  # noqa: E402
+from coread.domain.reading import Prompt  # noqa: E402
 from coread.learning.nodule.cohort import lidc  # noqa: E402
 from coread.learning.nodule.export import OUTPUTS, clinic_look, export_onnx  # noqa: E402
 from coread.learning.nodule.outlining import Plan  # noqa: E402
@@ -26,6 +30,8 @@ from coread.readers import Machine, open_bundle  # noqa: E402
 from coread.readers.ct_nodule import reader_of  # noqa: E402
 from coread.readers.ct_nodule.traits import CONCEPTS, MALIGNANCY  # noqa: E402
 from coread.readers.ct_nodule.window import SIDE  # noqa: E402
+from coread.testing.patients import dicom_from_pixels  # noqa: E402
+from coread.testing.prompted import ask_one  # noqa: E402
 
 SCALE = malignancy.Scale(Plan(steps=80, batch=8, width=8, rating_weight=0.3, elsewhere=0.2), None, 2)
 
@@ -197,3 +203,37 @@ def test_the_published_cohort_is_as_described(shared_data):
     assert all(len(found) == 1 for found in splits.values())
     unmarked = [n for n in cohort.nodules if not cohort.slices.masks[list(n.rows)].any()]
     assert unmarked == []
+
+
+def asked(cohort, nodule, spacing=0.7):
+    """The nodule's slices as CT objects, and a point on it."""
+    images = []
+    for place, row in enumerate(nodule.rows):
+        facts = {
+            "PixelSpacing": [spacing, spacing], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+            "ImagePositionPatient": [0.0, 0.0, float(place)], "InstanceNumber": place + 1,
+        }  # fmt: skip
+        pixels = cohort.slices.images[row].astype(np.int16)
+        images.append(open_object(dicom_from_pixels(pixels, modality="CT", facts=facts)))
+    middle = np.argwhere(cohort.slices.consensus(nodule, nodule.rows[0])).mean(0)
+    return images, Prompt(images[0].header.ref, point=(middle[1] + 0.5, middle[0] + 0.5))
+
+
+def test_the_clinic_s_reader_answers_from_the_bundle(shipped, cohort):
+    made = reader_of(open_bundle(shipped[1]), Machine())
+    nodule = cohort.where("test")[0]
+    images, prompt = asked(cohort, nodule)
+    found = {finding.code: finding for finding in ask_one(made, (images, prompt)).findings}
+    sizes = {m.quantity: m for m in found[codes.LUNG_NODULE].measurements}
+    assert sizes[codes.LONG_AXIS].value == pytest.approx(nodule.diameter_mm, rel=0.5)
+    assert sizes[codes.LONG_AXIS].lower <= sizes[codes.LONG_AXIS].value <= sizes[codes.LONG_AXIS].upper
+    assert found[codes.LUNG_NODULE].outlines[0].mask()[int(prompt.point[1]), int(prompt.point[0])]
+    assert len(found[codes.LUNG_NODULE].similar) == 3
+    malignancy = found[MALIGNANCY]
+    assert made.reconsider(malignancy) == malignancy.confidence
+    corrected = [
+        replace(trait, value=trait.choices[0].value, confidence=Confidence(1.0, 1.0, 1.0))
+        for trait in malignancy.characteristics
+    ]
+    again = made.reconsider(replace(malignancy, characteristics=tuple(corrected)))
+    assert again.probability != malignancy.confidence.probability
