@@ -16,7 +16,7 @@ from coread.learning.chest.cohort import Radiograph
 from coread.learning.chest.export import export_onnx
 from coread.learning.chest.shipping import Network, recover
 from coread.learning.chest.sites import harmonise
-from coread.learning.chest.sites.blend import Blend, Mixture
+from coread.learning.chest.sites.blend import Blend, Group, Mixture
 from coread.learning.chest.sites.gaps import areas_by, difference
 from coread.learning.chest.sites.heads import Head, aligned, balanced, fit_eraser, fit_head
 from coread.learning.chest.sites.looks import Look, eye_of, looked, shown
@@ -39,8 +39,8 @@ def net():
 @pytest.fixture(scope="module")
 def mixture():
     rng = np.random.default_rng(0)
-    plain, child = (Head(rng.normal(size=CHANNELS) * 0.05, 0.2) for _ in "ab")
-    return Mixture(plain, 0.6, 0.4, 0.1, child, (0.8, 0.1), (1.5, -0.3))
+    adult, child, switch = (Head(rng.normal(size=CHANNELS) * 0.05, 0.2) for _ in "abc")
+    return Mixture(Group(0.6, adult), Group(1.5, child), switch)
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_the_blend_is_the_sum_of_its_parts(net, mixture, inputs, tmp_path):
         tuned, tuned_features, _ = net.read(image)
     eye = eye_of(imagenet_net(), tmp_path)
     plain = [eye(x).pooled[:, :CHANNELS] for x in (inputs, inputs[..., ::-1])]
-    raw = 0.6 * tuned.numpy() + 0.4 * mixture.plain(np.mean(plain, axis=0)) + 0.1
-    switch = 1 / (1 + np.exp(-mixture.child(tuned_features.numpy())))
-    slope, offset = switch * 1.5 + (1 - switch) * 0.8, switch * -0.3 + (1 - switch) * 0.1
-    assert score.numpy() == pytest.approx(raw * slope + offset, abs=1e-3)
+    seen = np.mean(plain, axis=0)
+    adult, child = (g.tuned_share * tuned.numpy() + g.plain(seen) for g in (mixture.adult, mixture.child))
+    switch = 1 / (1 + np.exp(-mixture.switch(tuned_features.numpy())))
+    assert score.numpy() == pytest.approx((1 - switch) * adult + switch * child, abs=1e-3)
     assert features.numpy() == pytest.approx(tuned_features.numpy(), abs=1e-4)
 
 

@@ -14,10 +14,10 @@ from coread.evaluation import auc_interval
 from coread.learning.causal.planting import mark_mask, plant, planted_where
 from coread.learning.chest.shipping import Network, load_calibration
 from coread.learning.chest.sites.atlas import MEANS, Atlas
-from coread.learning.chest.sites.blend import Blend, Mixture
+from coread.learning.chest.sites.blend import Blend, Group, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.sites.looks import Look, looked, shown
-from coread.learning.chest.sites.mixing import log_odds, mix
+from coread.learning.chest.sites.mixing import STRENGTH, log_odds, mix
 from coread.learning.chest.sites.trunks import net_of_onnx
 from coread.learning.explaining import methods
 from coread.learning.explaining.attention import (
@@ -78,7 +78,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = lambda *_
         "test": _kept(run, "test", lambda: _all(atlas, subject, heads[0], ("test",), called)),
         "planted_mark": _kept(run, "planted", lambda: planted(atlas, 2 if quick else MARKED)),
         "attention_heads": attention_areas(atlas, heads),
-        "counterfactuals": contrasts(atlas, log_odds(mixture, parts, atlas), mixture.plain),
+        "counterfactuals": contrasts(atlas, log_odds(mixture, parts, atlas), both_hospitals(atlas)),
     }
     found["counterfactuals"]["blurring"] = _kept(
         run,
@@ -111,6 +111,12 @@ def _all(
 
 def _attention_of(atlas: Atlas, head: AttentionHead) -> Explain:
     return attention_map(head, lambda image: atlas.eye()(image).deep)
+
+
+def both_hospitals(atlas: Atlas) -> Head:
+    """A plain head for both hospitals, whose smallest changes are asked for."""
+    rows = atlas.rows("train")
+    return fit_head(atlas.means()[rows], atlas.truth(rows), balanced(atlas.some(rows)), STRENGTH)
 
 
 def attention(atlas: Atlas, run: Run, seed: int, quick: bool) -> AttentionHead:
@@ -175,7 +181,8 @@ def _wide(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _on_plain(atlas: Atlas, head: Head) -> Mapping[str, Explain]:
     """The methods on the plain trunk under one head."""
-    still = Mixture(head, 0.0, 1.0, 0.0, Head(np.zeros(MEANS), 0.0), (1.0, 0.0), (1.0, 0.0))
+    group = Group(0.0, head)
+    still = Mixture(group, group, Head(np.zeros(MEANS), 0.0))
     net = Blend(atlas.imagenet, atlas.imagenet, still).eval()
 
     def read(inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:

@@ -78,7 +78,7 @@ class Atlas:
         return [self.items[n].patient for n in rows]
 
     def seen(self, name: str, trunk: str = "imagenet") -> Seen:
-        """What a trunk saw: `plain`, `matched`, `local` or `central` of all radiographs.
+        """What a trunk saw: `plain`, `raw`, `matched`, `local` or `central` of all radiographs.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Atlas:
             return Look(key, disturbed=int(name.split()[1]))
         changes = {"local": local, "central": central}
         change = matched(self._curve) if name == "matched" else changes.get(name)
-        return Look(key, mirrored=name == "mirrored", change=change)
+        return Look(key, mirrored=name == "mirrored", change=change, raw=name == "raw")
 
     @cached_property
     def imagenet(self) -> ChestNet:

@@ -2,7 +2,7 @@
 
 Two readers that err differently are averaged into one network. The score stays a mean over places, so the map
 of where it came from still takes it apart without remainder. A switch, learned from what the network sees,
-chooses between the calibration for adults and that for small children.
+chooses between the heads and calibration for adults and those for small children.
 """
 
 from __future__ import annotations
@@ -21,28 +21,37 @@ CELLS = 28
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """How the parts are put together; all numbers are fitted on training or validation patients.
+class Group:
+    """How the parts are put together for one age group: log-odds = tuned_share * tuned score + plain score.
 
     Attributes
     ----------
+    tuned_share
+        Of the tuned network's score.
     plain
         Head on the pooled responses of the trunk as it came: 1280 of the last layer, then the middle levels'.
-    tuned_share, plain_share, offset
-        raw = tuned_share * tuned score + plain_share * plain score + offset.
-    child
-        Head on the tuned trunk's features whose sigmoid says that the patient is a small child.
-    adult_line, child_line
-        Slope and offset that make the raw score a log-odds, for adults and for small children.
+        Shares, offset and calibration line are folded in.
     """
 
-    plain: Head
     tuned_share: float
-    plain_share: float
-    offset: float
-    child: Head
-    adult_line: tuple[float, float]
-    child_line: tuple[float, float]
+    plain: Head
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Adults and small children, and the switch between them.
+
+    Attributes
+    ----------
+    adult, child
+        See `Group`.
+    switch
+        Head on the tuned trunk's features whose sigmoid says that the patient is a small child.
+    """
+
+    adult: Group
+    child: Group
+    switch: Head
 
 
 class Blend(nn.Module):  # type: ignore[misc]
@@ -61,25 +70,24 @@ class Blend(nn.Module):  # type: ignore[misc]
     def __init__(self, tuned: ChestNet, plain: ChestNet, mixture: Mixture) -> None:
         super().__init__()
         self.tuned, self.plain, self.mixture = tuned, plain, mixture
-        levels = _split(mixture.plain.weight, _channels(plain))
-        for name, part in zip(("last", "fine", "middle"), levels, strict=True):
-            self.register_buffer(name, part.view(1, -1, 1, 1))
-        self.register_buffer("child", torch.tensor(mixture.child.weight, dtype=torch.float32))
+        groups = (mixture.adult, mixture.child)
+        parts = [_split(group.plain.weight, _channels(plain)) for group in groups]
+        for name, pair in zip(("last", "fine", "middle"), zip(*parts, strict=True), strict=True):
+            self.register_buffer(name, torch.stack(pair).view(2, -1, 1, 1))
+        self.register_buffer("shares", torch.tensor([g.tuned_share for g in groups]).view(1, 2, 1, 1))
+        self.register_buffer("offsets", torch.tensor([g.plain.bias for g in groups]).view(1, 2, 1, 1))
+        self.register_buffer("switch", torch.tensor(mixture.switch.weight, dtype=torch.float32))
 
     def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-odds [n], features [n, d], map [n, 28, 28] whose mean is the log-odds.
 
         The image and its mirror image are both read and averaged, maps after mirroring back.
         """
-        features, raw = self._one_side(image)
-        mirrored_features, mirrored_raw = self._one_side(image.flip(3))
-        features, raw = (features + mirrored_features) / 2, (raw + mirrored_raw.flip(2)) / 2
-        switch = torch.sigmoid(features @ self.child + self.mixture.child.bias)
-        slope, offset = (
-            switch * of_child + (1 - switch) * of_adult
-            for of_child, of_adult in zip(self.mixture.child_line, self.mixture.adult_line, strict=True)
-        )
-        activation = raw * slope[:, None, None] + offset[:, None, None]
+        features, maps = self._one_side(image)
+        mirrored_features, mirrored_maps = self._one_side(image.flip(3))
+        features, maps = (features + mirrored_features) / 2, (maps + mirrored_maps.flip(3)) / 2
+        child = torch.sigmoid(features @ self.switch + self.mixture.switch.bias)[:, None, None]
+        activation = (1 - child) * maps[:, 0] + child * maps[:, 1]
         return activation.mean((1, 2)), features, activation
 
     def forward(self, image: Tensor) -> Tensor:
@@ -87,20 +95,15 @@ class Blend(nn.Module):  # type: ignore[misc]
         return self.read(image)[0]
 
     def _one_side(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [n, d] of the tuned trunk, and the raw map [n, 28, 28] of the mixture."""
+        """Features [n, d] of the tuned trunk, and the maps [n, 2, 28, 28] of the groups."""
         stem = self._stem(image)
         tuned_last, tuned_levels = _onward(self.tuned, stem)
         plain_last, (fine, middle) = _onward(self.plain, stem)
-        mixture, head = self.mixture, self.tuned.head
-        tuned = (tuned_last * head.weight.view(1, FEATURES, 1, 1)).sum(1, keepdim=True) + head.bias
-        raw = mixture.tuned_share * _enlarged(tuned) + mixture.plain_share * (
-            _enlarged((plain_last * self.last).sum(1, keepdim=True))
-            + (fine * self.fine).sum(1, keepdim=True)
-            + _enlarged((middle * self.middle).sum(1, keepdim=True))
-            + mixture.plain.bias
-        )
-        pooled = torch.cat([m.mean((2, 3)) for m in (tuned_last, *tuned_levels)], 1)
-        return pooled, raw.squeeze(1) + mixture.offset
+        head, convolved = self.tuned.head, nn.functional.conv2d
+        tuned = convolved(tuned_last, head.weight.view(1, FEATURES, 1, 1)) + head.bias
+        maps = _enlarged(self.shares * tuned + convolved(plain_last, self.last)) + self.offsets
+        maps = maps + convolved(fine, self.fine) + _enlarged(convolved(middle, self.middle))
+        return torch.cat([m.mean((2, 3)) for m in (tuned_last, *tuned_levels)], 1), maps
 
     def _stem(self, image: Tensor) -> Tensor:
         trunk = self.plain.trunk
@@ -121,7 +124,7 @@ def _onward(net: ChestNet, stem: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def _enlarged(coarse: Tensor) -> Tensor:
-    """A map [n, 1, h, w] smoothly enlarged to 28 x 28; by whole factors, so that its mean stays."""
+    """Maps [n, k, h, w] smoothly enlarged to 28 x 28; by whole factors, so that its mean stays."""
     return nn.functional.interpolate(coarse, (CELLS, CELLS), mode="bilinear", align_corners=False)
 
 

@@ -23,7 +23,7 @@ from coread.learning.chest.augment import disturb
 from coread.learning.chest.cohort import Radiograph, grey
 from coread.learning.chest.transfer import ChestNet
 from coread.learning.runs.files import replace_file
-from coread.readers.chest_radiograph.preprocess import SIDE, prepare, window
+from coread.readers.chest_radiograph.preprocess import SIDE, prepare, resample, window
 from coread.readers.onnx import Session
 
 Float = NDArray[np.float32]
@@ -58,12 +58,15 @@ class Look:
         Seed of the disturbance of each image; None for none.
     change
         Done to the image first; None for nothing.
+    raw
+        Grey values as published, only resized: neither trimmed nor windowed.
     """
 
     name: str
     mirrored: bool = False
     disturbed: int | None = None
     change: Change | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,8 @@ def _part(items: Sequence[Radiograph], look: Look, eye: Eye, start: int) -> Seen
 def shown(item: Radiograph, look: Look, index: int) -> Float:
     """The input float32 [224, 224] of one radiograph under a look; `index` seeds its disturbance."""
     pixels = grey(item.path)
+    if look.raw:
+        return resample(pixels.astype(np.float32) / 255, (SIDE, SIDE))
     image: NDArray[np.floating] = pixels.astype(np.float32)
     if look.disturbed is not None:
         image = disturb(pixels, np.random.default_rng([look.disturbed, index]))

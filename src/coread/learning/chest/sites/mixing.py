@@ -6,19 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from coread.evaluation import fit_platt
-from coread.learning.chest.calibrating import source_weights
-from coread.learning.chest.sites.atlas import MEANS, Atlas, Rows
-from coread.learning.chest.sites.blend import Mixture
+from coread.learning.chest.sites.atlas import MEANS, Atlas
+from coread.learning.chest.sites.blend import Group, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.transfer import ChestNet
 
 Float = NDArray[np.float64]
 
-STRENGTH = 0.003
-"""Inverse penalty of the plain head; chosen by patient folds of the training images."""
+STRENGTH = 0.001
+"""Inverse penalty of the plain heads; chosen on validation patients, plain and disturbed."""
 
 CHILD_STRENGTH = 0.01
 """Inverse penalty of the switch: adults and small children are told apart without an error at any."""
@@ -32,16 +30,25 @@ DISTURBED = (1,)
 
 @dataclass(frozen=True)
 class Parts:
-    """Scores [image] of the two trunks on all images of an atlas (see `Atlas.scored`)."""
+    """Scores [image] of the two trunks on all images of an atlas (see `Atlas.scored`).
+
+    Attributes
+    ----------
+    tuned
+        Of the tuned network.
+    plain
+        Of the plain trunk's head for each source.
+    """
 
     tuned: Float
-    plain: Float
+    plain: dict[str, Float]
 
 
-def plain_head(atlas: Atlas, strength: float = STRENGTH, seeds: tuple[int, ...] = DISTURBED) -> Head:
-    """Fit the head of the trunk as it came, plain and disturbed, views and labels even."""
-    rows = atlas.rows("train")
-    looks = [atlas.means("plain")[rows], *(atlas.means(f"disturbed {seed}") for seed in seeds)]
+def plain_head(atlas: Atlas, site: str, strength: float = STRENGTH) -> Head:
+    """Fit the head of the trunk as it came at one hospital, plain and disturbed, views and labels even."""
+    rows, all_rows = atlas.rows("train", site), atlas.rows("train")
+    among = np.isin(all_rows, rows)
+    looks = [atlas.means("plain")[rows], *(atlas.means(f"disturbed {seed}")[among] for seed in DISTURBED)]
     weight = balanced(atlas.some(rows)) / len(looks)
     truth, times = atlas.truth(rows), len(looks)
     return fit_head(np.concatenate(looks), np.tile(truth, times), np.tile(weight, times), strength)
@@ -76,43 +83,34 @@ def mix(atlas: Atlas, net: ChestNet) -> tuple[Mixture, Parts]:
     (Mixture, Parts)
         For the blend; and the parts' scores.
     """
-    head = plain_head(atlas)
-    parts = Parts(atlas.scored(tuned_head(net), "tuned"), atlas.scored(head))
-    judges = atlas.rows("val")
-    shares, offset = stacked(atlas, parts, judges)
-    raw = shares[0] * parts.tuned + shares[1] * parts.plain + offset
-    lines = [_line(atlas, raw, site) for site in ("nih", "paediatric")]
-    return Mixture(head, shares[0], shares[1], offset, child_head(atlas), lines[0], lines[1]), parts
+    heads = {site: plain_head(atlas, site) for site in ("nih", "paediatric")}
+    tuned = atlas.scored(tuned_head(net), "tuned")
+    parts = Parts(tuned, {site: atlas.scored(head) for site, head in heads.items()})
+    adult, child = (_group(atlas, parts, site, heads[site]) for site in heads)
+    return Mixture(adult, child, child_head(atlas)), parts
 
 
-def stacked(atlas: Atlas, parts: Parts, judges: Rows) -> tuple[tuple[float, float], float]:
-    """Shares of the two parts and an offset: each part counts alike in units of its own spread.
+def _group(atlas: Atlas, parts: Parts, site: str, head: Head) -> Group:
+    """Equal shares of the two scores in units of their spread, and Platt's line, on one source's validation.
 
-    With about a hundred adult validation images a fitted share would be noise; equal shares of standardised
-    scores are fixed beforehand, and only the common slope is fitted.
+    With about a hundred adult validation images a fitted share would be noise: equal shares were fixed.
     """
-    spreads = [float(score[judges].std()) for score in (parts.tuned, parts.plain)]
-    joint = (parts.tuned[judges] / spreads[0] + parts.plain[judges] / spreads[1]) / 2
-    model = LogisticRegression(C=1e3).fit(
-        joint[:, None], atlas.truth(judges), sample_weight=source_weights(atlas.some(judges))
-    )
-    slope = float(model.coef_[0, 0])
-    return (slope / 2 / spreads[0], slope / 2 / spreads[1]), float(model.intercept_[0])
-
-
-def _line(atlas: Atlas, raw: Float, site: str) -> tuple[float, float]:
-    """Slope and offset of the log-odds of one source, by Platt's method on its validation patients."""
     rows = atlas.rows("val", site)
-    curve = fit_platt(atlas.truth(rows), raw[rows])
-    return curve.slope, curve.intercept
+    tuned, plain = parts.tuned[rows], parts.plain[site][rows]
+    shares = 1 / tuned.std(), 1 / plain.std()
+    curve = fit_platt(atlas.truth(rows), shares[0] * tuned + shares[1] * plain)
+    weight, bias = (
+        head.weight * shares[1] * curve.slope,
+        head.bias * shares[1] * curve.slope + curve.intercept,
+    )
+    return Group(shares[0] * curve.slope, Head(weight, bias))
 
 
 def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
-    """The reader's log-odds [image] from its parts' scores."""
-    raw = mixture.tuned_share * parts.tuned + mixture.plain_share * parts.plain + mixture.offset
-    switch = 1 / (1 + np.exp(-np.clip(mixture.child(atlas.means("plain", "tuned")), -50, 50)))
-    slope, offset = (
-        switch * child + (1 - switch) * adult
-        for child, adult in zip(mixture.child_line, mixture.adult_line, strict=True)
+    """The reader's log-odds [image] from what the trunks saw (see `Atlas.scored`)."""
+    child = 1 / (1 + np.exp(-np.clip(mixture.switch(atlas.means("plain", "tuned")), -50, 50)))
+    adult_score, child_score = (
+        group.tuned_share * parts.tuned + atlas.scored(group.plain)
+        for group in (mixture.adult, mixture.child)
     )
-    return np.asarray(slope * raw + offset)
+    return np.asarray((1 - child) * adult_score + child * child_score)

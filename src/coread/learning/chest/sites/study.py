@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from coread.evaluation import Interval, auc_interval
 from coread.learning.chest.sites.atlas import Atlas, Rows
+from coread.learning.chest.sites.blend import Mixture
 from coread.learning.chest.sites.gaps import Areas, areas_by, difference
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
-from coread.learning.chest.sites.mixing import Parts, mix
+from coread.learning.chest.sites.mixing import Parts, log_odds, mix
 from coread.learning.chest.sites.trunks import SHIPPED, net_of_onnx
 from coread.learning.runs.files import plain
 
@@ -80,8 +81,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = lambda *_
     atlas = Atlas(data, out.parent / "chest_looks", progress, tuned=tuned, quick=quick)
     seeds = SEEDS[:1] if quick else SEEDS
     table = transfer_table(atlas, seeds)
-    _, parts = mix(atlas, tuned)
-    views = view_table(atlas, parts)
+    views = view_table(atlas, *mix(atlas, tuned))
     found = {"transfer": table, "views": views, "seeds": list(seeds), "chosen": CHOSEN}
     said: dict[str, Any] = plain({**HEAD, "rows": [*transfer_rows(table), *view_rows(views)], **found})
     return said
@@ -149,15 +149,14 @@ def robust_head(atlas: Atlas, site: str, how: Robust, seed: int) -> Head:
     return fit_head(np.concatenate(looks), truth, np.tile(weight, len(looks)), how.strength)
 
 
-def view_table(atlas: Atlas, parts: Parts) -> dict[str, Any]:
+def view_table(atlas: Atlas, mixture: Mixture, parts: Parts) -> dict[str, Any]:
     """Areas of adults by view: the floor, the two parts of the reader, and the reader."""
     rows = atlas.rows("test", "nih")
-    spreads = [s[atlas.rows("val")].std() for s in (parts.tuned, parts.plain)]
     scores = {
         "floor": floor(atlas, "nih"),
         "tuned trunk alone (version 0.1.0)": parts.tuned,
-        "plain trunk, both hospitals, views even": parts.plain,
-        "reader": parts.tuned / spreads[0] + parts.plain / spreads[1],
+        "plain trunk, views even, disturbed": parts.plain["nih"],
+        "reader": log_odds(mixture, parts, atlas),
     }
     measured = {name: by_view(atlas, rows, score[rows]) for name, score in scores.items()}
     return {name: _view_report(held, measured["floor"], len(rows)) for name, held in measured.items()}

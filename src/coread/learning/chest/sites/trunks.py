@@ -55,7 +55,7 @@ def net_of_onnx(weights: Path) -> ChestNet:
     graph = onnx.load(str(weights)).graph
     held = _constants(graph)
     alias = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
-    convolutions = [node.input for node in graph.node if node.op_type == "Conv"]
+    convolutions = [n.input for n in graph.node if n.op_type == "Conv" and len(n.input) == 3]
     pairs = list(dict.fromkeys((alias.get(n[1], n[1]), alias.get(n[2], n[2])) for n in convolutions))
     net = imagenet_net()
     places = _convolutions(net)
@@ -103,14 +103,16 @@ def _fold(convolution: nn.Conv2d, normal: nn.BatchNorm2d, kernel: Array, bias: A
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _head(net: ChestNet, graph: onnx.GraphProto, held: dict[str, Array]) -> None:
     """Take the head: the product with one weight per channel, and the single number that is added to it."""
-    weight = _operand(graph, held, "Mul", FEATURES)
+    weight = _operand(graph, held, ("Mul", "Conv"), FEATURES)
     net.head.weight.copy_(torch.from_numpy(weight.reshape(1, FEATURES).copy()))
-    net.head.bias.copy_(torch.from_numpy(_operand(graph, held, "Add", 1).reshape(1).copy()))
+    net.head.bias.copy_(torch.from_numpy(_operand(graph, held, ("Add",), 1).reshape(1).copy()))
 
 
-def _operand(graph: onnx.GraphProto, held: dict[str, Array], kind: str, size: int) -> Array:
+def _operand(graph: onnx.GraphProto, held: dict[str, Array], kinds: tuple[str, ...], size: int) -> Array:
+    """The first constant of a size that enters a node of two inputs."""
     for node in graph.node:
         for name in node.input:
-            if node.op_type == kind and name in held and held[name].size == size:
+            fits = node.op_type in kinds and len(node.input) == 2
+            if fits and name in held and held[name].size == size:
                 return held[name]
-    raise ValueError(f"expected a {kind} with {size} constants in the network, found none")
+    raise ValueError(f"expected a {kinds[0]} with {size} constants in the network, found none")
