@@ -87,6 +87,7 @@ def _run(name: str, out: Path, seed: int) -> Iterator[tuple[Recipe, Any]]:
     with _progress(name) as tell:
         run = Run(out, seed, tell)
         with run.alone():
+            run.keep_to(recipe=name)
             yield recipe, run
 
 
@@ -127,9 +128,16 @@ def bundle(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed: 
 def evaluate(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed: Seed = 0) -> None:
     """Read the test patients once; write evaluation and card, and check the bundle."""
     folder = _main_folder(out, bundle)
+    from coread.learning.runs.looks import note_look  # noqa: PLC0415 - torch is heavy
+
     with _run(name, out, seed) as (recipe, run):
+        looks = note_look(run, folder)
         recipe.evaluate(data, run, folder)
     _checked(folder)
+    if looks > 1:
+        console.print(
+            f"{looks} different networks of this run have read the test patients: figures are optimistic"
+        )
 
 
 @app.command()

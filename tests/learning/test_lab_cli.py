@@ -30,6 +30,7 @@ from coread.learning.cohorts import open_cohort  # noqa: E402
 from coread.learning.recipe import recipes  # noqa: E402
 from coread.learning.runs.bundle_check import check_bundle  # noqa: E402
 from coread.learning.runs.report import gather, report_html  # noqa: E402
+from coread.learning.runs.run import Run  # noqa: E402
 from coread.testing.patients import ct_slice  # noqa: E402
 
 SHIPPED = Path(coread.lab.__file__).parent / "readers" / "chest_radiograph" / "bundle"
@@ -291,9 +292,16 @@ def test_each_step_calls_the_recipe_and_checks_the_bundle(tmp_path, monkeypatch)
     assert "epoch 1: loss 0.5" in call("train", *common).output
     call("bundle", *common)
     assert "the bundle holds" in call("evaluate", *common).output
+    assert "optimistic" not in call("evaluate", *common).output
     with pytest.raises(BundleRefused, match=r"weights\.onnx"):
         call("explain", *common)
-    assert told.steps == [("train", 4, "run"), ("evaluate", "bundle")]
+    with pytest.raises(BundleRefused):
+        call("evaluate", *common)
+    call("bundle", *common)
+    assert "2 different networks of this run" in " ".join(call("evaluate", *common).output.split())
+    assert told.steps == [("train", 4, "run"), *[("evaluate", "bundle")] * 4]
+    with pytest.raises(RunRefused, match="recipe"):
+        Run(tmp_path / "run", 4).keep_to(recipe="another")
     assert "Tells its steps" in call("recipes").output
 
 
