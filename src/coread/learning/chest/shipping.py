@@ -19,7 +19,7 @@ from coread.evaluation import wilson_interval
 from coread.learning.chest import appraisal
 from coread.learning.chest.calibrating import fit_calibration
 from coread.learning.chest.chest_card import card_facts
-from coread.learning.chest.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared, read_all
+from coread.learning.chest.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared
 from coread.learning.chest.cohort import (
     NIH_FINDINGS,
     Radiograph,
@@ -196,7 +196,7 @@ def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> d
     report["explanation"] = {"method": METHOD, "verdicts": {"measured": False}}
     report["explanation_passed"] = False
     say("fitting the baselines")
-    report["baselines"] = baseline_report(cohort)
+    report["baselines"] = baseline_report(Atlas(data, run / "looks", lambda *_: None))
     report["abstention_band"] = {"lower": curve.band.lower, "upper": curve.band.upper}
     report["origin"] = {**asdict(origin), "data_sha256": data_hash(data), "machine": machine()}
     return pack(bundle, plain(report))
@@ -246,13 +246,12 @@ def _refusals(images: list[NDArray[np.generic]], network: Network, head: Feature
     }
 
 
-def baseline_report(cohort: Sequence[Radiograph]) -> dict[str, Any]:
+def baseline_report(atlas: Atlas) -> dict[str, Any]:
     """Naive readers on the same test images, each fitted on the training split of the same source."""
-    frozen = ChestNet().eval()
     report: dict[str, Any] = {}
     for site in ("nih", "paediatric"):
-        old, new = ([i for i in of_split(cohort, split) if i.site == site] for split in ("train", "test"))
-        features = [read_all(frozen, prepared(items))[1][:, :1280] for items in (old, new)]
+        rows = [atlas.rows(split, site) for split in ("train", "test")]
+        (old, new), features = (atlas.some(r) for r in rows), [atlas.last()[r] for r in rows]
         report[site] = {
             "mean_grey": appraisal.mean_grey(old, new),
             "frozen_imagenet_logistic": appraisal.frozen_features(features[0], old, features[1], new),
