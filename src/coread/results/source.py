@@ -284,6 +284,8 @@ def name_truly(result: Dataset, sources: Iterable[Source], frame: int = 1) -> No
 
 def name_schemes(result: Dataset) -> None:
     """Say whose the private coding schemes are that `result` uses (PS3.3 table C.12-1)."""
+    if "CodingSchemeIdentificationSequence" in result:
+        return
     if any(item.get("CodingSchemeDesignator") == PRIVATE_SCHEME for _, item in _all_items(result)):
         item = Dataset()
         item.CodingSchemeDesignator = PRIVATE_SCHEME

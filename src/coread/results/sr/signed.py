@@ -131,7 +131,7 @@ def _refer(result: Dataset, edition: SignedEdition) -> None:
 def own_scheme() -> CodingSchemeIdentificationItem:
     """Say whose coding scheme the verdicts' is (PS3.3 section C.12.1)."""
     return CodingSchemeIdentificationItem(
-        designator=SCHEME, name="CoRead verdicts on findings of AI", responsible_organization="CoRead"
+        designator=SCHEME, name="CoRead concepts", responsible_organization="CoRead"
     )
 
 
