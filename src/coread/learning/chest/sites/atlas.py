@@ -83,8 +83,8 @@ class Atlas:
         Parameters
         ----------
         name
-            Of the look; `disturbed 1` and so on is of the training radiographs only, `mirrored` of all
-            others only.
+            Of the look; `disturbed 1`, `raw disturbed 1` and so on are of the training radiographs only,
+            `mirrored` of all others only.
         trunk
             `imagenet` or `tuned`.
         """
@@ -116,7 +116,7 @@ class Atlas:
 
     def _rows_of(self, name: str) -> Rows:
         """Which radiographs a look is taken of."""
-        if name.startswith("disturbed"):
+        if "disturbed" in name:
             return self.rows("train")
         return self.judged if name == "mirrored" else np.arange(len(self.items))
 
@@ -126,8 +126,8 @@ class Atlas:
         return np.sort(np.concatenate([self.rows("val"), self.rows("test")]))
 
     def _look(self, name: str, key: str) -> Look:
-        if name.startswith("disturbed"):
-            return Look(key, disturbed=int(name.split()[1]))
+        if "disturbed" in name:
+            return Look(key, disturbed=int(name.rsplit(maxsplit=1)[-1]), raw=name.startswith("raw"))
         changes = {"local": local, "central": central}
         change = matched(self._curve) if name == "matched" else changes.get(name)
         return Look(key, mirrored=name == "mirrored", change=change, raw=name == "raw")

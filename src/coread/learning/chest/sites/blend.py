@@ -74,8 +74,8 @@ class Blend(nn.Module):  # type: ignore[misc]
         parts = [_split(group.plain.weight, _channels(plain)) for group in groups]
         for name, pair in zip(("last", "fine", "middle"), zip(*parts, strict=True), strict=True):
             self.register_buffer(name, torch.stack(pair).view(2, -1, 1, 1))
-        self.register_buffer("shares", torch.tensor([g.tuned_share for g in groups]).view(1, 2, 1, 1))
-        self.register_buffer("offsets", torch.tensor([g.plain.bias for g in groups]).view(1, 2, 1, 1))
+        self.register_buffer("shares", _pair([g.tuned_share for g in groups]))
+        self.register_buffer("offsets", _pair([g.plain.bias for g in groups]))
         self.register_buffer("switch", torch.tensor(mixture.switch.weight, dtype=torch.float32))
 
     def read(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,6 +111,10 @@ class Blend(nn.Module):  # type: ignore[misc]
         for block in list(cast(nn.ModuleList, trunk._blocks))[:FROZEN_BLOCKS]:
             now = block(now)
         return cast(Tensor, now)
+
+
+def _pair(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(1, 2, 1, 1)
 
 
 def _onward(net: ChestNet, stem: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -139,11 +139,12 @@ def _part(items: Sequence[Radiograph], look: Look, eye: Eye, start: int) -> Seen
 def shown(item: Radiograph, look: Look, index: int) -> Float:
     """The input float32 [224, 224] of one radiograph under a look; `index` seeds its disturbance."""
     pixels = grey(item.path)
-    if look.raw:
-        return resample(pixels.astype(np.float32) / 255, (SIDE, SIDE))
     image: NDArray[np.floating] = pixels.astype(np.float32)
     if look.disturbed is not None:
         image = disturb(pixels, np.random.default_rng([look.disturbed, index]))
+    if look.raw:
+        bright = np.asarray(image, dtype=np.float32)
+        return resample(bright if look.disturbed is not None else bright / 255, (SIDE, SIDE))
     if look.change is not None:
         image = look.change(
             np.asarray(np.clip(window(image.astype(np.float32)) * 255, 0, 255), dtype=np.uint8)

@@ -103,7 +103,7 @@ def _group(atlas: Atlas, parts: Parts, site: str, head: Head) -> Group:
         head.weight * shares[1] * curve.slope,
         head.bias * shares[1] * curve.slope + curve.intercept,
     )
-    return Group(shares[0] * curve.slope, Head(weight, bias))
+    return Group(float(shares[0] * curve.slope), Head(weight, float(bias)))
 
 
 def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
