@@ -29,6 +29,7 @@ from coread.lab import app  # noqa: E402
 from coread.learning.cohorts import open_cohort  # noqa: E402
 from coread.learning.recipe import recipes  # noqa: E402
 from coread.learning.runs.bundle_check import check_bundle  # noqa: E402
+from coread.learning.runs.gallery import Case, keep_failures  # noqa: E402
 from coread.learning.runs.report import gather, report_html  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.testing.patients import ct_slice  # noqa: E402
@@ -182,6 +183,25 @@ def test_the_report_is_one_file_without_scripts_in_both_languages(tmp_path, bund
     assert "<miss>" not in html
     assert page.tags.count("img") > 5
     assert all(value for name, value in page.attributes if name == "alt")
+
+
+def test_the_gallery_holds_the_worst_failures_first(tmp_path, bundle):
+    run = Run(tmp_path / "run")
+    answers = [(1, 0.9), (1, 0.2), (0, 0.99), (0, 0.1), (1, 0.45), (0, 0.6)]
+    cases = [
+        Case(picture(n, 300, 200), truth, p, f"case {n}", f"view {n}") for n, (truth, p) in enumerate(answers)
+    ]
+    assert keep_failures(run, cases, threshold=0.5, most=3) == 4
+    held = run.read_json("failures")
+    assert [entry["en"].split(".", maxsplit=1)[0] + entry["en"][-6:] for entry in held] == [
+        "case 2: false alarm, probability 0view 2", "case 1: missed, probability 0view 1",
+        "case 5: false alarm, probability 0view 5",
+    ]  # fmt: skip
+    html = report_html(gather(bundle, run.folder))
+    assert html.count("<figure>") == 3
+    assert "误报" in html
+    with Image.open(run.path("failures/00.png")) as image:
+        assert max(image.size) == 256
 
 
 def test_the_same_material_gives_the_same_report(bundle):
