@@ -28,7 +28,7 @@ from coread.ledger import (
     retention_rules,
     root,
 )
-from coread.ledger.canonical import OPEN_FACTS, divided, is_open
+from coread.ledger.canonical import _OF_WORDS, OPEN_FACTS, divided, is_open
 from coread.ledger.checking import numbers_of, text_of
 from coread.ledger.tables import EVENTS
 
@@ -87,6 +87,14 @@ def test_what_was_forgotten_in_silence_is_found(recorder: Recorder) -> None:
     assert list(recorder.ledger.verify()) == [LedgerFault(2, "changed")]
 
 
+def test_who_has_a_name_like_the_forgotten_one_stays(recorder: Recorder) -> None:
+    others = ("1.2.840.771", "1.2.840.77.1", "11.2.840.77", "p-1.2.840.77")
+    recorder.ledger.append_many([event(1, subject=other, facts={"study": other}) for other in others])
+    recorder.ledger.append(event(1, subject="x", facts={"studies": f"1.2.3 {GONE} 1.2.4"}))
+    assert recorder.ledger.forget([GONE], "person:p-9", AT, "x") == 1
+    assert [record.event.subject for record in recorder.ledger.events(limit=4)] == list(others)
+
+
 def test_forgetting_nobody_is_nothing_but_its_event(recorder: Recorder) -> None:
     recorder.record(2)
     assert recorder.ledger.forget(["9.9", "", "ledger", "forgotten"], "person:p-9", AT, "x") == 0
@@ -114,6 +122,7 @@ def test_each_fact_is_either_open_or_private(facts: dict[str, str]) -> None:
 def test_no_open_fact_holds_a_uid_or_free_text(name: str) -> None:
     assert not is_open(name, "1.2.840.113619.2.55.3.604688119")
     assert not is_open(name, "He said, no.")
+    assert is_open(name, "Miller moved") is (name in _OF_WORDS)  # made by CoRead, never typed
     assert not is_open(name, "李伟")
     assert is_open(name, "")
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from coread.domain.event import Event
+from coread.domain.review import RejectReason
 
 encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
@@ -35,8 +36,14 @@ OPEN_FACTS = frozenset(
     weights_sha256 what witness
     """.split()  # noqa: SIM905 - a list of one word a line is no better to read
 )
-#: What an open fact may look like: words, numbers and digests; no free text and no UID.
-_PLAIN = re.compile(r"(?![0-9.]{24})[A-Za-z0-9][A-Za-z0-9 ._:+/-]{0,127}")
+#: Open facts that CoRead itself makes of several words.
+_OF_WORDS = frozenset({"kinds", "reader", "shown", "software", "verdicts"})
+#: What an open fact may look like: a word, number or digest; no free text and no UID.
+_WORD = r"(?![0-9.]{24})[A-Za-z0-9][A-Za-z0-9._:+/-]{0,127}"
+_PLAIN = re.compile(_WORD)
+_PLAIN_WORDS = re.compile(rf"{_WORD}(?: {_WORD}){{0,15}}")
+#: A reason may be typed: it is open if it is one of a rejection's codes, or a reader's, e.g. too-dark.
+_CODED = re.compile("|".join([*RejectReason, "[a-z]+(?:-[a-z]+)+"]))
 
 
 def canonical(value: Mapping[str, object]) -> str:
@@ -73,10 +80,13 @@ def is_open(name: str, value: str) -> bool:
 
     Examples
     --------
-    >>> is_open("verdict", "rejected"), is_open("finding", "1.2.3"), is_open("reason", "He asked, twice.")
+    >>> is_open("verdict", "rejected"), is_open("finding", "1.2.3")
+    (True, False)
+    >>> is_open("reason", "artefact"), is_open("reason", "Miller"), is_open("reason", "asked by Mrs Miller")
     (True, False, False)
     """
-    return name in OPEN_FACTS and (not value or _PLAIN.fullmatch(value) is not None)
+    form = _CODED if name == "reason" else _PLAIN_WORDS if name in _OF_WORDS else _PLAIN
+    return name in OPEN_FACTS and (not value or form.fullmatch(value) is not None)
 
 
 def divided(facts: Mapping[str, str]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -112,9 +113,8 @@ def page(connection: Connection, after: int, limit: int, *among: ColumnElement[b
     try:
         return [stored_event(row) for row in connection.execute(asked(EVENTS))]
     except DBAPIError:
-        return [
-            _lone(connection, each) for each in connection.execute(asked(EVENTS.c.sequence)).scalars().all()
-        ]
+        numbers = connection.execute(asked(EVENTS.c.sequence)).scalars().all()
+        return [_lone(connection, sequence) for sequence in numbers]
 
 
 def all_rows(connection: Connection, limit: int) -> Iterator[StoredEvent]:
@@ -140,11 +140,17 @@ def naming(connection: Connection, subjects: Sequence[str]) -> list[tuple[int, b
     """Return the events that are about subjects or name them: sequence, and whether its leaf is divided."""
     found: dict[int, bool] = {}
     for subject in subjects:
-        query = select(EVENTS.c.sequence, EVENTS.c.commitment.is_not(None)).where(
+        query = select(
+            EVENTS.c.sequence, EVENTS.c.commitment.is_not(None), EVENTS.c.subject, EVENTS.c.private
+        ).where(
             or_(EVENTS.c.subject == subject, EVENTS.c.private.contains(subject, autoescape=True)),
             EVENTS.c.subject != "ledger",
         )
-        found |= {row[0]: bool(row[1]) for row in connection.execute(query)}
+        # Whole: 1.2.1 is not named by 1.2.10.
+        named = re.compile(rf"(?<![\w.-]){re.escape(subject)}(?![\w.-])")
+        for sequence, is_divided, about, private in connection.execute(query):
+            if about == subject or named.search(private or ""):
+                found[sequence] = bool(is_divided)
     return sorted(found.items())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from rfc3161_client import (
+    HashAlgorithm,
     PKIStatus,
     TimestampRequestBuilder,
     TimeStampResponse,
@@ -60,7 +61,7 @@ class TimeStampWitness:
             If it refuses, or the stamp is not one of this head by an authority that we know.
         """
         data = head.head.text.encode()
-        request = TimestampRequestBuilder().data(data).build()
+        request = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256).build()
         with Outgoing(self._access) as outgoing:
             answer = outgoing.ask("POST", self._url, _HEADERS, request.as_bytes())
         if answer.status != 200:
@@ -76,7 +77,7 @@ class TimeStampWitness:
         if PKIStatus(reply.status) is not PKIStatus.GRANTED:
             raise DestinationRefused("a time stamp that is not granted", where=where)
         info = reply.tst_info
-        is_ours = info.message_imprint.message == hashlib.sha512(data).digest()
+        is_ours = info.message_imprint.message == hashlib.sha256(data).digest()
         if not is_ours or info.nonce != request.nonce:
             raise DestinationRefused("a time stamp of something else", where=where)
         if not self._roots:

@@ -18,6 +18,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import io
 import itertools
 import json
 import re
@@ -25,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence, Set
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ _HEAD = re.compile(
     r"(([^\s+]+)\n([1-9][0-9]{0,17})\n([A-Za-z0-9+/]{43}=)\n([0-9T:.Z-]{27})\n)\n"
     r"— ([^\s+]+) ([A-Za-z0-9+/]{91}=)\n"
 )
+_LARGE = {"events.jsonl", "proofs.jsonl"}
 _FORGOTTEN = "forgotten"
 _EMPTY_TIME = "1970-01-01T00:00:00.000000Z"
 _DER_OF_ED25519 = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, before the 32 bytes of the key
@@ -99,11 +102,11 @@ def verify_export(
         return report
     check_signatures([*heads, *seen], keys, report)
     roots = {head.size: head.root for head in heads}
-    if "events.jsonl" in files:
-        check_events(files["events.jsonl"], roots, seen, report)
-    if "proofs.jsonl" in files:
-        check_proofs(files["proofs.jsonl"], roots, report)
-    if not files.keys() & {"events.jsonl", "proofs.jsonl"}:
+    try:
+        check_contents(source, files, roots, seen, report)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        report.faults.append(f"export: cannot be read ({type(error).__name__})")
+    if not files.keys() & _LARGE:
         report.faults.append("export: holds neither events nor proofs")
     report.signed_size = max(roots, default=0)
     if authorities:
@@ -111,13 +114,33 @@ def verify_export(
     return report
 
 
+def check_contents(
+    source: Path, files: Mapping[str, bytes], roots: Mapping[int, bytes], seen: Sequence[Head], report: Report
+) -> None:
+    """Check the events, or the single events with their proofs, line by line: they may be many."""
+    if "events.jsonl" in files:
+        check_events(stream(source, "events.jsonl"), roots, seen, report)
+    if "proofs.jsonl" in files:
+        check_proofs(stream(source, "proofs.jsonl"), roots, report)
+
+
 def read_files(source: Path) -> Mapping[str, bytes]:
-    """Read every file of a folder or zip by its name."""
+    """Read every file of a folder or zip by its name, but for the large ones, which stand there empty."""
     if source.is_dir():
-        paths = [path for path in source.rglob("*") if path.is_file()]
-        return {path.relative_to(source).as_posix(): path.read_bytes() for path in paths}
+        paths = {p.relative_to(source).as_posix(): p for p in source.rglob("*") if p.is_file()}
+        return {name: b"" if name in _LARGE else path.read_bytes() for name, path in paths.items()}
     with zipfile.ZipFile(source) as packed:
-        return {name: packed.read(name) for name in packed.namelist()}
+        return {name: b"" if name in _LARGE else packed.read(name) for name in packed.namelist()}
+
+
+def stream(source: Path, name: str) -> Iterator[bytes]:
+    """Read a large file line by line."""
+    if source.is_dir():
+        with (source / name).open("rb") as file:
+            yield from file
+    else:
+        with zipfile.ZipFile(source) as packed, packed.open(name) as member:
+            yield from member
 
 
 def canonical(value: Any) -> str:
@@ -125,14 +148,13 @@ def canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def lines_of(data: bytes, name: str, report: Report) -> Iterator[Mapping[str, Any]]:
+def lines_of(lines: Iterable[bytes], name: str, report: Report) -> Iterator[Mapping[str, Any]]:
     """Read JSON lines; each must stand in its one form, so that no byte can differ unseen."""
-    parts = data.split(b"\n")
-    if parts.pop():
-        report.faults.append(f"{name}: the last line does not end")
-    for number, part in enumerate(parts, 1):
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            report.faults.append(f"{name}: the last line does not end")
         try:
-            text = part.decode("utf-8", "surrogatepass")
+            text = line.removesuffix(b"\n").decode("utf-8", "surrogatepass")
             value = json.loads(text)
             is_right = isinstance(value, dict) and canonical(value) == text
         except (ValueError, RecursionError):
@@ -150,7 +172,7 @@ def lines_of(data: bytes, name: str, report: Report) -> Iterator[Mapping[str, An
 def read_keys(data: bytes, pinned: Sequence[str], origins: Set[str], report: Report) -> Mapping[str, bytes]:
     """Read the public keys; each but the first needs the former's signature, or to be pinned."""
     keys: dict[str, bytes] = {}
-    for number, line in enumerate(lines_of(data, "keys.jsonl", report), 1):
+    for number, line in enumerate(lines_of(io.BytesIO(data), "keys.jsonl", report), 1):
         if not line:
             continue
         try:
@@ -327,13 +349,15 @@ class Tree:
         return result
 
 
-def check_events(data: bytes, roots: Mapping[int, bytes], seen: Sequence[Head], report: Report) -> None:
+def check_events(
+    lines: Iterable[bytes], roots: Mapping[int, bytes], seen: Sequence[Head], report: Report
+) -> None:
     """Check all events, their places, and the root at the size of each head."""
     tree, fits = Tree(), True
     witnessed = {head.size: head.root for head in seen}
     told: set[str] = set()
     blank: list[int] = []
-    for number, line in enumerate(lines_of(data, "events.jsonl", report), 1):
+    for number, line in enumerate(lines_of(lines, "events.jsonl", report), 1):
         leaf = hash_of(line)
         if line.get("sequence") != str(number):
             report.faults.append(f"event {number}: missing, inserted or moved")
@@ -389,10 +413,10 @@ def check_forgotten(blank: Sequence[int], told: set[str], report: Report) -> Non
         report.faults += [f"event {n}: its private part is gone, and no event says so" for n in silent]
 
 
-def check_proofs(data: bytes, roots: Mapping[int, bytes], report: Report) -> None:
+def check_proofs(lines: Iterable[bytes], roots: Mapping[int, bytes], report: Report) -> None:
     """Check single events with their proofs of inclusion."""
     count = 0
-    for number, line in enumerate(lines_of(data, "proofs.jsonl", report), 1):
+    for number, line in enumerate(lines_of(lines, "proofs.jsonl", report), 1):
         count += 1
         if not is_included(line, roots):
             report.faults.append(f"proofs.jsonl, line {number}: the event is not proven")
