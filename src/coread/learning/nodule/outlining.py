@@ -41,8 +41,8 @@ class Plan:
         16-bit arithmetic where the processor has it: more than twice as fast, weights stay 32-bit.
     """
 
-    steps: int = 160
-    batch: int = 16
+    steps: int = 400
+    batch: int = 8
     rate: float = 1e-2
     decay: float = 1e-2
     width: int = 8

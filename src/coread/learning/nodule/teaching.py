@@ -13,7 +13,7 @@ from coread.learning.nodule.outlining import Lessons, Plan, lessons_of, train
 from coread.learning.nodule.unet import RATED
 from coread.learning.runs.run import Run
 
-PLAN = Plan(steps=320, batch=24, width=12, rating_weight=0.3, elsewhere=0.2)
+PLAN = Plan(steps=900, batch=8, width=12, rating_weight=0.3, elsewhere=0.2)
 
 WEIGHTS = "weights.onnx"
 
