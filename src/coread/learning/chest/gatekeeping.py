@@ -62,7 +62,7 @@ def teach_gate(read: Read, learners: list[Radiograph], judges: list[Radiograph],
 
 
 def features_of(
-    read: Read, images: Iterator[NDArray[np.generic]] | list[NDArray[np.generic]], batch: int = 64
+    read: Read, images: Iterator[NDArray[np.generic]] | list[NDArray[np.generic]], batch: int = 4
 ) -> Float:
     """Features [image, d] of display images, a batch at a time."""
     parts, inputs = [], []

@@ -20,7 +20,7 @@ from coread.learning.explaining.methods import Explain
 from coread.learning.explaining.scoring import Pointed, Scores
 from coread.learning.explaining.subject import Subject
 
-CALLED = 10
+CALLED = 5
 """Called test radiographs of each source for the curves of the shown map."""
 
 COSTLY = frozenset({"integrated gradients", "smooth gradients", "occlusion", "RISE"})
