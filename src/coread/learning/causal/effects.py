@@ -26,7 +26,7 @@ WEIGHT_LIMITS = (0.05, 0.95)
 """Propensities are kept inside these: Cole & Hernan, Am. J. Epidemiol. 2008, doi:10.1093/aje/kwn164, on
 truncation."""
 
-DRAWS = 400
+DRAWS = 200
 """Patient bootstrap draws: each refits a model."""
 
 
