@@ -29,12 +29,12 @@ CUT = 4
 LAST = 10
 """Last block of the classifier, of stride 16: a cell fills half of its image and needs no deeper look."""
 
-VIEWS = 3
+VIEWS = 2
 """Disturbed views of each cell, computed once; the first is the cell as it is."""
 
 VIEW_SEED = 17
 
-PLAN = Plan(passes=6, batch=32, rate=1e-3, head_rate=3e-3, decay=0.02, smoothing=0.05, average=0.99)
+PLAN = Plan(passes=5, batch=32, rate=1e-3, head_rate=3e-3, decay=0.02, smoothing=0.05, average=0.99)
 
 
 @dataclass(frozen=True)
