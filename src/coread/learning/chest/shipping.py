@@ -84,7 +84,7 @@ def origin_of(run: Path, command: str) -> Origin:
 class Network:
     """The exported network, as the clinic runs it."""
 
-    def __init__(self, weights: Path, threads: int = 1) -> None:
+    def __init__(self, weights: Path, threads: int = 2) -> None:
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         self._session = Session(weights, self.sha256, threads)
 
