@@ -9,10 +9,11 @@ pytest.importorskip("pyarrow", reason="the lab is not installed (pip install cor
 from itertools import islice
 
 from coread.errors import CohortRefused
-from coread.learning.cohorts import BuildPlan, build
+from coread.learning.cohorts import BuildPlan, build, open_cohort
 from coread.learning.cohorts.describing.card import possible_shortcuts
 from coread.learning.cohorts.regions import mask_of
 from coread.learning.cohorts.sources import PUBLISHED, published
+from coread.learning.cohorts.sources.tables import number
 from coread.learning.cohorts.taking import Found
 
 
@@ -41,7 +42,13 @@ def test_each_set_gives_images_with_labels_in_its_code_book(shared_data, name, t
     built = build(First(source, 12), tmp_path, BuildPlan())
     assert len(built.images) == 12
     assert all(built.stored(image).shape[:2] == (image.rows, image.columns) for image in built.images)
+    assert open_cohort(tmp_path).images == built.images
     assert len(source.traps) >= 1
+
+
+@pytest.mark.parametrize(("cell", "value"), [("", None), ("nan", None), ("2.5", 2.5), ("inf", None)])
+def test_a_cell_that_is_no_number_is_unknown(cell, value):
+    assert number(cell) == value
 
 
 @pytest.mark.shared_data

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +109,9 @@ def sha256(data: bytes | NDArray[Any]) -> str:
 
 
 def number(text: str) -> float | None:
-    """Number of a cell; None where it is empty."""
-    return float(text) if text else None
+    """Number of a cell; None where it is empty or "nan"."""
+    value = float(text) if text else math.nan
+    return value if math.isfinite(value) else None
 
 
 def facts(**known: Any) -> str:
