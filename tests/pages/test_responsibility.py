@@ -54,7 +54,7 @@ def test_every_fact_stands_there_with_its_proof(
     for code, holds in (("reasons-given", "yes"), ("time-taken", "yes"), ("decided", "yes")):
         assert f'data-code="{code}" data-holds="{holds}"' in page
     assert "Does not arise here:" in page
-    last = signed_site.room.house.ledger.events(kind="ledger.exported")[-1].event
+    last = signed_site.room.house.ledger.events(kind="ledger.seen")[-1].event
     assert (last.facts["study"], last.facts["form"]) == (decided, "page")
 
 

@@ -76,7 +76,7 @@ class ResponsibilityPage:
         """
         uid = asked.uid("study_uid")
         records = self._events(uid)
-        self._record(asked, uid, "page")
+        self._record(asked, "ledger.seen", uid, "page")
         head = self._notary.sign() if self._notary else None
         size = head.head.size if head else self._ledger.size()
         proofs = {proof.sequence: proof for proof in self._proofs(records, size)}
@@ -115,7 +115,7 @@ class ResponsibilityPage:
         if form not in writers:
             raise NotFound("a form in which no events leave", ", ".join(writers), "choose one of the page's")
         records = self._events(uid)
-        self._record(asked, uid, form)
+        self._record(asked, "ledger.exported", uid, form)
         media_type, write = writers[form]
         headers = {
             "Cache-Control": "no-store",
@@ -149,9 +149,9 @@ class ResponsibilityPage:
             raise NotFound("a study of which the ledger has nothing", "a Study Instance UID", "check the UID")
         return found
 
-    def _record(self, asked: Asked, uid: str, form: str) -> None:
+    def _record(self, asked: Asked, kind: str, uid: str, form: str) -> None:
         facts = {"study": uid, "form": form}
-        self._ledger.append(Event("ledger.exported", "ledger", asked.caller.actor, self._now(), facts))
+        self._ledger.append(Event(kind, "ledger", asked.caller.actor, self._now(), facts))
 
     def _proofs(self, records: Sequence[RecordedEvent], size: int) -> list[Inclusion]:
         try:
