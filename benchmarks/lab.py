@@ -1,6 +1,6 @@
 """Run the lab's studies and write the page that shows their figures.
 
-    python benchmarks/lab.py [--quick] [--data DATA] [--out OUT] [--again] [--list] [NAME ...]
+    python benchmarks/lab.py [--quick] [--data DATA] [--out OUT] [--again] [--page] [--list] [NAME ...]
 
 A study is a function ``study(data, out, quick, progress) -> dict`` that its owner names in `STUDIES`. It keeps
 what it needs to go on in ``out``; a killed study is gone on from by the same command, a finished one is not
@@ -72,7 +72,7 @@ def main() -> int:
     if asked.one:
         run_one(asked.one, asked)
         return 0
-    names = asked.names or list(STUDIES)
+    names = [] if asked.page else asked.names or list(STUDIES)
     unknown = [name for name in names if name not in STUDIES]
     if unknown:
         console.print(f"no study named {', '.join(unknown)}; there are: {', '.join(STUDIES)}")
@@ -89,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="studies to run; all if none is named")
     parser.add_argument("--quick", action="store_true", help="small, in minutes; figures mean nothing")
     parser.add_argument("--again", action="store_true", help="run finished studies again")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page of what is kept")
     parser.add_argument("--list", action="store_true", help="list the studies")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     shared = Path(os.environ.get("COREAD_SHARED_DATA", ROOT.parent / "shared" / "data"))
