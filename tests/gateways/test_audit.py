@@ -18,6 +18,7 @@ from audit_peers import Authority, FhirServer, StampingAuthority, TlsListener, a
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from recording import Recorder, event
 
+from coread.clinic import Clinic
 from coread.errors import DestinationRefused, DestinationUnreachable, SettingsFault
 from coread.gateways.audit import (
     Clerk,
@@ -25,11 +26,13 @@ from coread.gateways.audit import (
     Forwarder,
     SyslogTls,
     TimeStampWitness,
+    clerk_of,
     fhir_repository,
     syslog_repository,
 )
 from coread.gateways.audit.fhir_witness import document
 from coread.ledger import AuditSource, Exporter, FileWitness, Forwarded, SignedHead, verify_export
+from coread.settings import load
 
 SOURCE = AuditSource("coread.example", "St Example", "https://coread.example", "0.1.0")
 
@@ -342,3 +345,58 @@ def test_a_clerk_without_a_usable_key_says_so_and_goes_on(
         while caplog.text.count("could not do its round") < 2 and time.monotonic() < until:
             time.sleep(0.01)
     assert caplog.text.count("could not do its round") >= 2
+
+
+# From settings
+
+
+@pytest.mark.peer
+def test_settings_alone_lead_to_all_witnesses_and_repositories(
+    stamping: StampingAuthority, issuer: Authority, listener: TlsListener, tmp_path: Path
+) -> None:
+    server = FhirServer()
+    with server.serving() as fhir, stamping.serving() as stamps:
+        settings = load(
+            None,
+            {
+                "COREAD_DATA__FOLDER": str(tmp_path / "kept"),
+                "COREAD_LEDGER__ORIGIN": "hospital.example/ledger",
+                "COREAD_LEDGER__WITNESS_FILE": str(tmp_path / "heads.txt"),
+                "COREAD_LEDGER__WITNESS_FHIR": fhir,
+                "COREAD_LEDGER__TIME_STAMPS": stamps,
+                "COREAD_LEDGER__AUTHORITIES": str(issuer.file),
+                "COREAD_AUDIT__FHIR_URL": fhir,
+                "COREAD_AUDIT__SYSLOG_HOST": "localhost",
+                "COREAD_AUDIT__SYSLOG_PORT": str(listener.port),
+                "COREAD_AUDIT__AUTHORITIES": str(issuer.file),
+                "COREAD_AUDIT__SITE": "St Example",
+            },
+        )
+        with Clinic(settings) as clinic:
+            clinic.ledger.append_many([event(number) for number in range(3)])
+            clerk_of(clinic).round()
+            clerk_of(clinic).round()
+            sent = {(sending.witness, sending.state) for sending in clinic.notary.sendings()}
+            assert sent == {("file", "sent"), ("fhir", "sent"), ("time-stamp", "sent")}
+            assert clinic.notary.verify().away == ()
+    kinds = [path.partition("/")[0] for path in server.resources]
+    assert (kinds.count("DocumentReference"), kinds.count("AuditEvent")) == (1, 4)
+    until = time.monotonic() + 10
+    while len(listener.messages) < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(listener.messages) == 4
+    assert b'AuditEnterpriseSiteID="St Example"' in listener.messages[0]
+
+
+def test_certificates_that_cannot_be_used_are_a_fault_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").write_text("nonsense")
+    settings = load(
+        None,
+        {
+            "COREAD_DATA__FOLDER": str(tmp_path / "kept"),
+            "COREAD_AUDIT__SYSLOG_HOST": "localhost",
+            "COREAD_AUDIT__AUTHORITIES": str(tmp_path / "x.pem"),
+        },
+    )
+    with Clinic(settings) as clinic, pytest.raises(SettingsFault, match=r"audit\.authorities"):
+        clerk_of(clinic)
