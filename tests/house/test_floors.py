@@ -33,6 +33,8 @@ ONE_ROOM = {
     "jinja2": ("gateways",),
     "alembic": ("archive",),
     "torch": ("learning",),
+    "pyarrow": ("learning/cohorts",),
+    **dict.fromkeys(("pandas", "scipy", "sklearn", "matplotlib", "captum", "onnx"), ("learning",)),
     "flwr": ("learning/federated",),
     "typer": ("gateways/cli", "lab.py"),
     "rich": ("gateways/cli", "lab.py", "learning"),
