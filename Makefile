@@ -52,7 +52,7 @@ check: $(VENV)/.dev  ## Style, types, floors, docs
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --strict --quiet --site-dir site
 
-bench-lab: $(LAB_VENV)/.lab  ## The lab's studies on test patients, as a table and JSON (hours; resumable; STUDY=name for one)
+bench-lab: $(LAB_VENV)/.lab  ## The lab's studies on test patients, as a table and JSON (hours; STUDY=name for one)
 	$(LAB_BIN)/python benchmarks/lab.py $(STUDY)
 
 bench-lab-quick: $(LAB_VENV)/.lab  ## The same small, in minutes, to try the machinery
