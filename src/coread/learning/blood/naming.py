@@ -34,7 +34,7 @@ VIEWS = 2
 
 VIEW_SEED = 17
 
-PLAN = Plan(passes=5, batch=32, rate=1e-3, head_rate=3e-3, decay=0.02, smoothing=0.05, average=0.99)
+PLAN = Plan(passes=3, batch=32, rate=1e-3, head_rate=5e-3, decay=0.02, smoothing=0.05, average=0.99)
 
 
 @dataclass(frozen=True)
