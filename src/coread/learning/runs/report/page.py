@@ -24,7 +24,7 @@ from coread.learning.runs.report.elements import (
 )
 from coread.learning.runs.report.figures import Figure, bare_numbers, figures, reliabilities
 from coread.learning.runs.report.plots import forest, history, reliability
-from coread.learning.runs.report.words import GRADES, LAST, SECTIONS, WORDS
+from coread.learning.runs.report.words import GRADES, LAST, MEASURES, SECTIONS, WORDS
 
 _NO_SECTION = {
     "weights_sha256", "threshold", "evidence_grade", "explanation_passed", "origin", "failures",
@@ -200,7 +200,8 @@ def _figures(found: Sequence[Figure], baselines: Sequence[Figure]) -> Html:
                 f"{measure.replace('_', ' ')}: {len(same)} figures with 95 % intervals, as in the table below"
             )
             drawn.append(
-                f"<h3>{escape(measure.replace('_', ' '))}</h3>" + picture(forest(same, beside), words)
+                f"<h3>{both(*MEASURES.get(measure, (measure.replace('_', ' '),) * 2))}</h3>"
+                + picture(forest(same, beside), words)
             )
     rows = [(escape(f.label), escape(f.text()), str(f.n or ""), word("few") if f.few else "") for f in found]
     return "".join(drawn) + table((word("figure"), word("value"), "n", ""), rows)

@@ -25,6 +25,26 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
 LAST = ("gate", "explanation", "robustness", "uncertainty", "speed", "seeds", "validation")
 """Sections that come after the others, in this order."""
 
+MEASURES: Mapping[str, tuple[str, str]] = {
+    "auc": ("Area under the ROC curve (AUC)", "ROC 曲线下面积（AUC）"),
+    "auc_delong": ("Area under the ROC curve, DeLong's interval", "ROC 曲线下面积，DeLong 区间"),
+    "sensitivity": ("Sensitivity", "灵敏度"),
+    "specificity": ("Specificity", "特异度"),
+    "positive_predictive_value": ("Positive predictive value", "阳性预测值"),
+    "negative_predictive_value": ("Negative predictive value", "阴性预测值"),
+    "precision": ("Precision", "精确率"),
+    "recall": ("Recall", "召回率"),
+    "f1": ("F1", "F1"),
+    "macro_f1": ("Macro F1", "宏平均 F1"),
+    "dice": ("Dice coefficient", "Dice 系数"),
+    "hd95_mm": ("Hausdorff distance, 95th percentile (mm)", "95% Hausdorff 距离（mm）"),
+    "share": ("Share abstained", "弃权比例"),
+    "coverage": ("Coverage", "覆盖率"),
+    "refused": ("Share refused", "拒绝比例"),
+    "kappa": ("Cohen's kappa", "Cohen κ 系数"),
+}
+"""Headings of the known measures; others bear their own name."""
+
 GRADES: Mapping[str, tuple[str, str]] = {
     "human_trial": (
         "Human trial: measured on people who read or were read in a study.",
