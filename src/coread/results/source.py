@@ -274,11 +274,16 @@ def name_truly(result: Dataset, sources: Iterable[Source], frame: int = 1) -> No
     known = {source.ref.sop_instance_uid: source for source in sources}
     for keyword, item in _all_items(result):
         source = known.get(str(item.get("ReferencedSOPInstanceUID", "")))
-        if source is None:
-            continue
-        item.ReferencedSOPClassUID = source.ref.sop_class_uid
-        is_derivation = keyword == "SourceImageSequence" and source.has_frames
-        if is_derivation and "ReferencedFrameNumber" not in item:
+        if source is not None:
+            item.ReferencedSOPClassUID = source.ref.sop_class_uid
+        if keyword == "DerivationImageSequence":
+            _name_frames(item, known, frame)
+
+
+def _name_frames(derivation: Dataset, known: Mapping[str, Source], frame: int) -> None:
+    for item in derivation.SourceImageSequence:
+        source = known.get(str(item.ReferencedSOPInstanceUID))
+        if source is not None and source.has_frames and "ReferencedFrameNumber" not in item:
             item.ReferencedFrameNumber = frame
 
 
