@@ -46,11 +46,10 @@ _FACTS = {
     0x00100030: "PatientBirthDate",
     0x00180015: "BodyPartExamined",
     0x00181030: "ProtocolName",
-    0x0020000D: "StudyInstanceUID",
-    0x0020000E: "SeriesInstanceUID",
     0x00280301: "BurnedInAnnotation",
     0x00280302: "RecognizableVisualFeatures",
 }
+_LEVELS = {0x00080018: "instance", 0x0020000D: "study", 0x0020000E: "series"}
 _CHARACTER_SET, _PATIENT_ID = 0x00080005, 0x00100020
 _PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 _LOSSY = 0x00282110
@@ -125,6 +124,7 @@ class _Run:
         self.syntax = self.meta.transfer_syntax_uid
         self.elements: Item = read_elements(data, self.meta.data_set_offset, encoding_of(self.syntax))
         self.facts = facts_of(self.elements)
+        self.former_uids = _uids_of(self.elements)
         self.notes: list[str] = []
 
     @cached_property
@@ -196,14 +196,14 @@ class _Run:
         pixels: PixelFindings | None,
         face: bool,
     ) -> Deidentified:
-        new = facts_of(elements)
+        new = _uids_of(elements)
         data = write_elements(elements, encoding_of(self.syntax))
-        prefix = part10_prefix(new.get("SOPClassUID", ""), new.get("SOPInstanceUID", ""), self.syntax)
+        prefix = part10_prefix(self.facts.get("SOPClassUID", ""), new["instance"], self.syntax)
         return Deidentified(
             data=prefix + data,
             subject=subject,
-            uids=_uids(new),
-            former_uids=_uids(self.facts),
+            uids=new,
+            former_uids=self.former_uids,
             person={word: self.facts[word] for word in _PERSON if self.facts.get(word)},
             changes=tuple(cleaner.changes),
             pixels=pixels,
@@ -225,6 +225,10 @@ def facts_of(elements: Item) -> dict[str, str]:
     return facts
 
 
-def _uids(facts: Mapping[str, str]) -> dict[str, str]:
-    names = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
-    return {level: facts.get(keyword, "") for level, keyword in names.items()}
+def _uids_of(elements: Item) -> dict[str, str]:
+    found = dict.fromkeys(_LEVELS.values(), "")
+    for element in elements:
+        level = _LEVELS.get(element.tag)
+        if level is not None:
+            found[level] = bytes(element.value).decode("latin-1").strip(" \0")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from coread.governance.deidentify.rules import Option, Profile
 from coread.governance.deidentify.rules.profile import CLEAN_PIXELS
@@ -70,6 +71,7 @@ def _code_of(item: Item) -> bytes:
     return next((bytes(e.value).strip(b" \0") for e in item if e.tag == _CODE), b"")
 
 
+@cache
 def _code_item(code: str, meaning: str) -> Item:
     item = Item()
     item += [

@@ -11,7 +11,7 @@ from coread.governance.deidentify.pixels.image import PIXEL_DATA, ImageFacts
 from coread.governance.deidentify.stream import Element, Item
 from coread.governance.deidentify.stream.elements import EXPLICIT_BIG
 
-_GROUPS = range(0x6000, 0x6020, 2)
+_OVERLAY_GROUPS = frozenset(range(0x6000, 0x6020, 2))
 _ROWS, _COLUMNS, _DATA = 0x0010, 0x0011, 0x3000
 
 
@@ -30,10 +30,12 @@ def clean_overlays(elements: Item, image: ImageFacts | None, finder: TextFinder 
     finder
         Finds text in an overlay; None drops all of them.
     """
+    groups = {element.tag >> 16 for element in elements} & _OVERLAY_GROUPS
+    if not groups:
+        return
     if image is not None:
         _clear_unused_bits(elements, image)
     big = image is not None and image.transfer_syntax_uid == EXPLICIT_BIG
-    groups = {element.tag >> 16 for element in elements} & set(_GROUPS)
     dropped = {group for group in groups if finder is None or _holds_text(elements, group, finder, big=big)}
     elements[:] = [element for element in elements if element.tag >> 16 not in dropped]
 
@@ -55,7 +57,7 @@ def _holds_text(elements: Item, group: int, finder: TextFinder, *, big: bool) ->
 def _clear_unused_bits(elements: Item, image: ImageFacts) -> None:
     """Clear the bits above Bits Stored where an overlay says that it lies there."""
     is_embedded = any(
-        e.tag >> 16 in _GROUPS and e.tag & 0xFFFF == 0x0102 and bytes(e.value) not in (b"", b"\0\0")
+        e.tag >> 16 in _OVERLAY_GROUPS and e.tag & 0xFFFF == 0x0102 and bytes(e.value) not in (b"", b"\0\0")
         for e in elements
     )
     pixels: Element | None = next((e for e in elements if e.tag == PIXEL_DATA), None)

@@ -25,7 +25,13 @@ _SHOWN_BYTES = 256
 #: Binary values up to this size are searched for what is known.
 _SEARCHED_BYTES = 1 << 20
 
+#: Groups of pixel and waveform samples: numbers, not texts.
+_SAMPLES = frozenset((0x7FE0, 0x5400))
+
 _TEXTS = frozenset((b"LO", b"SH", b"ST", b"LT", b"UT", b"UC", b"AE", b"UR"))
+#: Values that name nobody unless the table says so: most elements of most objects.
+_NUMBERS = frozenset((b"US", b"DS", b"IS", b"FD", b"FL", b"UL", b"SS", b"SL", b"TM", b"AT"))
+_FIRST_GRAPHICS = 0x50000000
 _FREE_TEXTS = frozenset((b"ST", b"LT", b"UT", b"UC"))
 _DATES = frozenset((b"DA", b"DT"))
 _BINARY = frozenset((b"OB", b"UN"))
@@ -71,8 +77,16 @@ class HeaderCleaner:
         made = Item(elements.offset)
         encodings, creators = self._encodings, _creators(elements)
         used: set[int] = set()
+        listed, is_plain = self._plan.actions, one == self._one
         for element in elements:
             tag = element.tag
+            if (
+                element.vr in _NUMBERS
+                and is_plain
+                and not (tag & 0x10000 or tag >= _FIRST_GRAPHICS or tag in listed)
+            ):
+                made.append(element)
+                continue
             if tag == _CHARACTER_SET:
                 self._encodings = encodings_of(bytes(element.value))
             if tag & 0x10000:
@@ -194,9 +208,7 @@ class HeaderCleaner:
 
     def _text(self, element: Element, made: Item, *, weak: bool) -> None:
         before = decoded(element.value, self._encodings)
-        # Patterns first: they need the labels and titles that stand around a name.
-        after = before if element.tag in CODE_WORDS else remove_patterns(before, weak=weak)
-        after = self._known.remove(after)
+        after = self._freed(before, weak=weak, is_code=element.tag in CODE_WORDS)
         if after is before or after == before:
             made.append(element)
             return
@@ -204,6 +216,17 @@ class HeaderCleaner:
         self._put(
             element, made, Action.CLEAN, encoded(after, self._encodings) if bare else dummy_of(element.vr)
         )
+
+    def _freed(self, text: str, *, weak: bool, is_code: bool) -> str:
+        """Free a text of what names someone, until nothing more is found: twice is once.
+
+        Patterns come first: they need the labels and titles that stand around a name.
+        """
+        while True:
+            freed = self._known.remove(text if is_code else remove_patterns(text, weak=weak))
+            if freed == text:
+                return text
+            text = freed
 
     def _code(self, element: Element, made: Item) -> None:
         text = decoded(element.value)
@@ -229,7 +252,9 @@ class HeaderCleaner:
             self._drop(element, Action.REMOVE)
 
     def _names_someone(self, element: Element) -> bool:
-        return len(element.value) <= _SEARCHED_BYTES and self._known.is_in_bytes(element.value)
+        if element.tag >> 16 in _SAMPLES or len(element.value) > _SEARCHED_BYTES:
+            return False
+        return self._known.is_in_bytes(element.value)
 
     # -- sequences and private blocks ------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ MAX_INFLATED_BYTES = 1 << 30
 _COPIED_BYTES = 4096
 
 _IMPLICIT = Encoding(explicit=False, little=True)
+#: What is not simply a value: sequences, and what was written without knowing what it is.
+_SPECIAL = frozenset((b"SQ", b"UN"))
 _BULK = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"OV"))
 
 
@@ -97,7 +99,7 @@ class _Reader:
         """Read elements up to `end` or the item's delimiter; return them and where reading stopped."""
         found = Item(position)
         add = found.append
-        data = self.data
+        data, limit = self.data, len(self.data)
         while position + 8 <= end:
             if explicit:
                 group, element, vr, length = self.explicit_head(data, position)
@@ -121,9 +123,14 @@ class _Reader:
                     return found, position + 8
                 vr = vr_of(tag)
                 start = position + 8
+            stop = start + length
+            if length <= _COPIED_BYTES and stop <= limit and vr not in _SPECIAL:
+                add(Element(tag, vr, data[start:stop]))
+                position = stop
+                continue
             made, position = self._valued(tag, vr, start, length, explicit, depth)
             add(made)
-        if end not in (position, len(data)):
+        if end not in (position, limit):
             raise MalformedObject("an item whose elements overrun it", "elements within their item")
         return found, position
 

@@ -72,9 +72,13 @@ class _Writer:
                 if size & 1:
                     value = bytes(value) + (b"\0" if element.vr in _NUL_PADDED else b" ")
                     size += 1
-                head = self._head(tag, element.vr, size)
-                pieces += (head, value)
-                total += len(head) + size
+                if self.explicit and element.vr not in LONG_VRS:
+                    pieces += (self.short(tag >> 16, tag & 0xFFFF, element.vr, size), value)
+                    total += 8 + size
+                else:
+                    head = self._head(tag, element.vr, size)
+                    pieces += (head, value)
+                    total += len(head) + size
         return total
 
     def _head(self, tag: int, vr: bytes, size: int) -> bytes:
