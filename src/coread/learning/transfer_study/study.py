@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ SHARES = (0.1, 0.01, 1.0)
 SEEDS = (0, 1, 2)
 
 REPEATS = 1000
+
+LARGEST_TRIED = 0.1
+"""Largest share at which settings of the small network are tried; the best there serves for all labels."""
 
 PROMISED = 0.05
 """Gain in area at 10 % of the labels that is promised on two sets or more."""
@@ -58,8 +61,8 @@ def all_work(quick: bool) -> Iterator[Work]:
         order += [(0.1, ("partial",)), (0.01, (*cheap, "partial")), (1.0, (*cheap, "partial"))]
         order += [(share, ("full",)) for share in SHARES]
     for share, chosen in order:
-        for seed in seeds:
-            yield from (Work(task, share, arm, seed) for arm in chosen for task in TASKS)
+        for task in TASKS:
+            yield from (Work(task, share, arm, seed) for seed in seeds for arm in chosen)
 
 
 def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -> dict[str, Any]:
@@ -160,22 +163,37 @@ def _task(data: Path, name: str) -> Task:
 
 
 def _scratch(data: Path, out: Path, work: Work, trial: Trial) -> NDArray[np.floating]:
-    """The small network with the settings that validation images liked best at this share (seed 0)."""
-    return arms.scratch(trial, **settings(data, out, work))[0]
+    """The small network with the settings that validation images liked best at this share (seed 0).
+
+    Where these were tried with the very images and seed of the trial, that training is taken up.
+    """
+    number, best = settings(data, out, work)
+    if work.seed == 0 and work.share <= LARGEST_TRIED:
+        trial = replace(trial, run=_settings_run(out, work).part(f"grid{number}"))
+    return arms.scratch(trial, **best)[0]
 
 
-def settings(data: Path, out: Path, work: Work) -> dict[str, Any]:
-    """Settings of the small network, chosen once for each task and share on validation images."""
-    share = min(work.share, 0.1)
-    task = _task(data, work.task)
-    run = Run(out / "settings" / f"{work.task}-{share:g}", 0)
+def settings(data: Path, out: Path, work: Work) -> tuple[int, dict[str, Any]]:
+    """Settings of the small network, chosen once for each task and share on validation images.
+
+    Returns
+    -------
+    (int, dict)
+        Their number in `SCRATCH_GRID`, and the settings.
+    """
+    task, run = _task(data, work.task), _settings_run(out, work)
     held = run.read_json("tried") or []
     for number, tried in enumerate(SCRATCH_GRID[len(held) :], len(held)):
-        trial = Trial(task, task.few(share, 0), run.part(f"grid{number}"), run)
-        held = [*held, {**tried, "val_auc": arms.scratch(trial, int(tried["width"]), tried["rate"])[1]}]
+        trial = Trial(task, task.few(min(work.share, LARGEST_TRIED), 0), run.part(f"grid{number}"), run)
+        area = arms.scratch(trial, int(tried["width"]), tried["rate"])[1]
+        held = [*held, {**tried, "val_auc": area}]
         run.write_json("tried", held)
-    best = max(held, key=lambda row: row["val_auc"])
-    return {"width": int(best["width"]), "rate": float(best["rate"])}
+    best = max(range(len(held)), key=lambda number: float(held[number]["val_auc"]))
+    return best, {"width": int(held[best]["width"]), "rate": float(held[best]["rate"])}
+
+
+def _settings_run(out: Path, work: Work) -> Run:
+    return Run(out / "settings" / f"{work.task}-{min(work.share, LARGEST_TRIED):g}", 0)
 
 
 def table(data: Path, out: Path, works: Iterable[Work]) -> dict[str, Any]:

@@ -122,8 +122,8 @@ def nodules(data: Path) -> Task:
 
 TASKS: dict[str, Callable[[Path], Task]] = {
     "blood_pbc": blood_cells,
-    "cxr_paediatric": children,
     "cxr_nih": adults,
+    "cxr_paediatric": children,
     "lidc_nodules": nodules,
 }
 """Each task by its set's name."""
