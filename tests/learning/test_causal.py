@@ -6,9 +6,14 @@ import pytest
 pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
 pytest.importorskip("sklearn", reason="the lab is not installed (pip install coread[lab])")
 
+from pathlib import Path
+
+from coread.learning.causal.chest import EXPOSURES, GRAPH, observed
 from coread.learning.causal.effects import MIN_CELL, Observed, cells, effects, gaps
 from coread.learning.causal.graph import Graph
 from coread.learning.causal.planting import mark_mask, plant, planted_where
+from coread.learning.causal.study import verdict
+from coread.learning.chest.cohort import Radiograph
 
 FORK = Graph(frozenset({("age", "view"), ("age", "score"), ("view", "score")}))
 COLLIDER = Graph(frozenset({("view", "referred"), ("disease", "referred")}))
@@ -107,3 +112,51 @@ def test_the_mark_follows_the_label_as_told():
     where = planted_where(label, 0.9, 0.1, np.random.default_rng(0))
     assert where[label == 1].mean() == pytest.approx(0.9, abs=0.03)
     assert where[label == 0].mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_severity_is_unseen_and_so_the_views_effect_is_not_identified():
+    assert GRAPH.adjustment_sets("view", "score") == []
+    assert frozenset() in GRAPH.adjustment_sets("sex", "score")
+
+
+def _radiograph(number, view, sex="F", age=50.0, site="nih"):
+    return Radiograph(
+        Path("x.png"), site, f"{site}-{number}", "test", number % 2, "x", view, sex if view else None,
+        age if view else None,
+    )  # fmt: skip
+
+
+def test_only_cases_with_everything_known_are_observed():
+    items = [_radiograph(1, "AP"), _radiograph(2, "PA", age=None), _radiograph(3, "PA"), _radiograph(4, None)]
+    seen = observed(items, np.arange(4.0), EXPOSURES["view"])
+    assert seen.exposed.tolist() == [False, True]
+    assert seen.score.tolist() == [0.0, 2.0]
+    assert seen.stratum == ("sick / 40-59 / F", "sick / 40-59 / F")
+    late = observed([_radiograph(2999, "AP"), _radiograph(3000, "AP")], np.zeros(2), EXPOSURES["period"])
+    assert late.exposed.tolist() == [False, True]
+    both = observed(
+        [_radiograph(1, "AP"), _radiograph(2, None, site="paediatric")], np.zeros(2), EXPOSURES["site"]
+    )
+    assert both.exposed.tolist() == [False, True]
+
+
+def _estimates(*pairs):
+    names = ("unadjusted", "stratified", "standardised", "inverse_probability")
+    return {n: {"value": 0, "lower": low, "upper": high} for n, (low, high) in zip(names, pairs, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (((0.1, 0.2),) * 4, "moves the score"),
+        (((0.1, 0.2), (-0.1, 0.1), (-0.1, 0.1), (-0.1, 0.1)), "no effect shown"),
+        (((0.1, 0.2), (0.1, 0.2), (-0.1, 0.1), (0.1, 0.2)), "estimates disagree"),
+    ],
+)
+def test_the_adjusted_estimates_decide(pairs, said):
+    assert verdict(_estimates(*pairs), [], _observed(0.0)) == said
+
+
+def test_an_effect_that_no_stratum_can_show_is_not_identified():
+    seen = _observed(0.0)
+    assert verdict(_estimates(*(((0.1, 0.2),) * 4)), ["0", "1"], seen).startswith("not identified")

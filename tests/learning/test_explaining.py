@@ -18,6 +18,7 @@ from coread.learning.explaining.attention import (
     attention_map,
     train_attention,
 )
+from coread.learning.explaining.comparison import chosen
 from coread.learning.explaining.counterfactual import (
     erased_until_turned,
     fit_space,
@@ -181,3 +182,12 @@ def test_erasing_the_right_place_turns_the_call_sooner():
     by_centre = erased_until_turned(probability, images, [methods.centre_prior(i) for i in images], 0.5)
     assert by_map.turned.all()
     assert by_map.share.mean() < by_centre.share.mean()
+
+
+def test_the_map_to_show_is_chosen_among_those_that_cost_nothing():
+    good = _scores_of(EXPLAINERS["integrated"]())
+    good = replace(good, verdicts=scoring.verdicts(good))
+    bad = _scores_of(methods.random_map())
+    bad = replace(bad, verdicts=scoring.verdicts(bad))
+    assert chosen({"RISE": good, "activation": bad, "activation, smoothed": good}) == "activation, smoothed"
+    assert chosen({"RISE": good, "activation": bad}) == "activation"

@@ -12,6 +12,7 @@ import torch
 from coread.evaluation import roc_auc
 from coread.learning.fusion.modalities import Block, choices, numbers, rows_of, words
 from coread.learning.fusion.network import FusionPlan, dropped, fused, train_fusion
+from coread.learning.fusion.study import verdict
 from coread.learning.runs.run import Run
 
 PLAN = FusionPlan(steps=250, batch=64, rate=5e-3, decay=0.01, dropout=0.1, hidden=8)
@@ -109,3 +110,20 @@ def test_dropping_never_leaves_a_case_with_nothing():
     assert (kept["a"] | kept["b"]).all()
     assert not (kept["b"] & ~present["b"]).any()
     assert rows_of(_cases(10)[0], np.array([1, 2]))["image"].values.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("whole", "within", "said"),
+    [
+        ((0.01, 0.05), (0.01, 0.04), "helps"),
+        ((0.01, 0.05), (-0.02, 0.02), "brings the confounder only"),
+        ((-0.01, 0.05), (-0.02, 0.02), "no gain shown"),
+    ],
+)
+def test_a_gain_that_is_not_within_the_views_is_the_confounders(whole, within, said):
+    keys = ("lower", "upper")
+    report = {
+        "gain_over_image": dict(zip(keys, whole, strict=True)),
+        "gain_over_image_within_views": dict(zip(keys, within, strict=True)),
+    }
+    assert verdict(report) == said
