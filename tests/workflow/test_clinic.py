@@ -65,4 +65,4 @@ def test_without_a_rules_file_the_rules_that_ship_are_used(house) -> None:
 def test_readers_are_loaded_at_start_where_wanted(house) -> None:
     made = house(COREAD_READERS__WARM_UP="true")
     made.clinic.start()
-    made.wait(lambda: len(made.clinic.registry._loaded) == 3)
+    made.wait(lambda: len(made.clinic.registry._loaded) == len(made.clinic.registry.names))
