@@ -151,9 +151,9 @@ def _kept(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 _HEAD = """# The lab's figures
 
-Made by `make bench-lab` from `benchmarks/results/`. Every figure is from test patients who took no part in
-training or in the choice of any threshold; intervals are 95 %. "Goal" is what was set before; where it was not
-met it says no. Sets are public copies (see each card): none of this is evidence from a clinic.
+Made by `make bench-lab` from `benchmarks/results/`. Unless a line says otherwise, figures are from test patients
+who took no part in training or in the choice of any threshold; intervals are 95 %. "Goal" is what was set before;
+where it was not met it says no. Sets are public copies (see each card): none of this is evidence from a clinic.
 """
 
 
