@@ -41,6 +41,14 @@ def test_what_is_built_comes_back(tmp_path):
     assert again.annotators() == ("ann", "bob")
 
 
+def test_progress_grows_to_the_end(tmp_path):
+    told = []
+    build(Drawn(), tmp_path, BuildPlan("sick"), lambda text, share: told.append(share))
+    assert told == sorted(told)
+    assert told[0] == pytest.approx(0.475)
+    assert told[-1] == 1
+
+
 def test_building_twice_gives_the_same_bytes(tmp_path):
     for name in "ab":
         build(Drawn(), tmp_path / name, BuildPlan("sick"))

@@ -97,7 +97,6 @@ def build(source: Source, folder: Path, plan: BuildPlan, tell: Tell = lambda *_:
 def _gather(source: Source, folder: Path, steps: Sequence[Step], tell: Tell) -> _Gathered:
     gathered = _Gathered()
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    count = max(len(source), 1)
     for number, found in enumerate(source, 1):
         taken = found if isinstance(found, LeftOut) else take(found, folder, steps)
         if isinstance(taken, LeftOut):
@@ -108,7 +107,7 @@ def _gather(source: Source, folder: Path, steps: Sequence[Step], tell: Tell) -> 
             gathered.labels += kept
             gathered.left_out += strange
         if number % 20 == 0:
-            tell("images", 0.95 * min(number / count, 1))
+            tell("images", 0.95 * number / max(len(source), number))  # a folder is counted as it is read
     return gathered
 
 
