@@ -156,3 +156,19 @@ def test_asking_twice_is_one_reading(room: Room, clinic: JourneyClinic) -> None:
         finding_of(room, codes.LUNG_NODULE.value)
     wait_until(lambda: clinic.kinds(uid).count("reader.asked") == 2, "two questions")
     assert len(clinic.clinic.readings.of_study(uid)) == 1
+
+
+def test_a_drag_is_a_box(room: Room, clinic: JourneyClinic) -> None:
+    uid = clinic.nodule(MIDDLE)
+    room.login("a.meyer")
+    room.open(uid)
+    to_the_nodule(room)
+    room.press("n")
+    room.wait_text("draw a box round it", ".viewer-pane")
+    room.drag((0.35, 0.35), (0.65, 0.65))
+    finding_of(room, codes.LUNG_NODULE.value)
+    (asked,) = clinic.clinic.casebook.prompts.of_study(uid)
+    assert asked.prompt.box is not None
+    x, y = asked.prompt.middle
+    assert abs(x - 48) < 3
+    assert abs(y - 48) < 3
