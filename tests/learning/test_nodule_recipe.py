@@ -29,7 +29,7 @@ from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers import Machine, open_bundle  # noqa: E402
 from coread.readers.ct_nodule import reader_of  # noqa: E402
 from coread.readers.ct_nodule.traits import CONCEPTS, MALIGNANCY  # noqa: E402
-from coread.readers.ct_nodule.window import SIDE  # noqa: E402
+from coread.readers.ct_nodule.window import CHANNELS, SIDE  # noqa: E402
 from coread.testing.patients import dicom_from_pixels  # noqa: E402
 from coread.testing.prompted import ask_one  # noqa: E402
 
@@ -59,15 +59,15 @@ def shipped(cohort, tmp_path_factory):
 
 def strange(data, split, rng):
     for _ in range(12):
-        yield "stripes", np.tile(np.arange(SIDE) % 8 / 8, (2, SIDE, 1)).astype(np.float32)
-        yield "noise", rng.random((2, SIDE, SIDE), np.float32)
+        yield "stripes", np.tile(np.arange(SIDE) % 8 / 8, (CHANNELS, SIDE, 1)).astype(np.float32)
+        yield "noise", rng.random((CHANNELS, SIDE, SIDE), np.float32)
 
 
 def test_the_exported_network_agrees(tmp_path):
     torch.manual_seed(0)
     net = NoduleNet(4, 2).eval()
     export_onnx(net, tmp_path / "weights.onnx")
-    windows = np.random.default_rng(0).random((3, 2, SIDE, SIDE), np.float32)
+    windows = np.random.default_rng(0).random((3, CHANNELS, SIDE, SIDE), np.float32)
     said = clinic_look(tmp_path / "weights.onnx")(windows)
     with torch.no_grad():
         expected = net.read(torch.from_numpy(windows))

@@ -27,7 +27,7 @@ from coread.learning.runs.checkpoint import Checkpoint  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.learning.weak import arms, instances  # noqa: E402
 from coread.learning.weak.growing import grown  # noqa: E402
-from coread.readers.ct_nodule.window import SIDE  # noqa: E402
+from coread.readers.ct_nodule.window import CHANNELS, SIDE  # noqa: E402
 
 SMALL = Plan(steps=3, batch=4, width=4)
 
@@ -188,5 +188,5 @@ def test_attention_finds_the_bright_ball(held, tmp_path):
 def test_what_the_network_is_shown_is_the_window_at_the_spot(held):
     image = held.image(0)
     window = shown(image, arms.Spot(50, 44))
-    assert window.shape == (2, SIDE, SIDE)
+    assert window.shape == (CHANNELS, SIDE, SIDE)
     assert window[0, SIDE // 2, SIDE // 2] == pytest.approx(image[50, 44] / 255)

@@ -15,7 +15,17 @@ from coread.readers.ct_nodule.measuring import (
     volume_mm3,
     without_holes,
 )
-from coread.readers.ct_nodule.window import CROP, SIDE, Spot, cut, network_input, paste, spot_map, stretched
+from coread.readers.ct_nodule.window import (
+    CHANNELS,
+    CROP,
+    SIDE,
+    Spot,
+    cut,
+    network_input,
+    paste,
+    spot_map,
+    stretched,
+)
 
 
 def ellipse(long_px, short_px, turn=0.0, side=80):
@@ -117,7 +127,7 @@ def test_the_crop_is_stretched_whatever_the_unit():
     image = np.random.default_rng(0).normal(-600, 200, (300, 300))
     spot = Spot(150, 140)
     in_units = network_input(image, spot)
-    assert in_units.shape == (2, SIDE, SIDE)
+    assert in_units.shape == (CHANNELS, SIDE, SIDE)
     assert np.allclose(in_units, network_input(image * 3 + 1000, spot), atol=1e-5)
     assert stretched(np.full((CROP, CROP), 7.0)).max() == 0
 

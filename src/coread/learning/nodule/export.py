@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from coread.learning.nodule.unet import NoduleNet
 from coread.readers.ct_nodule.stack import Look
-from coread.readers.ct_nodule.window import SIDE
+from coread.readers.ct_nodule.window import CHANNELS, SIDE
 from coread.readers.onnx import Session
 
 OUTPUTS = ("inside", "features", "scene", "ratings")
@@ -34,7 +34,7 @@ class _Reading(nn.Module):  # type: ignore[misc]
 def export_onnx(net: NoduleNet, path: Path) -> str:
     """Write the network as ONNX and return the file's SHA-256.
 
-    Input ``window`` float32 [n, 2, SIDE, SIDE]; outputs as `NoduleNet.read`, named by `OUTPUTS`.
+    Input ``window`` float32 [n, CHANNELS, SIDE, SIDE]; outputs as `NoduleNet.read`, named by `OUTPUTS`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -42,7 +42,7 @@ def export_onnx(net: NoduleNet, path: Path) -> str:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Reading(net.to(memory_format=torch.contiguous_format)).eval(),
-            (torch.zeros(2, 2, SIDE, SIDE),), str(path), input_names=["window"],
+            (torch.zeros(2, CHANNELS, SIDE, SIDE),), str(path), input_names=["window"],
             output_names=list(OUTPUTS), dynamic_axes={name: {0: "n"} for name in ("window", *OUTPUTS)},
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip

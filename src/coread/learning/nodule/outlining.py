@@ -16,7 +16,7 @@ from coread.learning.nodule.prompts import beside, either
 from coread.learning.nodule.unet import NoduleNet, fast_half
 from coread.learning.runs.checkpoint import Checkpoint, seed_everything
 from coread.learning.runs.run import Run
-from coread.readers.ct_nodule.window import SIDE, Spot, cut, spot_map
+from coread.readers.ct_nodule.window import CHANNELS, SIDE, Spot, cut, layers
 
 Float32 = NDArray[np.float32]
 
@@ -187,15 +187,15 @@ def _window(
     grey = cut(image, prompt.centre, SIDE).astype(np.float32) / 255
     grey = np.clip(grey ** rng.uniform(0.75, 1.33) * rng.uniform(0.8, 1.1), 0, 1)
     target = np.stack([cut(one, prompt.centre, SIDE) for one in targets]).astype(np.float32) / 255
-    stack = np.concatenate([grey[None], spot_map(prompt)[None], target])
+    stack = np.concatenate([layers(grey, prompt), target])
     turned = np.rot90(stack, int(rng.integers(4)), (1, 2))
     turned = turned[:, :, ::-1] if rng.random() < 0.5 else turned
-    return np.ascontiguousarray(turned[:2]), np.ascontiguousarray(turned[2:])
+    return np.ascontiguousarray(turned[:CHANNELS]), np.ascontiguousarray(turned[CHANNELS:])
 
 
 def shown(image: NDArray[Any], prompt: Spot) -> Float32:
-    """What the network is shown of a published slice, float32 [2, side, side]; it is stretched already."""
-    return np.stack([cut(image, prompt.centre, SIDE).astype(np.float32) / 255, spot_map(prompt)])
+    """What the network is shown of a published slice, which is stretched already, [channel, side, side]."""
+    return layers(cut(image, prompt.centre, SIDE).astype(np.float32) / 255, prompt)
 
 
 def read_all(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coread.learning.nodule.cohort import TRAITS
+from coread.readers.ct_nodule.window import CHANNELS
 
 RATED = (*TRAITS, "malignancy")
 """What the second head is taught: the readers' mean ratings."""
@@ -36,7 +37,7 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
     def __init__(self, width: int = 16, outlines: int = 1) -> None:
         super().__init__()
         w = width
-        self.down1, self.down2, self.down3 = _block(2, w), _block(w, 2 * w), _block(2 * w, 4 * w)
+        self.down1, self.down2, self.down3 = _block(CHANNELS, w), _block(w, 2 * w), _block(2 * w, 4 * w)
         self.deep = _block(4 * w, 4 * w)
         self.up3, self.up2, self.up1 = _block(8 * w, 2 * w), _block(4 * w, w), _block(2 * w, w)
         self.outline = nn.Conv2d(w, outlines, 1)
@@ -49,7 +50,7 @@ class NoduleNet(nn.Module):  # type: ignore[misc]
         Parameters
         ----------
         shown
-            float32 [n, 2, side, side]: grey 0..1 and prompt map.
+            float32 [n, CHANNELS, side, side]: see `coread.readers.ct_nodule.window.layers`.
 
         Returns
         -------

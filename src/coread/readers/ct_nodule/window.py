@@ -22,6 +22,12 @@ CROP = 96
 SIDE = 48
 """Side of the network's window, pixels: about 33 mm; what is longer than 30 mm is called a mass."""
 
+CHANNELS = 3
+"""What the network is shown: see `layers`."""
+
+DARK_PERCENT, BRIGHT_PERCENT = 20.0, 90.0
+"""Percentiles of the window and of the marked part that stand for background and nodule."""
+
 POINT_RADIUS_PX = 2.0
 """Radius of the disc that stands for a point."""
 
@@ -126,6 +132,39 @@ def spot_map(prompt: Spot, side: int = SIDE) -> NDArray[np.float32]:
     return np.asarray(inside, dtype=np.float32)
 
 
+def relative(grey: Float, mark: Float) -> NDArray[np.float32]:
+    """Grey on the scale from the dark round about (0) to what the prompt marks (1), cut off at 1.5.
+
+    A nodule's edge lies at about one half, whatever the stretch of the crop.
+
+    Parameters
+    ----------
+    grey, mark
+        The window and the prompt's map, [side, side].
+    """
+    dark = float(np.percentile(grey, DARK_PERCENT))
+    inside = grey[mark > 0]
+    bright = float(np.percentile(inside, BRIGHT_PERCENT)) if len(inside) else float(grey.max())
+    return np.asarray(np.clip((grey - dark) / max(bright - dark, 0.05), 0, 1.5), dtype=np.float32)
+
+
+def layers(grey: Float, prompt: Spot) -> NDArray[np.float32]:
+    """The network's channels of a window cut at a prompt.
+
+    Parameters
+    ----------
+    grey
+        Stretched grey in 0..1, [SIDE, SIDE].
+
+    Returns
+    -------
+    float32 [CHANNELS, SIDE, SIDE]
+        Grey, the prompt's map, and the grey relative to what the prompt marks.
+    """
+    mark = spot_map(prompt)
+    return np.stack([np.asarray(grey, dtype=np.float32), mark, relative(grey, mark)])
+
+
 def network_input(image: Float, prompt: Spot) -> NDArray[np.float32]:
     """Everything the network is shown of one slice.
 
@@ -138,9 +177,9 @@ def network_input(image: Float, prompt: Spot) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32 [2, SIDE, SIDE]
-        Stretched grey in 0..1, and the prompt's map.
+    float32 [CHANNELS, SIDE, SIDE]
+        See `layers`.
     """
     crop = stretched(cut(image, prompt.centre, CROP))
     grey = cut(crop, (CROP // 2, CROP // 2), SIDE)
-    return np.stack([grey, spot_map(prompt)])
+    return layers(grey, prompt)

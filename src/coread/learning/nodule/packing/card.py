@@ -9,7 +9,7 @@ from typing import Any
 
 from coread.domain.codes import LUNG_NODULE
 from coread.readers.ct_nodule.traits import MALIGNANCY
-from coread.readers.ct_nodule.window import SIDE
+from coread.readers.ct_nodule.window import CHANNELS, SIDE
 
 NAME = "ct-nodule"
 VERSION = "0.1.0"
@@ -87,7 +87,7 @@ def card_facts(report: Mapping[str, Any]) -> dict[str, Any]:
         "modalities": ["CT"],
         "findings": declared,
         "prompt": {"points": True, "boxes": True, "reach_mm": REACH_MM},
-        "networks": {"weights.onnx": {"inputs": {"window": [None, 2, SIDE, SIDE]}}},
+        "networks": {"weights.onnx": {"inputs": {"window": [None, CHANNELS, SIDE, SIDE]}}},
         "attribution": list(ATTRIBUTION),
         "evidence_grade": report["evidence_grade"],
         "claims": {pointer: at(report, pointer) for pointer in CLAIMED},
