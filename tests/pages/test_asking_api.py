@@ -126,3 +126,9 @@ def test_an_unchanged_edit_is_told_to_be_an_acceptance(ct_site, doctor):
     assert edited.status_code == 200, edited.text
     (nodule,) = edited.json()["nodules"]
     assert nodule["is_suspicious"]
+
+
+def test_the_quality_page_names_the_threshold_of_each_finding(ct_site):
+    page = ct_site.enter("q.ct").page("/quality/readers/example-growing").text
+    assert "Nodule" in page
+    assert "Suspicious nodule" in page
