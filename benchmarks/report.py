@@ -200,7 +200,7 @@ def ledger(result: dict[str, Any]) -> list[str]:
         *table(head, rows),
         *table(columns, proofs),
         f"Random tamperings of {len(result['tampering'])} kinds (bits flipped, events removed, inserted, moved, cut "
-        f"off, forged with a fitting hash, forgotten in silence): {found:,} of {tried:,} found.", "",
+        f"off, forged with a fitting hash, forgotten in silence): {found:,} of {tried:,} found. {result.get('note', '').capitalize()}.", "",
         *made(result),
     ]  # fmt: skip
 
