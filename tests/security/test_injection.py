@@ -292,6 +292,18 @@ def test_characters_that_are_none_break_nothing(site, guesser, odd):
         ): f'{{"template": "generic", "language": "en", "sections": {section}, {ticket}}}',
         ("POST", f"{root}/sign"): f'{{"password": "{odd}", {ticket}}}',
         ("POST", f"{root}/addendum"): f'{{"password": "{odd}", "sections": {section}, {ticket}}}',
+        (
+            "POST",
+            f"{root}/asked",
+        ): f'{{"reader": "{odd}", "sop_instance_uid": "{odd}", "point": [1, 1], {ticket}}}',
+        (
+            "POST",
+            f"{root}/findings/{finding}/reconsidered",
+        ): f'{{"traits": [{{"concept": {{"meaning": "{odd}"}}, "value": {{"meaning": "{odd}"}}}}]}}',
+        (
+            "POST",
+            f"{root}/follow_up",
+        ): f'{{"rule": "{odd}", "language": "{odd}", "nodules": [], "patient": {{}}}}',
         ("POST", f"{root}/lock"): f'{{"reason": "{odd}", {ticket}}}',
         ("POST", f"{root}/questions"): f'{{"colleague_id": "{odd}", "question": "{odd}", {ticket}}}',
         ("POST", "/api/v1/views"): f'{{"name": "{odd}", "query": "q={odd}"}}',
