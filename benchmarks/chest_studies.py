@@ -209,7 +209,7 @@ def fusion_page(held: Held) -> list[str]:
     """The arms."""
     rows = [
         [name, part["evidence_grade"], interval(part["auc"]), interval(part["auc_within_views"]),
-         interval(part["gain_over_image_within_views"]), interval(part["auc_where_both_labels_were_enrolled"]),
+         interval(part["gain_over_image_within_views"]), interval(part["gain_where_both_labels_were_enrolled"]),
          part["verdict"]]
         for name, part in held["arms"].items()
     ]  # fmt: skip
@@ -225,7 +225,8 @@ def fusion_page(held: Held) -> list[str]:
         "Each source of knowledge has its own stem; any of them may be missing, in training and at the bedside. Adults of NIH "
         "ChestX-ray14, image features of the frozen trunk. The area over all patients rises with whatever predicts the label in "
         "this set. The area *within the views* rises only with what tells the sick from the well on radiographs taken alike. "
-        "A fact that lifts the first and not the second has brought the confounder.",
+        "A fact that lifts the first and not the second has brought the confounder. So has one whose gain fades among the patient "
+        "numbers in which both labels were enrolled: number stands for time.",
         "",
         *table(
             [
@@ -234,7 +235,7 @@ def fusion_page(held: Held) -> list[str]:
                 "AUC",
                 "AUC within views",
                 "gain over image within views",
-                "AUC where both labels were enrolled",
+                "gain where both labels were enrolled",
                 "verdict",
             ],
             rows,

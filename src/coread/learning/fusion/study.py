@@ -190,22 +190,24 @@ def arm_scores(atlas: Atlas, blocks: Blocks, arm: Arm, plan: FusionPlan, folder:
 
 
 def arm_report(atlas: Atlas, scores: dict[str, dict[str, Float]], name: str, arm: Arm) -> dict[str, Any]:
-    """Areas of one arm, whole and within the views, with its differences from the image alone."""
+    """Areas of one arm, whole, within the views and in a common time, and its gains over the image alone."""
     tests = atlas.rows("test", "nih")
-    mine, image = _areas(atlas, tests, scores[name][""]), _areas(atlas, tests, scores["image"][""])
-    common = tests[_both_occur(atlas, tests)]
-    inside = np.isin(tests, common)
+    inside = _both_occur(atlas, tests)
+    mine, image = (_areas(atlas, tests, scores[n][""]) for n in (name, "image"))
+    mine_then, image_then = (_areas(atlas, tests[inside], scores[n][""][inside]) for n in (name, "image"))
+    count, count_then = len(tests), int(inside.sum())
     report = {
         "evidence_grade": "simulated" if SIMULATED & set(arm.blocks) else "retrospective",
-        "auc": _figure(mine.interval("whole"), len(tests)),
-        "auc_within_views": _figure(mine.interval("within"), len(tests)),
-        "auc_where_both_labels_were_enrolled": _figure(
-            _areas(atlas, common, scores[name][""][inside]).interval("whole"), len(common)
+        "auc": _figure(mine.interval("whole"), count),
+        "auc_within_views": _figure(mine.interval("within"), count),
+        "auc_where_both_labels_were_enrolled": _figure(mine_then.interval("whole"), count_then),
+        "gain_over_image": _figure(difference(mine.whole, image.whole), count),
+        "gain_over_image_within_views": _figure(difference(mine.within, image.within), count),
+        "gain_where_both_labels_were_enrolled": _figure(
+            difference(mine_then.whole, image_then.whole), count_then
         ),
-        "gain_over_image": _figure(difference(mine.whole, image.whole), len(tests)),
-        "gain_over_image_within_views": _figure(difference(mine.within, image.within), len(tests)),
         "auc_without": {
-            gone: _figure(_areas(atlas, tests, score).interval("whole"), len(tests))
+            gone: _figure(_areas(atlas, tests, score).interval("whole"), count)
             for gone, score in scores[name].items()
             if gone
         },
@@ -213,14 +215,16 @@ def arm_report(atlas: Atlas, scores: dict[str, dict[str, Float]], name: str, arm
     return {**report, "verdict": verdict(report)}
 
 
-def verdict(report: dict[str, Any]) -> str:
-    """What the two gains say together."""
-    whole, within = report["gain_over_image"], report["gain_over_image_within_views"]
-    if within["lower"] > 0:
+def verdict(report: Mapping[str, Any]) -> str:
+    """What the three gains say together: over all, within the views, and where both labels were enrolled."""
+    whole = report["gain_over_image"]
+    alike = [report["gain_over_image_within_views"], report["gain_where_both_labels_were_enrolled"]]
+    if whole["lower"] <= 0:
+        return "no gain shown"
+    if all(gain["lower"] > 0 for gain in alike):
         return "helps"
-    if whole["lower"] > 0:
-        return "brings the confounder only"
-    return "no gain shown"
+    fades = min(gain["value"] for gain in alike) < whole["value"] / 2
+    return "brings the confounder only" if fades else "too few cases to tell"
 
 
 def _areas(atlas: Atlas, rows: Rows, score: Float) -> Areas:
