@@ -62,7 +62,7 @@ def causal_page(held: Held) -> list[str]:
         + "; ".join(f"{a} → {b}" for a, b in held["graph"]["arrows"]) + ".",
         "",
         "Severity decides who is radiographed in bed and is recorded nowhere. By this graph no set of recorded facts identifies "
-        "the effect of the view: what remains after adjustment is an upper bound on the shortcut, not proof of one.",
+        "the effect of the view: the very ill lie in bed and score high, so an adjusted contrast of PA against AP may be too small. It compares readers; it does not measure a shortcut exactly.",
         "",
         f"## Effects on the score ({held['unit']})",
         "",

@@ -115,14 +115,17 @@ def test_dropping_never_leaves_a_case_with_nothing():
 @pytest.mark.parametrize(
     ("whole", "within", "then", "said"),
     [
-        ((0.04, 0.01), (0.04, 0.01), (0.05, 0.01), "helps"),
-        ((0.04, 0.01), (0.01, -0.02), (0.05, 0.01), "brings the confounder only"),
-        ((0.10, 0.06), (0.10, 0.06), (0.01, -0.02), "brings the confounder only"),
-        ((0.02, 0.01), (0.02, -0.01), (0.02, -0.01), "too few cases to tell"),
-        ((0.02, -0.01), (0.02, 0.01), (0.02, 0.01), "no gain shown"),
+        ((0.01, 0.04, 0.07), (0.01, 0.04, 0.07), (-0.01, 0.02, 0.05), "helps"),
+        ((0.01, 0.04, 0.07), (-0.02, 0.0, 0.01), (0.01, 0.05, 0.08), "brings the confounder only"),
+        ((0.06, 0.10, 0.15), (0.06, 0.10, 0.15), (-0.01, 0.01, 0.03), "brings the confounder only"),
+        ((0.01, 0.02, 0.03), (-0.01, 0.02, 0.03), (-0.01, 0.02, 0.03), "too few cases to tell"),
+        ((-0.01, 0.02, 0.03), (0.01, 0.02, 0.03), (0.01, 0.02, 0.03), "no gain shown"),
     ],
 )
 def test_a_gain_that_fades_among_patients_taken_alike_is_the_confounders(whole, within, then, said):
     names = ("gain_over_image", "gain_over_image_within_views", "gain_where_both_labels_were_enrolled")
-    pairs = zip(names, (whole, within, then), strict=True)
-    assert verdict({name: {"value": v, "lower": low} for name, (v, low) in pairs}) == said
+    report = {
+        name: dict(zip(("lower", "value", "upper"), held, strict=True))
+        for name, held in zip(names, (whole, within, then), strict=True)
+    }
+    assert verdict(report) == said
