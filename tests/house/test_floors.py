@@ -27,6 +27,8 @@ ONE_ROOM = {
     "fhir": ("results/fhir", "gateways/fhir"),
     "reportlab": ("results/printed",),
     "sqlalchemy": ("archive", "casebook", "governance", "ledger", "workflow/engine.py"),
+    "cryptography": ("ledger", "governance/vault", "gateways/audit"),
+    "rfc3161_client": ("gateways/audit",),
     "argon2": ("governance/passwords.py",),
     "joserfc": ("gateways/identity",),
     "segno": ("gateways/identity",),
