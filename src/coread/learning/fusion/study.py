@@ -115,7 +115,7 @@ HEAD = {
     "evidence_grade": "retrospective",
     "did_not_work": [
         "Age, sex and view beside the image: no gain of the area is shown, whole or within the views.",
-        "Dropping blocks in training: no better with a part missing than training without it, on these blocks.",
+        "Dropping blocks in training: no better with a part missing than training without it.",
         "A verdict by point estimates: among the 168 test images of the common time it took the simulated "
         "temperature, a true help, for a confounder; the verdict now asks for the whole interval.",
     ],
