@@ -109,7 +109,7 @@ def planted_frames(part: str, count: int) -> Iterator[PlantedFrame]:
     for number in range(count):
         script, size, contrast, rotation = kinds[number % len(kinds)]
         names = LATIN if script == "latin" else CHINESE
-        half = names[::2] if part == "develop" else names[1::2]
+        half = names[::2] if part == "develop" else names[1::2]  # persons of the examination are others
         yield _planted(draw, (draw.choice(half), script), (size, contrast, rotation), part)
 
 

@@ -1,7 +1,7 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
-Where the detector finds nothing in a frame it looks again with local contrast levelled, so that faint text
-stands out. Small frames are enlarged. What the detector is sure of counts as
+The detector looks at each frame twice, as it is and with local contrast levelled, so that faint text stands
+out. Small frames are enlarged. What the detector is sure of counts as
 text whether or not it can be read; of what it is unsure only what can be read does.
 """
 
@@ -49,6 +49,11 @@ class _Place:
         rows = [y for _, y in self.corners]
         return min(columns), min(rows), max(columns), max(rows)
 
+    def holds(self, other: _Place) -> bool:
+        """Tell whether another box lies within this one."""
+        left, top, right, bottom = self.bounds
+        return all(left - 1 <= x <= right + 1 and top - 1 <= y <= bottom + 1 for x, y in other.corners)
+
 
 class RapidText:
     """A `TextFinder` by RapidOCR."""
@@ -59,12 +64,12 @@ class RapidText:
     def find(self, frame: _Image) -> Sequence[FoundText]:
         """Return every text of a frame, uint8 [row, column] or [row, column, 3]."""
         colour = frame if frame.ndim == 3 else np.repeat(frame[..., np.newaxis], 3, axis=2)
+        places: list[_Place] = []
         for look, scale in _looks(colour):
-            judged = (_judged(colour, place) for place in _places(look, scale))
-            texts = [text for text in judged if text is not None]
-            if texts:
-                return texts
-        return []
+            found = list(_places(look, scale))
+            places = [p for p in places if not any(n.holds(p) and n.score >= p.score for n in found)]
+            places += [n for n in found if not any(p.holds(n) and p.score >= n.score for p in places)]
+        return [text for place in places if (text := _judged(colour, place)) is not None]
 
 
 @cache
