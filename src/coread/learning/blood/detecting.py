@@ -42,6 +42,9 @@ SPREAD = 0.1
 
 LEAST_SPREAD = 0.8
 
+ROUNDS = ("neck", "neck-2")
+"""Cycles of the step size (warm restarts: Loshchilov & Hutter, ICLR 2017, arXiv:1608.03983)."""
+
 NEAR = 0.6
 """Places where a peak is at least this high learn the shape of the cell."""
 
@@ -241,17 +244,24 @@ def train(fields: Sequence[Field], plan: Plan, run: Run) -> Neck:
         What decides the weights; where they are kept, and the seed.
     """
     torch.manual_seed(run.seed)
-    neck = Neck()
+    neck, lessons = Neck(), Lessons(fields, plan, run.seed)
+    for name in ROUNDS:
+        _cycle(neck, lessons, plan, run, name)
+    neck.eval()
+    return neck
+
+
+def _cycle(neck: Neck, lessons: Lessons, plan: Plan, run: Run, name: str) -> None:
+    """One cycle of the step size, from the weights as they are."""
     optimiser = torch.optim.AdamW(neck.parameters(), plan.rate, weight_decay=plan.decay)
-    each = max(1, len(fields) * plan.views // plan.batch)
+    each = max(1, lessons.count // plan.batch)
     total = each * plan.passes
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total + 1, pct_start=0.1)
-    keeper = Checkpoint(run, "neck", asdict(plan), neck=neck, optimiser=optimiser, schedule=schedule)
+    keeper = Checkpoint(run, name, asdict(plan), neck=neck, optimiser=optimiser, schedule=schedule)
     if keeper.step < total:
-        lessons = Lessons(fields, plan, run.seed)
         held, wanted = lessons.responses(run.path("kept/fields").parent), lessons.wanted()
     for step in keeper.steps(total, "finding cells"):
-        order = run.rng("neck order", step // each).permutation(len(wanted))
+        order = run.rng("neck order", step // each).permutation(lessons.count)
         chosen = np.sort(order[step % each * plan.batch :][: plan.batch])
         rows = torch.from_numpy(np.asarray(held[chosen], dtype=np.float32))
         loss = _loss(neck, rows, [wanted[i] for i in chosen], plan.shape_weight)
@@ -260,8 +270,6 @@ def train(fields: Sequence[Field], plan: Plan, run: Run) -> Neck:
         nn.utils.clip_grad_norm_(neck.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-    neck.eval()
-    return neck
 
 
 def _loss(
