@@ -365,6 +365,25 @@ def test_jpeg_pixels_are_near_what_was_compressed():
     assert np.abs(found - grey).mean() < 2
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SC_ybr_full_uncompressed.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+        "SC_rgb_small_odd.dcm",
+        "SC_rgb_small_odd_big_endian.dcm",
+        "color-px.dcm",
+        "color-pl.dcm",
+    ],
+)
+def test_native_colour_goes_out_as_its_header_says(name):
+    found = open_object(with_identifiers(real_file(name)))
+    kept = pydicom.dcmread(real_file(name.replace("_big_endian", ""))).PixelData
+    frame = found.frame_uncompressed()
+    assert frame == kept[: len(frame)]
+    assert len(kept) - len(frame) in (0, 1)  # a byte of padding makes the whole even
+
+
 def test_the_child_answers_each_task_until_there_are_no_more():
     """The child's own loop, run here on sound frames, which GDCM survives."""
     found = open_object(with_identifiers(real_file("JPEG-LL.dcm")))

@@ -25,6 +25,17 @@ describe("native samples", () => {
   it("refuses too few bytes", () => {
     expect(() => nativeSamples(bytes(1, 2, 3), frame())).toThrow(/6 bytes of pixels where 8/);
   });
+  it("puts the samples of a pixel together as the header says they lie", () => {
+    const colour = { "00280002": value(3), "00280100": value(8) };
+    const byPlane = frame({ ...colour, "00280004": value("RGB"), "00280006": value(1) });
+    expect([...nativeSamples(Uint8Array.of(1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24), byPlane)]).toEqual([
+      1, 11, 21, 2, 12, 22, 3, 13, 23, 4, 14, 24,
+    ]);
+    const halved = frame({ ...colour, "00280004": value("YBR_FULL_422"), "00280006": value(0) });
+    expect([...nativeSamples(Uint8Array.of(1, 2, 98, 99, 3, 4, 96, 97), halved)]).toEqual([
+      1, 98, 99, 2, 98, 99, 3, 96, 97, 4, 96, 97,
+    ]);
+  });
   it("unpacks single bits", () => {
     const bits = frame({ "00280100": value(1) });
     expect([...nativeSamples(new Uint8Array([0b1010]), bits)]).toEqual([0, 1, 0, 1]);

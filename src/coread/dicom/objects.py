@@ -155,13 +155,19 @@ class DicomObject:
         return frames.encoded_frame(self.dataset, self._facts, frame), syntax
 
     def frame_uncompressed(self, frame: int = 1) -> bytes:
-        """Return the stored values of one frame, little endian, colour as interleaved RGB.
+        """Return the stored values of one frame, little endian.
+
+        Native colour is given as it is kept, so that it fits the header that a client reads beside it;
+        decompressed colour as interleaved RGB.
 
         Raises
         ------
         BadQuery, BrokenPixelData, UnsupportedPixels
             As for `coread.dicom.frames.stored_values`.
         """
+        syntax = self.header.transfer_syntax_uid
+        if syntax in sop_classes.NATIVE and self._facts.samples_per_pixel > 1:
+            return frames.native_colour(self.dataset, syntax, self._facts, frame)
         values = self.stored(frame)
         if self._facts.bits_allocated == 1:
             return np.packbits(values.astype(bool), bitorder="little").tobytes()

@@ -19,8 +19,7 @@ export interface Decoded {
 export async function decodeFrame(part: Part, frame: Frame): Promise<Decoded> {
   const syntax = transferSyntaxOf(part.contentType) ?? "1.2.840.10008.1.2.1";
   if (NATIVE.has(syntax)) {
-    // The server gives native colour as interleaved red, green, blue, whatever the header says.
-    return checked({ samples: nativeSamples(part.bytes, frame), ...shape(frame) }, frame);
+    return checked({ samples: rgbWhere(frame, nativeSamples(part.bytes, frame)), ...shape(frame) }, frame);
   }
   if (syntax === RLE) return checked({ samples: rgbWhere(frame, rleSamples(part.bytes, frame)), ...shape(frame) }, frame);
   if (syntax === JPEG_BASELINE) return checked(await byBrowser(part.bytes, frame), frame);

@@ -8,15 +8,50 @@ export class PixelFault extends Error {}
 
 export const NATIVE = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]);
 
-/** Stored values of a frame, grey or interleaved colour. */
+/** Stored values of a frame: grey, or colour with the samples of each pixel together. */
 export function nativeSamples(bytes: Uint8Array, frame: Frame): Samples {
-  const count = frame.rows * frame.columns * frame.samplesPerPixel;
+  return together(storedSamples(bytes, frame), frame);
+}
+
+/** Two pixels share their colour differences (PS3.3 C.7.6.3.1.2). */
+const isHalved = (frame: Frame) => frame.photometric === "YBR_FULL_422" && frame.samplesPerPixel === 3;
+
+function storedSamples(bytes: Uint8Array, frame: Frame): Samples {
+  const count = frame.rows * frame.columns * (isHalved(frame) ? 2 : frame.samplesPerPixel);
   if (!count) throw new PixelFault("an image without rows or columns");
   const needed = Math.ceil((count * frame.bitsAllocated) / 8);
   if (bytes.length < needed) throw new PixelFault(`${bytes.length} bytes of pixels where ${needed} are needed`);
   if (frame.bitsAllocated === 1) return unpacked(bytes, count);
   const samples = view(aligned(bytes), count, frame);
   return samples instanceof Float32Array ? samples : withinStoredBits(samples, frame);
+}
+
+function together(samples: Samples, frame: Frame): Samples {
+  if (isHalved(frame)) return doubled(samples);
+  if (frame.samplesPerPixel > 1 && frame.planarConfiguration === 1) return interleaved(samples, frame.samplesPerPixel);
+  return samples;
+}
+
+/** Give each of two pixels the colour differences that they share: Y Y Cb Cr to Y Cb Cr Y Cb Cr. */
+function doubled(samples: Samples): Samples {
+  const full = new (samples.constructor as Uint8ArrayConstructor)((samples.length / 2) * 3);
+  for (let i = 0, j = 0; i + 3 < samples.length; i += 4, j += 6) {
+    full[j] = samples[i]!;
+    full[j + 3] = samples[i + 1]!;
+    full[j + 1] = full[j + 4] = samples[i + 2]!;
+    full[j + 2] = full[j + 5] = samples[i + 3]!;
+  }
+  return full;
+}
+
+/** From one plane after the other to pixel after pixel (Planar Configuration 1). */
+function interleaved(samples: Samples, channels: number): Samples {
+  const pixels = samples.length / channels;
+  const mixed = new (samples.constructor as Uint8ArrayConstructor)(samples.length);
+  for (let i = 0; i < pixels; i++) {
+    for (let channel = 0; channel < channels; channel++) mixed[i * channels + channel] = samples[channel * pixels + i]!;
+  }
+  return mixed;
 }
 
 function unpacked(bytes: Uint8Array, count: number): Uint8Array {

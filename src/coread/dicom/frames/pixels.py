@@ -252,6 +252,36 @@ def _by_pydicom(
     return array
 
 
+def native_colour(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int) -> bytes:
+    """Return the bytes of one native colour frame as they are kept, little endian.
+
+    Colour space, order of the samples (Planar Configuration) and subsampling are those of the data set.
+
+    Raises
+    ------
+    BadQuery, BrokenPixelData
+        As for `stored_values`.
+    """
+    check_frame(facts, frame)
+    # Two pixels share their colour differences in YBR_FULL_422 (PS3.3 C.7.6.3.1.2).
+    is_halved = facts.photometric_interpretation == "YBR_FULL_422"
+    samples = 2 if is_halved else facts.samples_per_pixel
+    size_bytes = facts.rows * facts.columns * samples * facts.bits_allocated // 8
+    data = _little_endian(dataset, transfer_syntax_uid, facts)
+    part = data[(frame - 1) * size_bytes : frame * size_bytes]
+    if len(part) < size_bytes:
+        raise _broken(f"{len(part)} of {size_bytes} bytes of frame {frame}")
+    return part
+
+
+def _little_endian(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts) -> bytes:
+    data: bytes = dataset[facts.keyword].value or b""
+    is_of_words = facts.bits_allocated == 16 or dataset[facts.keyword].VR == "OW"
+    if transfer_syntax_uid != sop_classes.EXPLICIT_BIG or not is_of_words:
+        return data
+    return np.frombuffer(data[: len(data) // 2 * 2], "u2").byteswap().tobytes()
+
+
 def _native_grey(dataset: Dataset, transfer_syntax_uid: str, facts: PixelFacts, frame: int) -> Array:
     """Read one native frame of one sample per pixel."""
     data = dataset[facts.keyword].value or b""
