@@ -29,12 +29,13 @@ def _settled(rooms: Rooms, study_uid: str, destination: str, identifier: str, at
         _send(rooms, destination, identifier)
     except DeliveryFault as fault:
         again = fault.retriable and attempt < rooms.patience.attempts
-        rooms.deliveries.mark(delivery, "waiting" if again else "failed", str(fault), rooms.now())
+        # On record first: the record takes the same event once, so a kill in between leaves nothing unsaid.
         if not again:
             _record(rooms, study_uid, destination, identifier, "delivery.failed", error=str(fault.number))
+        rooms.deliveries.mark(delivery, "waiting" if again else "failed", str(fault), rooms.now())
         return not again
-    rooms.deliveries.mark(delivery, "delivered", "", rooms.now())
     _record(rooms, study_uid, destination, identifier, "delivery.done")
+    rooms.deliveries.mark(delivery, "delivered", "", rooms.now())
     return True
 
 
