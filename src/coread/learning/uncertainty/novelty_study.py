@@ -54,8 +54,8 @@ SECOND_LOOK = (
 )
 
 STAINS = (
-    "Colour alone tells blood cells from all other sets, because each set has one stain and one camera: a cell of the "
-    "right kind with another laboratory's stain may well be refused too, which these data cannot show."
+    "Colour alone tells blood cells from all other sets, because each set has one stain and one camera: a "
+    "cell of the right kind with another laboratory's stain may be refused too, which these data cannot show."
 )
 
 REFUSED = 0.01
