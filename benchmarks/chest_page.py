@@ -91,7 +91,7 @@ def explanation(held: dict[str, Any]) -> list[str]:
     pointing = held["explanation"]["pointing"]["test"]
     smoothed = held["explanation"].get("smoothing_cells", 0)
     return [
-        f"Method: {held['explanation']['method']}, each of its cells averaged with its neighbours up to {smoothed} cells away; "
+        f"Method: {held['explanation']['method']}, {'not smoothed' if not smoothed else f'averaged over {2 * smoothed + 1} x {2 * smoothed + 1} cells'}; "
         f"chosen on {held['explanation'].get('chosen_on', 'nothing')}. A heat map is shown only if it passes every test; {shown}.",
         "",
         *table(["test on test patients", ""], rows),

@@ -1,7 +1,7 @@
 """The chest reader's figures in one place: its shipped evaluation as JSON, and as one picture.
 
 ``python benchmarks/chest_reader.py`` needs matplotlib (the lab's extra) and no image data: it draws what
-``coread-lab chest evaluate`` measured and the bundle ships. A test re-reads the test split and holds the
+``coread-lab evaluate chest-radiograph`` measured and the bundle ships. A test re-reads the test split and holds the
 shipped areas to it.
 """
 

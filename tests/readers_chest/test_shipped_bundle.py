@@ -51,7 +51,7 @@ def test_a_real_frontal_chest_is_read():
     assert chest_reader().accepts(image) is None
     output = chest_reader().read(image)
     assert isinstance(output, ReaderOutput)
-    assert output.saliency.shape == (7, 7)
+    assert output.saliency.shape == (28, 28)
     assert np.isfinite(output.score)
 
 
