@@ -21,7 +21,7 @@ from coread.evaluation.lesions.outlines import border
 from coread.evaluation.robustness import sweep
 from coread.evaluation.robustness.disturbances import blur, rotation
 from coread.evaluation.subgroup_tests import benjamini_hochberg
-from coread.learning.uncertainty import conformal_study, novelty_study, robustness_study
+from coread.learning.uncertainty import conformal_study, images, novelty_study, robustness_study
 from coread.learning.uncertainty.cross_fitting import held_out, softmax
 from coread.learning.uncertainty.images import SIDE, as_input, blood, chests, children, foreign_to_blood
 
@@ -115,7 +115,8 @@ def test_images_become_inputs():
 
 
 @pytest.mark.shared_data
-def test_sets_keep_patients_apart_and_know_their_facts(shared_data):
+def test_sets_keep_patients_apart_and_know_their_facts(shared_data, monkeypatch):
+    monkeypatch.setattr(images, "PER_SET", 4)
     train, test = (chests(shared_data, split) for split in ("train", "test"))
     assert not set(train.patient) & set(test.patient)
     assert set(train.facts["cell"]) == {"nih AP", "nih PA", "paediatric"}
@@ -130,6 +131,7 @@ def test_sets_keep_patients_apart_and_know_their_facts(shared_data):
 
 @pytest.mark.shared_data
 def test_the_studies_run_on_a_handful(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "PER_SET", 6)
     monkeypatch.setattr(conformal_study, "QUICK", 36)
     monkeypatch.setattr(conformal_study, "QUESTIONS", conformal_study.QUESTIONS[1:2])
     monkeypatch.setattr(conformal_study, "rows_of_versions", lambda *_: ([], {}))
