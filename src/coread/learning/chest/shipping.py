@@ -244,7 +244,7 @@ def gate_report(
     return {**report, **others}
 
 
-def _refusals(images: list[NDArray[np.generic]], features: Float, head: FeatureHead) -> dict[str, Any]:
+def _refusals(images: Sequence[NDArray[np.generic]], features: Float, head: FeatureHead) -> dict[str, Any]:
     by_features = [refusal_by_features(row[None], head) for row in features]
     by_grey = [refusal_by_grey(image.astype(np.float32) / 255) for image in images]
     reasons = [g or f for g, f in zip(by_grey, by_features, strict=True)]

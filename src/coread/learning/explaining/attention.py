@@ -119,6 +119,6 @@ def attention_map(head: AttentionHead, deep: Callable[[Float], Half]) -> Callabl
     """The head's attention as a method of explanation; `deep` gives the map of an input."""
 
     def made(image: Float) -> Float:
-        return attended(head, deep(image))[1][0]
+        return np.asarray(attended(head, deep(image))[1][0])
 
     return made

@@ -82,7 +82,7 @@ def _moved(atlas: Atlas, head: Head, space: Space) -> dict[str, Any]:
     }
 
 
-def _share_sick(places: Float, known: Float, truth: NDArray[np.int64]) -> Float:
+def _share_sick(places: NDArray[np.floating], known: NDArray[np.floating], truth: NDArray[np.int64]) -> Float:
     apart = ((places[:, None] - known[None]) ** 2).sum(2)
     nearest = np.argpartition(apart, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
     return np.asarray(truth[nearest].mean(1))

@@ -190,7 +190,7 @@ def _on_plain(atlas: Atlas, head: Head) -> Mapping[str, Explain]:
             return tuple(part.numpy() for part in net.read(torch.from_numpy(inputs)))
 
     def activation(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        return read(image)[2][0]
+        return np.asarray(read(image)[2][0])
 
     return {
         "activation": activation,

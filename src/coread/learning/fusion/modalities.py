@@ -77,7 +77,7 @@ def numbers(
         Of each quantity, from training cases or from knowledge.
     """
     raw = np.array([[np.nan if v is None else v for v in column] for column in columns], dtype=np.float64).T
-    present = np.isfinite(raw).all(1)
+    present = np.asarray(np.isfinite(raw).all(axis=1), dtype=np.bool_)
     values = (np.where(np.isfinite(raw), raw, 0) - np.asarray(centre)) / np.asarray(scale)
     return Block(np.where(present[:, None], values, 0).astype(np.float32), present)
 
@@ -86,7 +86,7 @@ def choices(given: Sequence[str | None], names: Sequence[str]) -> Block:
     """A block of one-of-several facts, [case, name]; a value outside `names` is unknown."""
     values = np.array([[value == name for name in names] for value in given], dtype=np.float32)
     values = values.reshape(len(given), len(names))
-    return Block(values, values.any(1))
+    return Block(values, np.asarray(values.any(axis=1), dtype=np.bool_))
 
 
 def words(notes: Sequence[str | None], width: int = WORD_COLUMNS) -> Block:

@@ -181,10 +181,11 @@ def arm_scores(atlas: Atlas, blocks: Blocks, arm: Arm, plan: FusionPlan, folder:
     mine = {name: blocks[name] for name in arm.blocks}
     items = atlas.some(learners)
     even = balanced(items) if arm.even else balanced(items, [None] * len(items))
+    truth = atlas.truth(learners).astype(np.float64)
     sums: dict[str, list[Float]] = {}
     for seed in SEEDS:
         net = train_fusion(
-            rows_of(mine, learners), atlas.truth(learners), even / even.sum(), Run(folder / str(seed), seed),
+            rows_of(mine, learners), truth, even / even.sum(), Run(folder / str(seed), seed),
             replace(plan, drop_block=arm.drop),
         )  # fmt: skip
         shown = rows_of(mine, tests)

@@ -141,4 +141,4 @@ def _split(weight: object, sizes: list[int]) -> tuple[Tensor, ...]:
     whole = torch.tensor(weight, dtype=torch.float32)
     if len(whole) != sum(sizes):
         raise ValueError(f"expected a head of {sum(sizes)} weights, found {len(whole)}")
-    return torch.split(whole, sizes)
+    return tuple(torch.split(whole, sizes))

@@ -29,7 +29,7 @@ from coread.readers.onnx import Session
 Float = NDArray[np.float32]
 Half = NDArray[np.float16]
 Grey = NDArray[np.uint8]
-Change = Callable[[Grey], NDArray[np.floating]]
+Change = Callable[[Grey], NDArray[np.floating] | Grey]
 """What is done to an image before the reader's own preparation."""
 
 PART = 256
@@ -139,17 +139,17 @@ def _part(items: Sequence[Radiograph], look: Look, eye: Eye, start: int) -> Seen
 def shown(item: Radiograph, look: Look, index: int) -> Float:
     """The input float32 [224, 224] of one radiograph under a look; `index` seeds its disturbance."""
     pixels = grey(item.path)
-    image: NDArray[np.floating] = pixels.astype(np.float32)
+    image: NDArray[np.floating] | Grey = pixels.astype(np.float32)
     if look.disturbed is not None:
         image = disturb(pixels, np.random.default_rng([look.disturbed, index]))
     if look.raw:
-        bright = np.asarray(image, dtype=np.float32)
-        return resample(bright if look.disturbed is not None else bright / 255, (SIDE, SIDE))
+        full = np.float32(255 if look.disturbed is None else 1)
+        return resample(np.asarray(image / full, dtype=np.float32), (SIDE, SIDE))
     if look.change is not None:
         image = look.change(
             np.asarray(np.clip(window(image.astype(np.float32)) * 255, 0, 255), dtype=np.uint8)
         )
-    ready = prepare(image).tensor[0, 0]
+    ready = prepare(np.asarray(image, dtype=np.float32)).tensor[0, 0]
     return np.ascontiguousarray(ready[:, ::-1]) if look.mirrored else ready
 
 
