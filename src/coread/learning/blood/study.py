@@ -33,8 +33,8 @@ QUICK = BloodSmearRecipe(
 
 DID_NOT_WORK = [
     "White cells found by the frozen trunk and the neck alone, three views of 186 fields, two cycles: F1 "
-    "0.85 on validation fields (0.95 on training fields), below the purple blobs (0.94 on the same validation "
-    "fields). A second cycle changed nothing; more views, or colour as an input of the neck, may.",
+    "0.85 on validation fields (0.95 on training fields), below the purple blobs (0.94 on the same "
+    "validation fields). A second cycle changed nothing; more views, or colour as an input of the neck, may.",
     "One cycle of three passes over two views of each cell: macro F1 0.952 on validation cells; a second "
     "brought 0.965.",
 ]
