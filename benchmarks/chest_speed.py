@@ -19,7 +19,7 @@ from coread.readers.chest_radiograph import reader_of
 from coread.readers.onnx import Session
 
 BUNDLE = ROOT / "src" / "coread" / "readers" / "chest_radiograph" / "bundle"
-TURNS = 200
+TURNS = 40
 THREADS = 2
 LIMIT_MS, LIMIT_RATIO = 150.0, 1.10
 
