@@ -212,7 +212,8 @@ def test_each_fault_has_its_sentence_and_advice():
     kinds = [
         kind
         for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, errors.CoReadError)
+        if isinstance(kind, type)
+        and issubclass(kind, errors.CoReadError)
         # What goes wrong in the lab is told on its command line; no page of the clinic can meet it.
         and not issubclass(kind, errors.LabFault)
     ]

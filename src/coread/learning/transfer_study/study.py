@@ -53,7 +53,8 @@ class Work:
 
 def all_work(quick: bool) -> Iterator[Work]:
     """Every trial in the order of its worth: the promised 10 % first, the costly arm last."""
-    cheap, seeds = ("frozen", "scratch"), SEEDS
+    cheap: tuple[str, ...] = ("frozen", "scratch")
+    seeds: tuple[int, ...] = SEEDS
     order: list[tuple[float, tuple[str, ...]]] = [(0.1, cheap)]
     if quick:
         seeds = SEEDS[:1]
