@@ -29,6 +29,8 @@ _MAX_SIDE_PX = 2000
 # Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
 _SURE, _UNSURE, _READABLE = 0.85, 0.2, 0.5
 _TALL = 1.5
+#: Black border around the frame before the look: text at the very edge is missed without it.
+_EDGE_PX = 24
 
 
 def is_installed() -> bool:
@@ -81,6 +83,7 @@ def _engine() -> Any:
 
 
 def _looks(colour: _Image) -> Iterator[tuple[_Image, float]]:
+    colour = np.pad(colour, ((_EDGE_PX, _EDGE_PX), (_EDGE_PX, _EDGE_PX), (0, 0)))
     shorter, longer = sorted(colour.shape[:2])
     scale = min(max(1.0, _SIDE_PX / shorter), max(1.0, _MAX_SIDE_PX / longer))
     yield _scaled(colour, scale), scale
@@ -117,7 +120,8 @@ def _places(look: _Image, scale: float) -> Iterator[_Place]:
     if answer.boxes is None:
         return
     for box, score in zip(answer.boxes, answer.scores, strict=True):
-        yield _Place(tuple((float(x) / scale, float(y) / scale) for x, y in box), float(score))
+        corners = tuple((float(x) / scale - _EDGE_PX, float(y) / scale - _EDGE_PX) for x, y in box)
+        yield _Place(corners, float(score))
 
 
 def _judged(colour: _Image, place: _Place) -> FoundText | None:
