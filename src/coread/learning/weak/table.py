@@ -88,6 +88,8 @@ def summary(found: Found, rule: Any, readers: Sequence[float], test: Examined) -
 
 def attention(found: Found, test: Examined) -> dict[str, Any]:
     """How often the attention's greatest place lies in an outline, beside the chance of a random place."""
+    if any("image_labels" not in held for held in found.values()):
+        return {}
     notes = [held["image_labels"]["notes"]["test"] for held in found.values()]
     hits = np.mean([per_nodule(np.array(note["owner"]), note["hit"]) for note in notes], axis=0)
     hit = mean_interval(list(hits), patients_of(test.nodules))
@@ -124,8 +126,9 @@ def rows(found: Found, rule: Any, readers: Sequence[float], test: Examined) -> l
     full = over_seeds(found, FULL)
     whole = figure(mean_interval(full, patients), count)
     among = figure(mean_interval(readers, patients), count)
+    arms = next(iter(found.values()))
     lines = [_row(f"Dice, {WORDS[FULL]}", whole, among, "two readers of one nodule", "", None)]
-    for arm in next(iter(found.values())):
+    for arm in arms:
         if arm in SEVERAL or arm == "one_reader":
             continue
         share = figure(ratio_interval(over_seeds(found, arm), full, patients), count)
@@ -136,7 +139,7 @@ def rows(found: Found, rule: Any, readers: Sequence[float], test: Examined) -> l
                           f">= {goal}" if goal else "", met))  # fmt: skip
     naive = figure(ratio_interval(rule["click"]["consensus"], full, patients), count)
     lines.append(_row("share of full Dice, growing rule without a network, point", naive, None, "", "", None))
-    for arm in SEVERAL:
+    for arm in (each for each in SEVERAL if each in arms and "one_reader" in arms):
         for against in ("consensus", "reader"):
             own, single = (over_seeds(found, each, against=against) for each in (arm, "one_reader"))
             more = difference_interval(own, single, patients)
