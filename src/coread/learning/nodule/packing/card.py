@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from coread.domain.codes import LUNG_NODULE
 from coread.readers.ct_nodule.traits import MALIGNANCY
 from coread.readers.ct_nodule.window import CHANNELS, SIDE
@@ -98,12 +100,14 @@ MEASURED = (
     "Test patients, {n} judged nodules: malignancy AUC {auc:.3f} ({low:.3f} to {high:.3f}); the readers' area alone {area:.3f}; among nodules of equal size {equal:.3f}.",
     "Outline against the readers' consensus: Dice {dice:.3f} on the asked slice, {stack:.3f} over all published slices; the stated interval held the readers' long axis in {long:.0%} and volume in {volume:.0%} of test nodules.",
     "At {beside:.0%} of places beside nodules something was outlined all the same.",
+    "Calibration of malignancy on test patients is poor: error {ece:.2f} (0 is perfect); read the probability as a rank, not as a frequency.",
     "The gate by pixels is weak: of windows of radiographs, ultrasound and blood it refuses {least:.0%} to {most:.0%} only. That an image is lung CT must be true in the header.",
 )
 MEASURED_ZH = (
     "测试患者 {n} 个结节：恶性评级 AUC {auc:.3f}（{low:.3f} 至 {high:.3f}）；仅用医师轮廓面积为 {area:.3f}；同等大小结节间为 {equal:.3f}。",
     "与医师共识轮廓的 Dice：所指层面 {dice:.3f}，全部层面 {stack:.3f}；所给区间包含医师长径的比例为 {long:.0%}，体积为 {volume:.0%}。",
     "在结节旁的位置，仍有 {beside:.0%} 勾画出轮廓。",
+    "恶性评级概率在测试患者上的校准较差：误差 {ece:.2f}（0为完美）；请将其视为排序而非频率。",
     "像素质控较弱：对X线片、超声和血细胞图像窗口仅拒绝 {least:.0%} 至 {most:.0%}；图像确为肺部CT须由头信息保证。",
 )
 
@@ -116,6 +120,7 @@ def measured(report: Mapping[str, Any], sentences: tuple[str, ...]) -> list[str]
     own = report["areas"]["bottleneck"]
     strange = [held["refused"]["value"] for name, held in report["gate"].items() if name not in _NOT_STRANGE]
     facts = {
+        "ece": float(np.mean(report["calibration"]["ece_10_equal_mass_by_seed"])),
         "least": min(strange, default=0.0), "most": max(strange, default=0.0),
         "n": own["n"], "auc": own["value"], "low": own["lower"], "high": own["upper"],
         "area": at(report, "/areas/readers_area/value"), "equal": at(report, "/equal_size/bottleneck/value"),
