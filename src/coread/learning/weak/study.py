@@ -69,8 +69,8 @@ class Scale:
 
 DID_NOT_WORK = (
     "A network that was shown grey and prompt only ended, after 300 steps, at a Dice of 0.51 on validation "
-    "patients, below the growing rule: its last layer moved too slowly under Adam, and it drew discs. A prior "
-    "and a gain on the last layer, and the grey relative to the prompt as a third channel, mended it.",
+    "patients, below the growing rule: its last layer moved too slowly under Adam, so it drew discs. A "
+    "prior and a gain on the last layer, and the grey relative to the prompt as a third channel, mended it.",
     "A teacher's outlines at points did not help beyond the outlined quarter alone at this training budget.",
 )
 
