@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_a_morning_s_work(room: Room, clinic: JourneyClinic, tmp_path: Path) -> 
     room.login("a.meyer")
     row = room.find(f'tr[data-uid="{uid}"]')
     assert "Smith Jane" in row.text
-    assert "Opacity: present, 96%" in row.text
+    assert re.search(r"Opacity: present, 9\d%", row.text)
     room.open_from_list(uid)
     assert "Smith Jane" in room.text(".study-head")
     assert "Image 1/1" in room.corner()
@@ -278,7 +279,7 @@ def sign_by_keys(room: Room, words: str) -> None:
 def test_blind_first(room: Room, clinic: JourneyClinic) -> None:
     uid = clinic.real(PatientName="Blind^First", InstitutionName=BLIND)
     room.login("a.meyer")
-    assert "96%" not in room.find(f'tr[data-uid="{uid}"]').text
+    assert "%" not in room.find(f'tr[data-uid="{uid}"]').text
     room.open_from_list(uid)
     assert room.findings() == []
     for told in (
@@ -286,7 +287,7 @@ def test_blind_first(room: Room, clinic: JourneyClinic) -> None:
         json.loads(room.script("return document.getElementById('review').textContent")),
     ):
         assert told["findings"] == []
-        assert "0.96" not in json.dumps(told)
+        assert not re.search(r'"probability": 0\.\d', json.dumps(told))
     assert "Opacity" not in room.text()
     assert clinic.kinds(uid).count("review.revealed") == 0
 

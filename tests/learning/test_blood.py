@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -10,17 +8,11 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 
 from PIL import Image  # noqa: E402
 
-from coread.learning.backbone import Plan  # noqa: E402
-from coread.learning.blood import counting, detecting, packing, refusing, staining  # noqa: E402
-from coread.learning.blood import recipe as module  # noqa: E402
+from coread.learning.blood import counting, detecting, refusing, staining  # noqa: E402
 from coread.learning.blood.appraisal import purple_blobs, weighted_macro_f1  # noqa: E402
-from coread.learning.blood.recipe import BloodSmearRecipe  # noqa: E402
 from coread.learning.blood.sets import Field, cells, fields  # noqa: E402
-from coread.learning.runs.run import Run  # noqa: E402
-from coread.readers import Machine, open_bundle  # noqa: E402
 from coread.readers.blood_smear import peaks  # noqa: E402
 from coread.readers.blood_smear.gate import FeatureGate  # noqa: E402
-from coread.readers.blood_smear.reader import reader_of  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -171,27 +163,3 @@ def test_a_tint_gives_a_grey_image_two_colours():
 def test_the_sets_are_split_as_published(shared_data):
     assert [len(fields(shared_data, split)) for split in ("train", "val", "test")] == [186, 37, 73]
     assert [len(cells(shared_data, split).labels) for split in ("train", "val", "test")] == [2890, 730, 1180]
-
-
-@pytest.mark.shared_data
-@pytest.mark.slow
-def test_the_recipe_walks_from_images_to_an_opened_bundle(shared_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "fields", lambda data, split: fields(data, split)[:6])
-    monkeypatch.setattr(module, "PER_SET", 2)
-    monkeypatch.setattr(packing, "PER_SET", 3)
-    recipe = BloodSmearRecipe(
-        detector_plan=detecting.Plan(views=1, passes=2, batch=4),
-        naming_plan=Plan(passes=1, batch=16, least_steps=20),
-        most_cells=48,
-    )
-    run, folder = Run(tmp_path / "run", 0), tmp_path / "bundle"
-    recipe.train(shared_data, run)
-    recipe.bundle(shared_data, run, folder)
-    recipe.evaluate(shared_data, run, folder)
-    recipe.explain(shared_data, run, folder)
-    bundle = open_bundle(folder)
-    assert bundle.card.identity.name == "blood-smear"
-    report = json.loads((folder / "evaluation.json").read_text())
-    assert report["cells"]["macro_f1"]["n"] == 48
-    said = reader_of(bundle, Machine()).read_colour(fields(shared_data, "test")[0].image())
-    assert said is not None

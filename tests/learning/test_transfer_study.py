@@ -54,7 +54,7 @@ def test_the_area_of_several_classes_is_the_mean_of_each_against_the_rest():
 
 
 def test_every_arm_learns_the_blobs(tmp_path, monkeypatch):
-    quick = Plan(passes=4, batch=8, rate=2e-3, head_rate=4e-3, least_steps=40, average=0.8)
+    quick = Plan(passes=4, batch=8, rate=4e-4, head_rate=4e-3, least_steps=40, average=0.8)
     for name in ("PARTIAL", "FULL", "SCRATCH"):
         monkeypatch.setattr(arms, name, quick)
     task = blobs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 
 import pytest
 from page_site import PageSite, Visitor
@@ -138,7 +139,11 @@ def test_readers_stand_with_their_figures_and_verdicts(site, keeper, doctor, uid
     doctor.decide(uid)
     doctor.decide(uid, "rejected", place=1, reason="artefact")
     page = keeper.page("/quality").text
-    assert "0.84 (0.75–0.91)" in page
+    shipped = json.loads(
+        (files("coread.readers.chest_radiograph") / "bundle/evaluation.json").read_text("utf-8")
+    )
+    auc = shipped["sites"]["nih"]["auc"]
+    assert f"{auc['value']:.2f} ({auc['lower']:.2f}–{auc['upper']:.2f})" in page
     assert "No evaluation is here." in page
     assert "Accepted or edited 100%" in page
     assert "accepted 0, edited 0, rejected 1" in page

@@ -63,6 +63,8 @@ def thresholds(found: Sequence[Cells], fields: Sequence[Field]) -> Float:
 def _threshold(found: Sequence[Cells], fields: Sequence[Field], kind: int) -> float:
     """Half-way between the two heights that the best cut separates, so that it sits on no cell."""
     score, right, there = _scored(found, fields, kind)
+    if not len(score):
+        return 1.0  # no peak to tell a cell by: none is called
     order = np.argsort(-score, kind="stable")
     caught = np.cumsum(right[order])
     f1 = 2 * caught / (np.arange(1, len(order) + 1) + there)
