@@ -10,7 +10,7 @@ from PIL import Image  # noqa: E402
 
 from coread.learning.chest import chest_radiograph as recipe  # noqa: E402
 from coread.learning.chest.augment import disturb  # noqa: E402
-from coread.learning.chest.calibrating import band_reach, fit_calibration  # noqa: E402
+from coread.learning.chest.calibrating import GOAL, fit_calibration  # noqa: E402
 from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
 from coread.learning.chest.export import export_onnx  # noqa: E402
 from coread.learning.chest.gatekeeping import drawn, keyhole  # noqa: E402
@@ -151,13 +151,13 @@ def test_calibration_survives_the_way_to_the_bundle(tmp_path):
 
 def test_the_band_is_empty_where_nothing_goes_wrong():
     truth, weight = np.array([0, 0, 1, 1]), np.ones(4)
-    assert band_reach(truth, np.array([0.1, 0.2, 0.8, 0.9]), weight, 0.5) == 0
+    assert GOAL.reach(truth, np.array([0.1, 0.2, 0.8, 0.9]), weight) == 0
 
 
 def test_the_band_covers_the_wrong_calls_until_the_goal_is_met():
     truth, weight = np.array([0] * 5 + [1] * 5), np.ones(10)
     probability = np.array([0.01, 0.02, 0.03, 0.04, 0.55, 0.45, 0.96, 0.97, 0.98, 0.99])
-    reach = band_reach(truth, probability, weight, 0.5)
+    reach = GOAL.reach(truth, probability, weight)
     assert np.log(0.55 / 0.45) == pytest.approx(reach, abs=1e-6)
 
 

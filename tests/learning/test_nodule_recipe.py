@@ -20,7 +20,7 @@ from coread.learning.nodule.cohort import lidc  # noqa: E402
 from coread.learning.nodule.export import OUTPUTS, clinic_look, export_onnx  # noqa: E402
 from coread.learning.nodule.outlining import Plan  # noqa: E402
 from coread.learning.nodule.packing import gatekeeping, recipe, shipping  # noqa: E402
-from coread.learning.nodule.packing.calibrating import THRESHOLD, band_reach, curve_of  # noqa: E402
+from coread.learning.nodule.packing.calibrating import GOAL, THRESHOLD, curve_of  # noqa: E402
 from coread.learning.nodule.rating import judging, malignancy, ranking  # noqa: E402
 from coread.learning.nodule.rating.measured import COLUMNS, measure  # noqa: E402
 from coread.learning.nodule.teaching import lessons, standardised_ratings  # noqa: E402
@@ -171,7 +171,7 @@ def test_a_curve_is_calibrated_and_its_band_holds_the_threshold():
     curve = curve_of(truth, score, [str(i) for i in range(400)], "drawn", abstain=True)
     assert curve.confidence(0.0).probability == pytest.approx(0.5, abs=0.1)
     assert curve.band.lower <= THRESHOLD <= curve.band.upper
-    assert band_reach(np.array([0, 1]), np.array([0.1, 0.9])) == 0
+    assert GOAL.reach(np.array([0, 1]), np.array([0.1, 0.9])) == 0
 
 
 def test_nodules_are_measured_once_with_every_column(cohort, tmp_path):

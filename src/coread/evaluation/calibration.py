@@ -177,6 +177,19 @@ def reliability(truth: ArrayLike, probability: ArrayLike, bins: int = 10) -> Flo
     return np.array([[probabilities[p].mean(), positive[p].mean(), len(p)] for p in parts])
 
 
+def calibration_report(truth: ArrayLike, probability: ArrayLike) -> dict[str, object]:
+    """Return the measures of this file by name, as an evaluation holds them."""
+    line = calibration_line(truth, probability)
+    return {
+        "brier": brier(truth, probability),
+        "ece_10_equal_mass": expected_calibration_error(truth, probability),
+        "slope": line.slope,
+        "intercept_at_slope": line.intercept,
+        "calibration_in_the_large": calibration_in_the_large(truth, probability),
+        "reliability_mean_probability_frequency_n": reliability(truth, probability).tolist(),
+    }
+
+
 def _newton(design: Float, target: Float, weights: Float) -> Float:
     """Logistic regression coefficients by Newton's method with step halving."""
     beta = np.zeros(design.shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,7 +63,7 @@ class ResultObject:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Issue:
+class Issue(ABC):
     """What is written at one time about one study: the common part of every edition."""
 
     written_at: datetime
@@ -75,17 +76,17 @@ class Issue:
         return self.sources[0]
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """Name of what is written about, for the series' description."""
-        raise NotImplementedError
 
+    @abstractmethod
     def derive_uid(self, *role: str) -> str:
         """Return a UID that is a function of what is written about and of `role`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def contributions(self) -> list[hd.ContributingEquipment]:
         """Return the readers that had a part in it."""
-        raise NotImplementedError
 
     def series(self, kind: Kind, instance_number: int = 1) -> dict[str, Any]:
         """Return the constructor arguments that place an object in its series."""

@@ -3,15 +3,18 @@
 Inherit :class:`PromptedReaderTests` and say which reader, and where it is asked::
 
     class TestMyReader(PromptedReaderTests):
-        def reader(self) -> PromptedReader:
+        @abstractmethod
+    def reader(self) -> PromptedReader:
             return my_package.reader(Machine())
 
-        def fit_prompts(self) -> list[Question]:
+        @abstractmethod
+    def fit_prompts(self) -> list[Question]:
             return [(my_slices, Prompt(my_slices[4].header.ref, point=(120.5, 88.0)))]
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,16 +35,16 @@ Question: TypeAlias = tuple[Sequence[DicomObject], Prompt]
 """The images that the reader is given, in the order of their places, and the prompt."""
 
 
-class PromptedReaderTests:
+class PromptedReaderTests(ABC):
     """What every prompted reader must hold to; inherit it, and override `reader` and `fit_prompts`."""
 
+    @abstractmethod
     def reader(self) -> PromptedReader:
         """Make the reader."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit_prompts(self) -> Sequence[Question]:
         """Give at least one question that the reader answers or abstains on, and must not refuse."""
-        raise NotImplementedError
 
     def test_the_card_is_complete_and_says_how_it_is_asked(self) -> None:
         """No gap; a prompt; each threshold within its abstention band."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import timedelta
+from typing import ClassVar
 
 from coread.archive import Workers
 from coread.casebook import AskedPrompt
@@ -103,7 +105,59 @@ class StudyWatch:
         return self._rhythm.poll_interval_s if next_s is None else min(next_s, self._rhythm.poll_interval_s)
 
 
-class ReportWatch:
+class _Offering(ABC):
+    """A watch that offers the walks which are due, each once to this worker, and again after a failure."""
+
+    KIND: ClassVar[str]
+    """Of the walk, as the engine knows it."""
+    WHAT: ClassVar[str]
+    """Name of what it is about."""
+
+    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._rhythm = rhythm
+        self._woken = threading.Event()
+        self._offered: set[str] = set()
+
+    def wake(self) -> None:
+        """Look at once: somebody has done something that waits for a walk."""
+        self._woken.set()
+
+    @abstractmethod
+    def wanted(self) -> dict[str, str]:
+        """Return what each walk that is due is to be given, by the walk's identifier."""
+
+    def look(self) -> int:
+        """Offer the walks that are due; return how many were new to this worker."""
+        wanted = self.wanted()
+        fresh = wanted.keys() - self._offered
+        for walk in sorted(fresh):
+            self._engine.offer(self.KIND, walk, wanted[walk])
+            self._engine.probe(f"offered {self.WHAT}")
+        self._offered = (self._offered & wanted.keys()) | fresh
+        return len(fresh)
+
+    def _failures(self, subject: str, first_walk: str) -> list[Event]:
+        """Return the failures of the walks that are alike but for their number."""
+        own = first_walk.removesuffix("0")
+        events = (record.event for record in self._rooms.ledger.events(subject, "step.failed"))
+        return [event for event in events if event.facts.get("walk", "").startswith(own)]
+
+    def _rests(self, failed: list[Event]) -> bool:
+        """Tell whether the pause after the last failure still lasts."""
+        rest = timedelta(seconds=self._rooms.patience.wait_s(len(failed)) if failed else 0)
+        return bool(failed) and self._rooms.now() < failed[-1].at + rest
+
+    def run(self, stopped: threading.Event) -> None:
+        """Look until stopped."""
+        while not stopped.is_set():
+            self._woken.clear()
+            _tolerant(f"look for each {self.WHAT}", self.look)
+            self._woken.wait(self._rhythm.poll_interval_s)
+
+
+class ReportWatch(_Offering):
     """Starts the walk of each signed report that is not published.
 
     Every worker may look: a walk's identifier is a function of the report and of how often publishing it
@@ -112,55 +166,29 @@ class ReportWatch:
     left behind.
     """
 
-    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
-        self._engine = engine
-        self._rooms = rooms
-        self._rhythm = rhythm
-        self._woken = threading.Event()
-        self._offered: set[str] = set()
+    KIND = "signed"
+    WHAT = "report"
 
-    def wake(self) -> None:
-        """Look at once: somebody has signed."""
-        self._woken.set()
-
-    def look(self) -> int:
-        """Offer the walks of unpublished reports; return how many were new to this worker."""
+    def wanted(self) -> dict[str, str]:
+        """Return the earliest unpublished report of each study, by the walk that shall publish it."""
         if self._rooms.casebook is None:
-            return 0
+            return {}
         first: dict[str, SignedReport] = {}
         for uid in self._rooms.casebook.unpublished():
             report = self._rooms.casebook.report(uid)
             earliest = first.setdefault(report.study_instance_uid, report)
             if report.number < earliest.number:
                 first[report.study_instance_uid] = report
-        wanted = {walk: r.uid for r in first.values() if (walk := self._due(r))}
-        fresh = wanted.keys() - self._offered
-        for walk in sorted(fresh):
-            self._engine.offer("signed", walk, wanted[walk])
-            self._engine.probe("offered report")
-        self._offered = (self._offered & wanted.keys()) | fresh
-        return len(fresh)
+        return {walk: r.uid for r in first.values() if (walk := self._due(r))}
 
     def _due(self, report: SignedReport) -> str:
         """Return the walk that shall publish a report; empty while it rests after a failure."""
         study, number = report.study_instance_uid, report.number
-        own = signed_walk_id(study, number, 0).removesuffix("0")
-        failed = [e.event for e in self._rooms.ledger.events(study, "step.failed")]
-        failed = [event for event in failed if event.facts.get("walk", "").startswith(own)]
-        rest = timedelta(seconds=self._rooms.patience.wait_s(len(failed)) if failed else 0)
-        if failed and self._rooms.now() < failed[-1].at + rest:
-            return ""
-        return signed_walk_id(study, number, len(failed) + 1)
-
-    def run(self, stopped: threading.Event) -> None:
-        """Look until stopped."""
-        while not stopped.is_set():
-            self._woken.clear()
-            _tolerant("look for signed reports", self.look)
-            self._woken.wait(self._rhythm.poll_interval_s)
+        failed = self._failures(study, signed_walk_id(study, number, 0))
+        return "" if self._rests(failed) else signed_walk_id(study, number, len(failed) + 1)
 
 
-class PromptWatch:
+class PromptWatch(_Offering):
     """Starts the walk of each question that a doctor put to a reader.
 
     A walk that ended before its time is offered anew after a pause; after `ATTEMPTS` of them the question
@@ -169,52 +197,23 @@ class PromptWatch:
 
     ATTEMPTS = 3
 
-    def __init__(self, engine: Engine, rooms: Rooms, rhythm: Rhythm) -> None:
-        self._engine = engine
-        self._rooms = rooms
-        self._rhythm = rhythm
-        self._woken = threading.Event()
-        self._offered: set[str] = set()
+    KIND = "asked"
+    WHAT = "prompt"
 
-    def wake(self) -> None:
-        """Look at once: somebody has asked."""
-        self._woken.set()
-
-    def look(self) -> int:
-        """Offer the walks of waiting questions; return how many were new to this worker."""
+    def wanted(self) -> dict[str, str]:
+        """Return the waiting questions, by the walk that shall answer each."""
         if self._rooms.prompts is None:
-            return 0
+            return {}
         waiting = self._rooms.prompts.waiting()
-        wanted = {walk: asked.uid for asked in waiting if (walk := self._due(asked))}
-        fresh = wanted.keys() - self._offered
-        for walk in sorted(fresh):
-            self._engine.offer("asked", walk, wanted[walk])
-            self._engine.probe("offered prompt")
-        self._offered = (self._offered & wanted.keys()) | fresh
-        return len(fresh)
+        return {walk: asked.uid for asked in waiting if (walk := self._due(asked))}
 
     def _due(self, asked: AskedPrompt) -> str:
         """Return the walk that shall answer a question; empty while it rests, or where it is given up."""
-        failed = self._failures(asked)
+        failed = self._failures(asked.uid, asked_walk_id(asked.uid, asked.asked_at, 0))
         if len(failed) >= self.ATTEMPTS and self._rooms.prompts is not None:
             self._rooms.prompts.give_up(asked.uid)
             return ""
-        rest = timedelta(seconds=self._rooms.patience.wait_s(len(failed)) if failed else 0)
-        if failed and self._rooms.now() < failed[-1].at + rest:
-            return ""
-        return asked_walk_id(asked.uid, asked.asked_at, len(failed) + 1)
-
-    def _failures(self, asked: AskedPrompt) -> list[Event]:
-        own = asked_walk_id(asked.uid, asked.asked_at, 0).removesuffix("0")
-        events = (e.event for e in self._rooms.ledger.events(asked.uid, "step.failed"))
-        return [event for event in events if event.facts.get("walk", "").startswith(own)]
-
-    def run(self, stopped: threading.Event) -> None:
-        """Look until stopped."""
-        while not stopped.is_set():
-            self._woken.clear()
-            _tolerant("look for questions to readers", self.look)
-            self._woken.wait(self._rhythm.poll_interval_s)
+        return "" if self._rests(failed) else asked_walk_id(asked.uid, asked.asked_at, len(failed) + 1)
 
 
 class WorkerWatch:

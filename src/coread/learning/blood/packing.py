@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coread.evaluation import fit_platt, patient_weights, sigmoid
+from coread.evaluation import fit_platt, patient_weights
 from coread.learning.backbone.exporting import export
 from coread.learning.backbone.trunk import Early, Joined, pretrained
 from coread.learning.blood import counting, refusing
 from coread.learning.blood.detecting import TAPS, Detector, Neck
 from coread.learning.blood.sets import CellSet, Colour, Field
 from coread.learning.blood.staining import disturbed_field
+from coread.learning.calibrating import as_kept, knotted
 from coread.learning.runs.files import write_json
 from coread.readers.blood_smear.cells import COUNTABLE_FIELD
 from coread.readers.blood_smear.differential import Naming
@@ -26,6 +27,7 @@ from coread.readers.blood_smear.field import CELL_SIDE, COLUMNS, ROWS, Prepared,
 from coread.readers.blood_smear.peaks import Cells, cells
 from coread.readers.blood_smear.reader import CLASSIFIER, COUNTING, DETECTOR, GATE, WHITE, Counting
 from coread.readers.onnx import Session
+from coread.readers.uncertainty import Band
 
 Float = NDArray[np.floating]
 
@@ -185,14 +187,7 @@ def calibration_of(seen: Trusts) -> dict[str, Any]:
     drawn = patient_weights(seen.field, RESAMPLES, 0)
     refits = [fit_platt(seen.right, seen.score, row) for row in drawn if _both(seen.right, row)]
     knots = np.linspace(0, max(float(seen.score.max()), 0.1), KNOTS)
-    middle = np.maximum.accumulate(sigmoid(curve.slope * knots + curve.intercept))
-    low, high = np.quantile([fit(knots) for fit in refits], [0.025, 0.975], axis=0)
-    columns = {"score": knots, "probability": middle}
-    columns |= {"lower": np.minimum(low, middle), "upper": np.maximum(high, middle)}
-    return {
-        **{name: np.round(column, 6).tolist() for name, column in columns.items()},
-        "level": 0.95, "calibrated_on": CALIBRATED_ON, "abstain": {"lower": THRESHOLD, "upper": THRESHOLD},
-    }  # fmt: skip
+    return as_kept(knotted(curve, refits, knots, Band(THRESHOLD, THRESHOLD), CALIBRATED_ON))
 
 
 def _both(right: NDArray[np.bool_], weight: Float) -> bool:

@@ -19,13 +19,9 @@ from coread.evaluation import (
     Interval,
     Subgroup,
     auc_interval,
-    brier,
-    calibration_in_the_large,
-    calibration_line,
+    calibration_report,
     delong_interval,
-    expected_calibration_error,
     operating,
-    reliability,
     subgroups,
     wilson_interval,
 )
@@ -85,24 +81,11 @@ def site_report(part: Marked) -> dict[str, Any]:
     return {
         **subgroup_report(whole),
         "auc_delong": delong_interval(part.cases.truth, part.cases.score),
-        "calibration": calibration_report(part.cases),
+        "calibration": calibration_report(part.cases.truth, part.cases.probability),
         "abstention": {
             "share": wilson_interval(int(part.abstained.sum()), len(part.abstained)),
             "called": operating(called.cases.truth, called.cases.probability, part.threshold),
         },
-    }
-
-
-def calibration_report(cases: Cases) -> dict[str, Any]:
-    """Brier score, equal-mass calibration error, slope, intercept and the reliability table."""
-    line = calibration_line(cases.truth, cases.probability)
-    return {
-        "brier": brier(cases.truth, cases.probability),
-        "ece_10_equal_mass": expected_calibration_error(cases.truth, cases.probability),
-        "slope": line.slope,
-        "intercept_at_slope": line.intercept,
-        "calibration_in_the_large": calibration_in_the_large(cases.truth, cases.probability),
-        "reliability_mean_probability_frequency_n": reliability(cases.truth, cases.probability).tolist(),
     }
 
 

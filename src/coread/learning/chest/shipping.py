@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from coread.evaluation import wilson_interval
+from coread.learning.calibrating import as_kept
 from coread.learning.chest import appraisal
 from coread.learning.chest.calibrating import fit_calibration
 from coread.learning.chest.chest_card import card_facts
@@ -145,12 +146,7 @@ def blend_of(data: Path, run: Path, say: Say) -> Blend:
 
 def save_calibration(curve: Calibration, threshold: float, path: Path) -> None:
     """Write the curve in the form that `coread.readers.bundle` reads, with the threshold beside it."""
-    columns = {
-        name: getattr(curve, name)
-        for name in ("score", "probability", "lower", "upper", "level", "calibrated_on")
-    }
-    band = {"lower": curve.band.lower, "upper": curve.band.upper}
-    path.write_text(json.dumps({**columns, "abstain": band, "threshold": threshold}) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**as_kept(curve), "threshold": threshold}) + "\n", encoding="utf-8")
 
 
 def load_calibration(path: Path) -> tuple[Calibration, float]:

@@ -17,13 +17,9 @@ from numpy.typing import NDArray
 from coread.evaluation import (
     Cases,
     auc_interval,
-    brier,
-    calibration_in_the_large,
-    calibration_line,
+    calibration_report,
     delong_interval,
-    expected_calibration_error,
     operating,
-    reliability,
     subgroups,
 )
 from coread.evaluation.baselines import beside
@@ -138,7 +134,7 @@ def appraise(
         "operating": asdict(operating(cases.truth, cases.probability, threshold)),
         "precision": _precision(cases, threshold),
         "baselines": [asdict(b) for b in beside(cases.truth, cases.score, held.baselines, cases.patient)],
-        "calibration": _calibration(cases),
+        "calibration": calibration_report(cases.truth, cases.probability),
         "decision_curve": [
             asdict(b)
             for b in decision_curve(cases.truth, cases.probability, cases.patient, NET_BENEFIT_AT, prevalence)
@@ -170,18 +166,6 @@ def _precision(cases: Cases, threshold: float) -> dict[str, Any]:
             ("sensitivity", at.sensitivity, at.positives),
             ("specificity", at.specificity, at.negatives),
         )
-    }
-
-
-def _calibration(cases: Cases) -> dict[str, Any]:
-    line = calibration_line(cases.truth, cases.probability)
-    return {
-        "brier": brier(cases.truth, cases.probability),
-        "ece_10_equal_mass": expected_calibration_error(cases.truth, cases.probability),
-        "slope": line.slope,
-        "intercept_at_slope": line.intercept,
-        "calibration_in_the_large": calibration_in_the_large(cases.truth, cases.probability),
-        "reliability_mean_probability_frequency_n": reliability(cases.truth, cases.probability).tolist(),
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import fit_platt, logit, patient_weights, sigmoid
+from coread.evaluation import fit_platt, patient_weights
+from coread.learning.calibrating import AbstentionGoal, as_kept, knotted
 
 Float = NDArray[np.floating]
 
@@ -20,11 +21,7 @@ KNOTS = 41
 THRESHOLD = 0.5
 """The finding is called where it is more likely than not; not tuned: a few dozen images cannot."""
 
-ERROR_GOAL = 0.1
-"""Abstain around the threshold until at most this share of the called validation images is wrong."""
-
-MOST_ABSTAINED = 0.25
-"""But never on more than this share of them."""
+GOAL = AbstentionGoal(error=0.1, threshold=THRESHOLD)
 
 
 def calibration(truth: NDArray[np.int64], score: Float, patients: Sequence[str], told: str) -> dict[str, Any]:
@@ -40,32 +37,11 @@ def calibration(truth: NDArray[np.int64], score: Float, patients: Sequence[str],
     Notes
     -----
     Platt scaling with the interval of a patient bootstrap; the band is the narrowest, symmetric in log odds,
-    that meets `ERROR_GOAL` (selective classification: El-Yaniv & Wiener, JMLR 2010, 11:1605-1641).
+    that meets `GOAL`.
     """
     curve = fit_platt(truth, score)
-    knots = np.linspace(float(score.min()), float(score.max()), KNOTS)
-    middle = np.maximum.accumulate(curve(knots))
     drawn = patient_weights(patients, RESAMPLES, 0)
-    refits = [fit_platt(truth, score, row)(knots) for row in drawn if 0 < (row * truth).sum() < row.sum()]
-    lower, upper = np.quantile(refits, [0.025, 0.975], axis=0)
-    reach = _reach(truth, curve(score))
-    low, high = (round(float(sigmoid(logit(THRESHOLD) + sign * reach)), 4) for sign in (-1, 1))
-    columns = {"score": knots, "probability": middle}
-    columns |= {"lower": np.minimum(lower, middle), "upper": np.maximum(upper, middle)}
-    held: dict[str, Any] = {name: np.round(column, 6).tolist() for name, column in columns.items()}
-    return {**held, "level": 0.95, "calibrated_on": told, "abstain": {"lower": low, "upper": high}}
-
-
-def _reach(truth: NDArray[np.int64], probability: Float) -> float:
-    """Half width of the band in log odds."""
-    apart = np.abs(logit(probability) - logit(THRESHOLD))
-    wrong = (probability >= THRESHOLD) != (truth == 1)
-    best = 0.0
-    for reach in np.r_[0.0, np.sort(apart)]:
-        called = apart > reach
-        if (~called).mean() > MOST_ABSTAINED:
-            break
-        best = float(reach)
-        if wrong[called].mean() <= ERROR_GOAL:
-            break
-    return best
+    refits = [fit_platt(truth, score, row) for row in drawn if 0 < (row * truth).sum() < row.sum()]
+    knots = np.linspace(float(score.min()), float(score.max()), KNOTS)
+    band = GOAL.band(GOAL.reach(truth, curve(score)))
+    return as_kept(knotted(curve, refits, knots, band, told))

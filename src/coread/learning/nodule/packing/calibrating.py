@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import fit_platt, logit, patient_weights, sigmoid
-from coread.readers.uncertainty import Band, Calibration
+from coread.evaluation import fit_platt, patient_weights
+from coread.learning.calibrating import AbstentionGoal, knotted
+from coread.readers.uncertainty import Calibration
 
 Float = NDArray[np.floating[Any]]
 
@@ -22,10 +23,7 @@ KNOTS = 41
 THRESHOLD = 0.5
 """Called where more likely than not; not tuned, because validation has a hundred judged nodules."""
 
-ERROR_GOAL = 0.05
-MOST_ABSTAINED = 0.25
-"""Abstain round the threshold until at most this share of the called validation cases is wrong, but never
-on more than this share of them."""
+GOAL = AbstentionGoal(error=0.05, threshold=THRESHOLD)
 
 
 def curve_of(
@@ -40,34 +38,11 @@ def curve_of(
     calibrated_on
         In words.
     abstain
-        Whether to choose a band of abstention round `THRESHOLD` (El-Yaniv & Wiener, JMLR 2010,
-        11:1605-1641).
+        Whether to choose a band of abstention that meets `GOAL`.
     """
     curve = fit_platt(truth, score)
+    drawn = patient_weights(patients, RESAMPLES, 0)
+    refits = [fit_platt(truth, score, row) for row in drawn if 0 < (row * truth).sum() < row.sum()]
     knots = np.linspace(float(score.min()), float(score.max()), KNOTS)
-    middle = curve(knots)
-    refits = []
-    for weight in patient_weights(patients, RESAMPLES, 0):
-        if min(weight[truth == 1].sum(), weight[truth == 0].sum()) > 0:
-            refits.append(fit_platt(truth, score, weight)(knots))
-    lower, upper = np.quantile(refits, [0.025, 0.975], axis=0)
-    columns = (knots, middle, np.minimum(lower, middle), np.maximum(upper, middle))
-    score_at, middle_at, low_at, high_at = (tuple(np.round(column, 6).tolist()) for column in columns)
-    reach = band_reach(truth, curve(score)) if abstain else 0.0
-    low, high = (round(float(sigmoid(logit(THRESHOLD) + sign * reach)), 4) for sign in (-1, 1))
-    return Calibration(score_at, middle_at, low_at, high_at, calibrated_on, Band(low, high))
-
-
-def band_reach(truth: NDArray[np.int64], probability: Float) -> float:
-    """Half width, in log-odds, of the narrowest band that meets `ERROR_GOAL`, cut off at `MOST_ABSTAINED`."""
-    apart = np.abs(logit(probability) - logit(THRESHOLD))
-    wrong = (probability >= THRESHOLD) != (truth == 1)
-    best = 0.0
-    for reach in np.r_[0.0, np.sort(apart)]:
-        called = apart > reach
-        if (~called).mean() > MOST_ABSTAINED:
-            break
-        best = float(reach)
-        if wrong[called].mean() <= ERROR_GOAL:
-            break
-    return best
+    band = GOAL.band(GOAL.reach(truth, curve(score)) if abstain else 0.0)
+    return knotted(curve, refits, knots, band, calibrated_on)

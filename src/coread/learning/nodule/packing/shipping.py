@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.domain import codes
+from coread.learning.calibrating import as_kept
 from coread.learning.nodule.cohort import Cohort, Nodule, lidc, patients_of
 from coread.learning.nodule.export import clinic_look
 from coread.learning.nodule.packing.calibrating import THRESHOLD, curve_of
@@ -39,7 +40,6 @@ from coread.readers.ct_nodule.reader import log_odds
 from coread.readers.ct_nodule.similar import Casebook
 from coread.readers.ct_nodule.stack import followed
 from coread.readers.ct_nodule.traits import MALIGNANCY, Judge
-from coread.readers.uncertainty import Calibration
 
 Float = NDArray[np.floating[Any]]
 
@@ -121,13 +121,7 @@ def calibrations(val: Measured, beside: Float, judge: Judge) -> dict[str, Any]:
             truth, answers(judge, part), patients_of(part.nodules), rated, abstain=True
         ),
     }
-    return {"findings": {value: _curve(curve) for value, curve in curves.items()}}
-
-
-def _curve(curve: Calibration) -> dict[str, Any]:
-    names = ("score", "probability", "lower", "upper", "level", "calibrated_on")
-    band = {"lower": curve.band.lower, "upper": curve.band.upper}
-    return {name: getattr(curve, name) for name in names} | {"abstain": band}
+    return {"findings": {value: as_kept(curve) for value, curve in curves.items()}}
 
 
 def appraise(data: Path, run: Run, folder: Path, scale: Scale, origin: Mapping[str, Any]) -> dict[str, Any]:
