@@ -117,7 +117,8 @@ def explanations_page(held: Held) -> list[str]:
         "",
         "A map is shown to a doctor only if it passes every test on test patients: deletion and insertion better than random "
         "orders and better than a bell in the middle of the image; its hottest place in the lesion's box at least twice as often "
-        "as area-matched chance; another map when the weights are random. The method to show is chosen on boxes and called "
+        "as area-matched chance, and more often than a pointer that sees no image; another map when the weights are random. "
+        "The method to show is chosen on boxes and called "
         "images of training and validation patients, among those that cost the clinic no second reading.",
         "",
         "## On test patients",

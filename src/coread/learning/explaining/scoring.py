@@ -184,12 +184,14 @@ def verdicts(scores: Scores) -> dict[str, bool]:
     """Whether each test is passed; a map is shown to doctors only if all are.
 
     Gains count if their interval lies above 0. Pointing counts if the share of hits is at least
-    `TIMES_CHANCE` times chance and its interval lies above chance.
+    `TIMES_CHANCE` times chance and its interval lies above chance, and if the interval also lies above what a
+    pointer hits that never sees the image: else the map tells a doctor no more than where such boxes lie.
     """
     said = {name: gain.lower > 0 for name, gain in scores.gains.items()}
     if scores.pointing:
         hits, chance = scores.pointing.hits, scores.pointing.chance
         said["points_twice_as_often_as_chance"] = hits.value >= TIMES_CHANCE * chance and hits.lower > chance
+        said["points_better_than_without_the_image"] = hits.lower > scores.pointing.blind
     if scores.sameness:
         said["depends_on_weights"] = scores.sameness.upper < SAME_MAP
     return said

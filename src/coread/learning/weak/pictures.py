@@ -17,6 +17,8 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
+from coread.readers.ct_nodule.traits import CONCEPTS
+
 DPI = 90
 BLUE, ORANGE, GREY = "#2060a0", "#c06020", "#707070"
 
@@ -60,11 +62,22 @@ def malignancy(held: Mapping[str, Any]) -> Any:
     equal = [(name.replace("_", " "), held["equal_size"][name]) for name in names[:-1]]
     _bars(panels[1], equal, f"AUC, diameters within a factor of {held['equal_size']['factor']}")
     panels[1].axvline(0.5, color=GREY, lw=0.8)
-    _bars(panels[2], list(held["concepts"].items()), "AUC of the characteristics")
+    _bars(
+        panels[2],
+        [(_concept(name), one) for name, one in held["concepts"].items()],
+        "AUC of the characteristics",
+    )
     figure.suptitle(
         f"{held['title']}: {held['nodules']} test nodules, {held['patients']} patients, 95 % intervals"
     )
     return figure
+
+
+def _concept(name: str) -> str:
+    """Say in words which value of which characteristic ``code/place`` stands for."""
+    code, place = name.split("/")
+    concept = next(concept for concept in CONCEPTS if concept.value == code)
+    return f"{concept.meaning}: {CONCEPTS[concept][int(place)].meaning}"
 
 
 def _bars(panel: Any, rows: Drawn, title: str) -> None:
