@@ -41,7 +41,9 @@ def test_an_ellipse_has_its_axes_and_area_in_any_position(long_px, ratio, turn):
     assert found.long_mm == pytest.approx(0.7 * long_px, abs=1.2)
     assert found.short_mm == pytest.approx(0.7 * ratio * long_px, abs=2.0)
     assert found.short_mm <= found.long_mm + 1e-9
-    assert area_mm2(mask, (0.7, 0.7)) == pytest.approx(np.pi / 4 * ratio * (0.7 * long_px) ** 2, rel=0.12)
+    # Drawing on pixels can shift the edge by half a pixel all round.
+    edge_mm2 = 0.35 * np.pi * 0.7 * long_px
+    assert area_mm2(mask, (0.7, 0.7)) == pytest.approx(np.pi / 4 * ratio * (0.7 * long_px) ** 2, abs=edge_mm2)
 
 
 def test_one_pixel_is_as_long_as_its_diagonal():
