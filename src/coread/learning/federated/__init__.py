@@ -1,0 +1,1 @@
+"""Federation: hospitals train one reader together; updates leave a site, images never do."""
