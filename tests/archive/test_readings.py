@@ -65,7 +65,7 @@ outlines = st.builds(
 TEXTURE_IS_SOLID = Characteristic(
     TEXTURE,
     SOLID,
-    Confidence(0.75, 0.5, 1, 0.9, "site B"),
+    Confidence(0.75, 0.5, 1, 0.9, "site B", "乙院"),
     (Choice(SOLID, 0.75), Choice(CONSOLIDATION, 0.25)),
 )
 findings = st.builds(
@@ -119,6 +119,7 @@ def test_what_was_kept_before_findings_had_more_parts_is_read() -> None:
     del kept["prompt"]
     for name in ("frame", "outlines", "characteristics", "similar"):
         del kept["findings"][0][name]
+    del kept["findings"][0]["confidence"]["calibrated_on_zh"]
     for name in ("label", "probability"):
         del kept["findings"][0]["boxes"][0][name]
     for name in ("lower", "upper", "level"):

@@ -191,8 +191,10 @@ def test_the_language_is_switched_and_remembered(room: Room, clinic: JourneyClin
     room.wait("return document.documentElement.lang === 'zh-CN'")
     room.open(uid)
     assert "所见" in room.text("#findings-panel") or "发现" in room.text("#findings-panel")
+    assert "校准数据：无患者数据" in room.text("#findings-panel")
     room.click(".masthead-end button", "English")
     room.wait("return document.documentElement.lang === 'en'")
+    assert "Calibrated on no patients" in room.text("#findings-panel")
     assert f"/studies/{uid}" in room.browser.current_url
 
 

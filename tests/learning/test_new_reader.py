@@ -109,7 +109,7 @@ def test_the_interval_of_a_probability_is_wider_for_fewer_images():
     for count in (30, 300):
         truth = np.arange(count) % 2
         held = calibration(
-            truth, truth * 1.5 + rng.normal(size=count), [str(i) for i in range(count)], "test"
+            truth, truth * 1.5 + rng.normal(size=count), [str(i) for i in range(count)], ("test", "测试")
         )
         widths.append(np.mean(np.subtract(held["upper"], held["lower"])))
         assert held["abstain"]["lower"] <= 0.5 <= held["abstain"]["upper"]

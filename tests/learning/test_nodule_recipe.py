@@ -168,7 +168,7 @@ def test_a_curve_is_calibrated_and_its_band_holds_the_threshold():
     rng = np.random.default_rng(2)
     score = rng.normal(0, 2, 400)
     truth = (rng.random(400) < 1 / (1 + np.exp(-score))).astype(int)
-    curve = curve_of(truth, score, [str(i) for i in range(400)], "drawn", abstain=True)
+    curve = curve_of(truth, score, [str(i) for i in range(400)], ("drawn", "绘制"), abstain=True)
     assert curve.confidence(0.0).probability == pytest.approx(0.5, abs=0.1)
     assert curve.band.lower <= THRESHOLD <= curve.band.upper
     assert GOAL.reach(np.array([0, 1]), np.array([0.1, 0.9])) == 0

@@ -75,6 +75,19 @@ def test_a_sound_bundle_opens(tmp_path):
     assert card_gaps(bundle.card) == []
 
 
+def test_whom_it_was_calibrated_on_is_said_in_both_languages_where_the_maker_did(tmp_path):
+    told = CALIBRATION | {"calibrated_on_zh": "100 幅绘制的胸片"}
+    sure = open_bundle(pack(tmp_path, calibration=told)).calibration.confidence(0)
+    assert (sure.calibrated_on, sure.calibrated_on_zh) == ("100 drawn chests", "100 幅绘制的胸片")
+    assert open_bundle(pack(tmp_path)).calibration.confidence(0).calibrated_on_zh == ""
+
+
+@pytest.mark.parametrize("reader", ["chest_radiograph", "ct_nodule"])
+def test_the_shipped_readers_say_it_in_both_languages(reader):
+    curves = open_bundle(SHIPPED.parents[1] / reader / "bundle").calibrations
+    assert all(curve.calibrated_on and curve.calibrated_on_zh for curve in curves.values())
+
+
 @pytest.mark.parametrize("name", ["weights.onnx", "calibration.json", "evaluation.json", "gate.npz"])
 def test_a_changed_file_is_refused(tmp_path, name):
     pack(tmp_path)

@@ -35,6 +35,8 @@ class Confidence:
     """Coverage of [lower, upper]."""
     calibrated_on: str = ""
     """The held-out set on which calibration was fitted."""
+    calibrated_on_zh: str = ""
+    """The same in Chinese; empty where the reader's maker gave none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.lower <= self.probability <= self.upper <= 1:

@@ -65,7 +65,7 @@ class AbstentionGoal:
 
 
 def knotted(
-    curve: Logistic, refits: Sequence[Logistic], knots: Float, band: Band, calibrated_on: str
+    curve: Logistic, refits: Sequence[Logistic], knots: Float, band: Band, calibrated_on: tuple[str, str]
 ) -> Calibration:
     """Return a curve at knots with the pointwise 95 % interval of its refits.
 
@@ -78,17 +78,19 @@ def knotted(
     band
         Of abstention.
     calibrated_on
-        In words.
+        The held-out set in English and in Chinese words.
     """
     middle = np.maximum.accumulate(curve(knots))  # the clinic takes no falling curve
     lower, upper = np.quantile([refit(knots) for refit in refits], [0.025, 0.975], axis=0)
     columns = (knots, middle, np.minimum(lower, middle), np.maximum(upper, middle))
     score, probability, low, high = (tuple(np.round(column, 6).tolist()) for column in columns)
-    return Calibration(score, probability, low, high, calibrated_on, band)
+    english, chinese = calibrated_on
+    return Calibration(score, probability, low, high, english, band, calibrated_on_zh=chinese)
 
 
 def as_kept(curve: Calibration) -> dict[str, Any]:
     """Return a calibration as ``calibration.json`` of a bundle holds it (`coread.readers.bundle`)."""
     columns = {name: list(getattr(curve, name)) for name in ("score", "probability", "lower", "upper")}
     band = {"lower": curve.band.lower, "upper": curve.band.upper}
-    return {**columns, "level": curve.level, "calibrated_on": curve.calibrated_on, "abstain": band}
+    named = {name: getattr(curve, name) for name in ("calibrated_on", "calibrated_on_zh")}
+    return {**columns, "level": curve.level, **named, "abstain": band}

@@ -31,7 +31,10 @@ A bundle is a folder of these files:
     The curve from score to probability, at knots (see :class:`coread.readers.uncertainty.Calibration`)::
 
         {"score": [-3.1, ...], "probability": [0.02, ...], "lower": [...], "upper": [...], "level": 0.95,
-         "calibrated_on": "NIH validation, 400 patients", "abstain": {"lower": 0.35, "upper": 0.5}}
+         "calibrated_on": "NIH validation, 400 patients", "calibrated_on_zh": "NIH 验证集，400 例患者",
+         "abstain": {"lower": 0.35, "upper": 0.5}}
+
+    ``calibrated_on_zh`` may be missing: Chinese pages then show the English words.
 
     ``abstain`` must hold the card's threshold; ``lower`` equal to ``upper`` means that the reader never
     abstains.
@@ -402,6 +405,7 @@ def _calibration(facts: Json) -> Calibration:
             calibrated_on=str(facts["calibrated_on"]),
             band=Band(float(facts["abstain"]["lower"]), float(facts["abstain"]["upper"])),
             level=float(facts["level"]),
+            calibrated_on_zh=str(facts.get("calibrated_on_zh", "")),
         )
     except KeyError as fault:
         raise _refused(f"a calibration without {fault}", "every member of it", CALIBRATION) from fault

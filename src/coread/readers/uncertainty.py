@@ -62,6 +62,8 @@ class Calibration:
     """Where the reader abstains."""
     level: float = 0.95
     """Coverage of [lower, upper]."""
+    calibrated_on_zh: str = ""
+    """`calibrated_on` in Chinese, for Chinese pages; empty where the maker gave none."""
 
     def __post_init__(self) -> None:
         faults = _faults(self)
@@ -76,6 +78,7 @@ class Calibration:
             upper=self._at(score, self.upper),
             level=self.level,
             calibrated_on=self.calibrated_on,
+            calibrated_on_zh=self.calibrated_on_zh,
         )
 
     def _at(self, score: float, curve: tuple[float, ...]) -> float:

@@ -315,7 +315,8 @@ _CARD = Card(
 
 def brightness(_: Machine) -> ExampleReader:
     """Make the reader whose score is the mean grey level."""
-    return ExampleReader(_CARD, uncalibrated(_CARD.threshold), lambda display: float(display.mean()))
+    curve = replace(uncalibrated(_CARD.threshold), calibrated_on="no patients", calibrated_on_zh="无患者数据")
+    return ExampleReader(_CARD, curve, lambda display: float(display.mean()))
 
 
 def unsure(_: Machine) -> ExampleReader:

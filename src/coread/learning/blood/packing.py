@@ -33,7 +33,10 @@ Float = NDArray[np.floating]
 
 CALIBRATION = "calibration.json"
 
-CALIBRATED_ON = "validation split of BCCD: 37 fields, each as it is and with five faults"
+CALIBRATED_ON = (
+    "validation split of BCCD: 37 fields, each as it is and with five faults",
+    "BCCD 验证集：37 个视野，每个视野原样及五种缺陷各一次",
+)
 
 THRESHOLD = 0.5
 """A field is called countable where its count is more likely right than not; fixed beforehand, not tuned."""

@@ -30,7 +30,10 @@ KNOTS = 61
 GOAL = AbstentionGoal(error=0.10, most_abstained=0.25, threshold=THRESHOLD)
 """Shares are means of the sources; abstaining on more than a quarter, the reader would be of no use."""
 
-CALIBRATED_ON = "validation split: NIH ChestX-ray14 adults and Guangzhou children, equal weight per source"
+CALIBRATED_ON = (
+    "validation split: NIH ChestX-ray14 adults and Guangzhou children, equal weight per source",
+    "验证集：NIH ChestX-ray14 成人与广州儿童，两来源权重相等",
+)
 
 
 def fit_calibration(

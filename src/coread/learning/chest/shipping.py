@@ -156,7 +156,8 @@ def load_calibration(path: Path) -> tuple[Calibration, float]:
         tuple(held[name]) for name in ("score", "probability", "lower", "upper")
     )
     band = Band(**held["abstain"])
-    curve = Calibration(score, probability, lower, upper, held["calibrated_on"], band, held["level"])
+    said, chinese = held["calibrated_on"], held.get("calibrated_on_zh", "")
+    curve = Calibration(score, probability, lower, upper, said, band, held["level"], chinese)
     return curve, held["threshold"]
 
 

@@ -24,7 +24,9 @@ THRESHOLD = 0.5
 GOAL = AbstentionGoal(error=0.1, threshold=THRESHOLD)
 
 
-def calibration(truth: NDArray[np.int64], score: Float, patients: Sequence[str], told: str) -> dict[str, Any]:
+def calibration(
+    truth: NDArray[np.int64], score: Float, patients: Sequence[str], told: tuple[str, str]
+) -> dict[str, Any]:
     """Fit the curve and the band, as ``calibration.json`` holds one finding.
 
     Parameters
@@ -32,7 +34,7 @@ def calibration(truth: NDArray[np.int64], score: Float, patients: Sequence[str],
     truth, score, patients
         Validation images: 0 or 1, the network's logit, whose image it is, [image].
     told
-        Which images these are, for people.
+        Which images these are, for people, in English and in Chinese.
 
     Notes
     -----

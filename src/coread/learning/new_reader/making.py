@@ -63,7 +63,10 @@ class OneFindingRecipe:
             axes=gate.axes.astype(np.float32), most=np.float64(gate.most),
         )  # fmt: skip
         val = found.rows("val")
-        told = f"validation images of this reader's own cohort: {len(val)}"
+        told = (
+            f"validation images of this reader's own cohort: {len(val)}",
+            f"本阅片器自身队列的验证图像：{len(val)} 幅",
+        )
         held = calibration(found.labels[val], judges["logit"], found.names("val"), told)
         write_json(folder / CALIBRATION, {"findings": {self.words["finding"]["value"]: held}})
 
@@ -174,4 +177,4 @@ def measured_limits(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 def _curve(held: Mapping[str, Any]) -> Calibration:
     score, chance, lower, upper = (tuple(held[n]) for n in ("score", "probability", "lower", "upper"))
     told, band = held["calibrated_on"], Band(**held["abstain"])
-    return Calibration(score, chance, lower, upper, told, band, held["level"])
+    return Calibration(score, chance, lower, upper, told, band, held["level"], held["calibrated_on_zh"])

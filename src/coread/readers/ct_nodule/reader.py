@@ -207,7 +207,11 @@ def characteristic(concept: Code, states: Float) -> Characteristic:
     value = float(probability[best])
     low, high = min(round(float(spread[0]), 6), value), max(round(float(spread[1]), 6), value)
     confidence = Confidence(
-        value, low, min(high, 1.0), calibrated_on="LIDC-IDRI training patients, drawn anew"
+        value,
+        low,
+        min(high, 1.0),
+        calibrated_on="LIDC-IDRI training patients, drawn anew",
+        calibrated_on_zh="LIDC-IDRI 训练患者，重抽样",
     )
     choices = tuple(Choice(code, float(p)) for code, p in zip(values, probability, strict=True))
     return Characteristic(concept, values[best], confidence, choices)

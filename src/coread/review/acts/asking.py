@@ -193,9 +193,8 @@ def _with(item: Characteristic, wanted: Code | None) -> Characteristic:
     chosen = next((c.value for c in item.choices if _named(c.value) == _named(wanted)), None)
     if chosen is None:
         raise DecisionRefused("a value that the characteristic has not", "one of its choices", where="traits")
-    return replace(
-        item, value=chosen, confidence=Confidence(1.0, 1.0, 1.0, item.confidence.level, "the doctor")
-    )
+    certain = Confidence(1.0, 1.0, 1.0, item.confidence.level, "the doctor", "医师")
+    return replace(item, value=chosen, confidence=certain)
 
 
 def _named(code: Code) -> tuple[str, str]:

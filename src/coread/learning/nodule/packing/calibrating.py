@@ -27,7 +27,12 @@ GOAL = AbstentionGoal(error=0.05, threshold=THRESHOLD)
 
 
 def curve_of(
-    truth: NDArray[np.int64], score: Float, patients: Sequence[str], calibrated_on: str, *, abstain: bool
+    truth: NDArray[np.int64],
+    score: Float,
+    patients: Sequence[str],
+    calibrated_on: tuple[str, str],
+    *,
+    abstain: bool,
 ) -> Calibration:
     """Fit Platt's curve with the interval of its patient bootstrap.
 
@@ -36,7 +41,7 @@ def curve_of(
     truth, score, patients
         Of validation cases, [case].
     calibrated_on
-        In words.
+        The held-out set in English and in Chinese words.
     abstain
         Whether to choose a band of abstention that meets `GOAL`.
     """

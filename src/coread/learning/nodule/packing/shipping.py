@@ -111,10 +111,16 @@ def calibrations(val: Measured, beside: Float, judge: Judge) -> dict[str, Any]:
     trust = np.array([log_odds(float(t)) for t in np.r_[val.column("trust"), beside]])
     there = np.r_[np.ones(len(val.nodules)), np.zeros(len(beside))].astype(np.int64)
     patients = patients_of(val.nodules)
-    on = f"LIDC-IDRI validation: {len(val.nodules)} nodules and as many places beside them"
+    on = (
+        f"LIDC-IDRI validation: {len(val.nodules)} nodules and as many places beside them",
+        f"LIDC-IDRI 验证集：{len(val.nodules)} 个结节及其旁等量位置",
+    )
     part = val.where(val.seen & np.array([n.readers >= 2 and n.malignant is not None for n in val.nodules]))
     truth = np.array([nodule.malignant for nodule in part.nodules])
-    rated = f"LIDC-IDRI validation: {len(truth)} nodules, indeterminate ones left out"
+    rated = (
+        f"LIDC-IDRI validation: {len(truth)} nodules, indeterminate ones left out",
+        f"LIDC-IDRI 验证集：{len(truth)} 个结节，不含良恶性未定者",
+    )
     curves = {
         codes.LUNG_NODULE.value: curve_of(there, trust, [*patients, *patients], on, abstain=False),
         MALIGNANCY.value: curve_of(

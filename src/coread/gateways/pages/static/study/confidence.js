@@ -1,6 +1,6 @@
 // A calibrated probability: in words, as a number with its interval, as a bar. Never larger than its evidence.
 import { h, svg } from "../dom.js";
-import { t, w } from "../words.js";
+import { either, t, w } from "../words.js";
 
 /** Write a share as a whole percentage. */
 export function percent(share) {
@@ -41,7 +41,7 @@ export function isSupported(panel) {
 
 function evidenceLine(panel) {
   const grade = w("grade", panel.performance.evidence_grade || "unknown");
-  const set = panel.finding.confidence.calibrated_on;
+  const set = either(panel.finding.confidence.calibrated_on, panel.finding.confidence.calibrated_on_zh);
   return set ? t("script.evidence_on", { grade, set }) : t("script.evidence", { grade });
 }
 
