@@ -58,7 +58,8 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
         ├── CohortRefused        2301
         ├── AnnotationRefused    2302
         ├── RunRefused           2303
-        └── RecipeUnavailable    2304
+        ├── RecipeUnavailable    2304
+        └── FederationRefused    2305  a plan, a site or a coordinator of a federation that does not hold together
 
 A number is never used again once its error has gone. Each numbered error has a
 page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a
@@ -557,3 +558,10 @@ class RecipeUnavailable(LabFault):
 
     number = 2304
     sentence = "The recipe is not available."
+
+
+class FederationRefused(LabFault):
+    """A plan, a site or a coordinator does not hold together, so that no training may go on with it."""
+
+    number = 2305
+    sentence = "The federation cannot go on with this."

@@ -77,6 +77,7 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.AnnotationRefused: Status(_PROCESSING_FAILURE, 422, "value", 65),
     errors.RunRefused: Status(_PROCESSING_FAILURE, 409, "conflict", 73),
     errors.RecipeUnavailable: Status(_PROCESSING_FAILURE, 503, "not-supported", 69),
+    errors.FederationRefused: Status(_PROCESSING_FAILURE, 409, "business-rule", 65),
 }
 
 _FALLBACK = Status(_PROCESSING_FAILURE, 500, "exception", 70)
