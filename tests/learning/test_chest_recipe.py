@@ -9,6 +9,8 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 from PIL import Image  # noqa: E402
 
 from coread.learning.chest import chest_radiograph as recipe  # noqa: E402
+from coread.learning.chest.answers import keep_answers  # noqa: E402
+from coread.learning.chest.appraisal import marked  # noqa: E402
 from coread.learning.chest.augment import disturb  # noqa: E402
 from coread.learning.chest.calibrating import GOAL, fit_calibration  # noqa: E402
 from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
@@ -16,8 +18,11 @@ from coread.learning.chest.export import export_onnx  # noqa: E402
 from coread.learning.chest.gatekeeping import drawn, keyhole  # noqa: E402
 from coread.learning.chest.shipping import Network, load_calibration, plain, save_calibration  # noqa: E402
 from coread.learning.chest.transfer import ChestNet, freeze_early, training_mode  # noqa: E402
+from coread.learning.evidence.gathering import gather, open_sources  # noqa: E402
 from coread.learning.explaining.radiographs import box_mask, enlarged, on_input  # noqa: E402
+from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers.chest_radiograph.preprocess import Prepared  # noqa: E402
+from coread.readers.uncertainty import uncalibrated  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,10 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     cohort = _cohort(tmp_path)
     monkeypatch.setattr(recipe, "chest_cohort", lambda data: cohort)
     plan = recipe.Plan(epochs=1, settling_epochs=1, batch=4, threads=1)
-    whole = recipe.train(tmp_path, tmp_path / "whole", plan, lambda *_: None)
+    run = Run(tmp_path / "whole", 0)
+    whole = recipe.train(tmp_path, run.folder, plan, lambda *_: None, run.remember)
+    assert [entry["step"] for entry in run.read_json("history")] == [1, 2]
+    assert {"loss", "val_auc_nih", "val_auc_paediatric"} <= run.read_json("history")[0].keys()
 
     def stop_after_one(text, share):
         if text.startswith("epoch 1:"):
@@ -189,6 +197,28 @@ def test_figures_become_plain_json():
         "a": 0.123457,
         "b": [3, None, True],
     }
+
+
+def test_a_run_keeps_answers_and_failures_from_which_evidence_is_made(tmp_path):
+    items, run = _cohort(tmp_path, per_cell=20), Run(tmp_path / "run", 0)
+    rng = np.random.default_rng(0)
+    score = np.clip(
+        0.5 * np.array([item.opacity for item in items]) + 0.25 + 0.2 * rng.normal(size=160), 0, 1
+    )
+    marks = marked(items, score, uncalibrated(0.5), 0.5)
+    wrong = int(((score >= 0.5) != [bool(item.opacity) for item in items]).sum())
+    keep_answers(run, marks, {"noise": rng.normal(size=160)}, "retrospective")
+    assert len(run.path("answers.csv").read_text().splitlines()) == 161
+    gallery = run.read_json("failures")
+    assert len(gallery) == min(wrong, 24)
+    assert all(run.path(shown["picture"]).is_file() for shown in gallery)
+    (tmp_path / "evaluation.json").write_text('{"evidence_grade": "retrospective"}')
+    made = {
+        e.item.identifier: e
+        for e in gather(open_sources(tmp_path, {"predictions": run.path("predictions.json")}))
+    }
+    assert made["E21"].status == "human_needed"
+    assert "precision reached" in made["E08"].found
 
 
 @pytest.mark.shared_data

@@ -28,6 +28,9 @@ from coread.readers.chest_radiograph.preprocess import prepare
 Report = Callable[[str, float], None]
 """Told a line of text and the share of the work done, 0..1."""
 
+Remember = Callable[..., None]
+"""Given the pass and its figures by name (see `coread.learning.runs.run.Run.remember`)."""
+
 SITE_SHARE = {"nih": 0.42, "paediatric": 0.58}
 """Share of the drawn images per source: the small adult source is repeated, but not beyond about twice an
 epoch."""
@@ -80,7 +83,9 @@ class Plan:
         return self.epochs + self.settling_epochs
 
 
-def train(data: Path, out: Path, plan: Plan, report: Report) -> Path:
+def train(
+    data: Path, out: Path, plan: Plan, report: Report, remember: Remember = lambda *_, **__: None
+) -> Path:
     """Train, or go on training where a stopped run left off.
 
     Parameters
@@ -93,6 +98,8 @@ def train(data: Path, out: Path, plan: Plan, report: Report) -> Path:
         What decides the weights.
     report
         Told of each step.
+    remember
+        Given the loss and the validation areas of each pass, for the drawing of the training's course.
 
     Returns
     -------
@@ -106,10 +113,10 @@ def train(data: Path, out: Path, plan: Plan, report: Report) -> Path:
     inputs = prepared(judges)
     while run.epoch < plan.all_epochs:
         loss = run.pass_once(report)
-        report(
-            f"epoch {run.epoch}: loss {loss:.3f}; {_val_line(run.averaged, judges, inputs)}",
-            run.epoch / plan.all_epochs,
-        )
+        areas = _val_areas(run.averaged, judges, inputs)
+        remember(run.epoch, loss=loss, **{f"val_auc_{site}": area for site, area in areas.items()})
+        said = ", ".join(f"{site} {area:.3f}" for site, area in areas.items())
+        report(f"epoch {run.epoch}: loss {loss:.3f}; val AUC {said}", run.epoch / plan.all_epochs)
     weights = out / WEIGHTS
     torch.save(run.averaged.state_dict(), weights)
     return weights
@@ -267,11 +274,11 @@ def _optimiser(net: ChestNet, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, weight_decay=plan.decay)
 
 
-def _val_line(net: ChestNet, judges: Sequence[Radiograph], inputs: NDArray[np.float32]) -> str:
+def _val_areas(net: ChestNet, judges: Sequence[Radiograph], inputs: NDArray[np.float32]) -> dict[str, float]:
     """AUC on the validation split, per source."""
     logits = read_all(net, inputs)[0]
-    lines = []
-    for site in SITE_SHARE:
-        rows = [i for i, item in enumerate(judges) if item.site == site]
-        lines.append(f"{site} {roc_auc(np.array([judges[i].opacity for i in rows]), logits[rows]):.3f}")
-    return "val AUC " + ", ".join(lines)
+    rows = {site: [i for i, item in enumerate(judges) if item.site == site] for site in SITE_SHARE}
+    return {
+        site: float(roc_auc(np.array([judges[i].opacity for i in mine]), logits[mine]))
+        for site, mine in rows.items()
+    }

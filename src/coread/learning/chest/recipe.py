@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coread.learning.chest import chest_radiograph, shipping
+from coread.learning.chest.answers import frozen_scores, keep_answers
+from coread.learning.chest.appraisal import Marked
 from coread.learning.chest.cohort import chest_cohort
+from coread.learning.chest.sites.atlas import Atlas
 from coread.learning.explaining.report import shown_map
 from coread.learning.explaining.subject import Subject
 from coread.learning.runs.run import Run
@@ -25,7 +29,7 @@ class ChestRecipe:
     def train(self, data: Path, run: Run) -> None:
         """Tune the trunk on both hospitals; resumable."""
         plan = chest_radiograph.Plan(seed=run.seed)
-        chest_radiograph.train(data, run.folder, plan, run.progress)
+        chest_radiograph.train(data, run.folder, plan, run.progress, run.remember)
 
     def bundle(self, data: Path, run: Run, folder: Path) -> None:
         """Fit the blend, calibration and gate on training and validation patients, and write them."""
@@ -34,7 +38,8 @@ class ChestRecipe:
     def evaluate(self, data: Path, run: Run, folder: Path) -> None:
         """Read the test split once, and write evaluation and card."""
         origin = shipping.origin_of(run.folder, STEPS)
-        shipping.evaluate(data, run.folder, folder, origin, lambda text: run.progress(text, 0.5))
+        keep = partial(_keep, run)
+        shipping.evaluate(data, run.folder, folder, origin, lambda text: run.progress(text, 0.5), keep)
 
     def explain(self, data: Path, run: Run, folder: Path) -> None:
         """Test the map, and renew evaluation and card."""
@@ -44,6 +49,11 @@ class ChestRecipe:
         held["explanation"] = shipping.plain(found)
         held["explanation_passed"] = found["passes"]
         shipping.pack(folder, held)
+
+
+def _keep(run: Run, marks: Marked, atlas: Atlas) -> None:
+    """Leave the answers to the run, for its report and for the evidence."""
+    keep_answers(run, marks, frozen_scores(atlas), "retrospective")
 
 
 def subject_of(data: Path, run: Path, folder: Path) -> Subject:

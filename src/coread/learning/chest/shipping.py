@@ -44,6 +44,7 @@ from coread.readers.uncertainty import Band, Calibration
 
 Float = NDArray[np.float32]
 Say = Callable[[str], None]
+Keep = Callable[[appraisal.Marked, Atlas], None]
 
 GATE = "gate.npz"
 
@@ -161,7 +162,9 @@ def load_calibration(path: Path) -> tuple[Calibration, float]:
     return curve, held["threshold"]
 
 
-def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> dict[str, Any]:
+def evaluate(
+    data: Path, run: Path, bundle: Path, origin: Origin, say: Say, keep: Keep = lambda *_: None
+) -> dict[str, Any]:
     """Appraise the exported network on the test split, and pack card and evaluation.
 
     Parameters
@@ -172,6 +175,8 @@ def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> d
         Where the bundle comes from.
     say
         Told what is going on.
+    keep
+        Given the test radiographs with the reader's answers, and what the trunk saw of them.
 
     Returns
     -------
@@ -201,7 +206,9 @@ def evaluate(data: Path, run: Path, bundle: Path, origin: Origin, say: Say) -> d
     report["explanation"] = {"method": METHOD, "verdicts": {"measured": False}}
     report["explanation_passed"] = False
     say("fitting the baselines")
-    report["baselines"] = baseline_report(Atlas(data, run / "looks", lambda *_: None))
+    atlas = Atlas(data, run / "looks", lambda *_: None)
+    report["baselines"] = baseline_report(atlas)
+    keep(marks, atlas)
     report["abstention_band"] = {"lower": curve.band.lower, "upper": curve.band.upper}
     report["origin"] = {**asdict(origin), "data_sha256": data_hash(data), "machine": machine()}
     return pack(bundle, plain(report))
