@@ -35,7 +35,7 @@ from coread.errors import NotFound, ReaderUnavailable
 from coread.governance import PasswordPolicy, People, SessionLimits, Sessions, Tokens
 from coread.intake import Intake, Limits
 from coread.ledger import FileWitness, Ledger, Notary
-from coread.readers import Machine, Registry
+from coread.readers import Machine, Registry, Vetted, Vetting, publisher_of
 from coread.review import ModeRule, Policy, ReviewDesk
 from coread.routing import Rules, default_rules, load_rules
 from coread.settings import Settings
@@ -112,7 +112,12 @@ class Clinic:
     def registry(self) -> Registry:
         """Know the installed readers; each is loaded when it is first asked for."""
         threads = self.settings.readers.threads or os.cpu_count() or 1
-        return Registry.load(self._readers, Machine(threads))
+        vetting = _vetting(self.settings) if self._readers is None else None
+        return Registry.load(self._readers, Machine(threads), vetting)
+
+    def vetted_readers(self) -> tuple[Vetted, ...]:
+        """Say of every installed reader who signed it; none is imported."""
+        return self.registry.vetted(_vetting(self.settings))
 
     @cached_property
     def rules(self) -> Rules:
@@ -252,6 +257,12 @@ def _notary(settings: Settings, database: Database, ledger: Ledger) -> Notary:
     file = settings.ledger.witness_file
     witnesses = [FileWitness(file)] if file else []
     return Notary(database, ledger, settings.ledger_key, now, settings.ledger.origin, witnesses)
+
+
+def _vetting(settings: Settings) -> Vetting:
+    """Say whose readers may be used; those that a caller names are the caller's own affair."""
+    publishers = tuple(publisher_of(path) for path in settings.readers.trusted_publishers)
+    return Vetting(publishers, settings.readers.allow_unsigned)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,6 +1,6 @@
 """The lab's command line: where readers are made. Needs `pip install coread[lab]`; no hospital installs it.
 
-``coread-lab cohort | recipes | train | bundle | evaluate | explain | report | check | new-reader``
+``coread-lab cohort | recipes | train | bundle | evaluate | explain | report | check | sign | new-reader``
 ``coread-lab evidence | appraise | follow-version | reader-study plan | power | analyse | try``
 """
 
@@ -153,6 +153,22 @@ def explain(name: Name, data: Data, out: Out, bundle: BundleFolder = None, seed:
 def check(bundle: Annotated[Path, typer.Argument(exists=True, file_okay=False)]) -> None:
     """Open a bundle as a clinic does: hashes, input shapes, a card that claims no more than was measured."""
     _checked(bundle)
+
+
+@app.command()
+def sign(
+    bundle: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Bundle, or a reader's package.")
+    ],
+    key: Annotated[Path, typer.Option(exists=True, help="PEM file of an Ed25519 private key (chmod 600).")],
+) -> None:
+    """Sign every file of a bundle, or of a reader's whole package; clinics that trust the key then use it."""
+    from coread.readers.vetting import sign_folder  # noqa: PLC0415 - the lab's other commands do without it
+
+    if (bundle / "card.json").is_file():
+        _checked(bundle)
+    publisher = sign_folder(bundle, key)
+    console.print(f"signed by {publisher.name} ({publisher.id}); its public key lies beside the private one")
 
 
 def _checked(folder: Path) -> None:

@@ -32,7 +32,7 @@ ONE_ROOM = {
         "governance/vault",
         "gateways/audit",
         "gateways/certificates.py",
-        "readers/publishing",
+        "readers/vetting",
         "archive/sealed",
     ),
     "rfc3161_client": ("gateways/audit",),

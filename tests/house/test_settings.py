@@ -74,6 +74,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("[dimse]\nhost = '0.0.0.0'", "allowed_calling_aes"),
+        ("[dimse]\nhost = '0.0.0.0'\nallowed_calling_aes = ['CT1']", "open_to_network = true"),
         ("[web]\nhost = '192.0.2.1'", "open_to_network"),
         ("[dimse.tls]\ncertificate = 'a.pem'", "certificate and key"),
         ("[dimse.tls]\ncertificate = 'a.pem'\nkey = 'b.pem'", "authorities"),

@@ -22,6 +22,15 @@ from coread.readers.quality import Limits, unfit
 from coread.readers.registry import Availability, Registry
 from coread.readers.run import eligible, run, run_at
 from coread.readers.uncertainty import Band, Calibration, uncalibrated
+from coread.readers.vetting import (
+    Publisher,
+    Signed,
+    Vetted,
+    Vetting,
+    publisher_of,
+    sign_folder,
+    verify_folder,
+)
 
 __all__ = [
     "AnyReader",
@@ -34,19 +43,26 @@ __all__ = [
     "Limits",
     "Machine",
     "PromptedReader",
+    "Publisher",
     "Reader",
     "ReaderFactory",
     "ReaderOutput",
     "Reconsidering",
     "Registry",
     "Said",
+    "Signed",
     "Unfit",
+    "Vetted",
+    "Vetting",
     "card_gaps",
     "eligible",
     "open_bundle",
+    "publisher_of",
     "run",
     "run_at",
     "seen_box",
+    "sign_folder",
     "uncalibrated",
     "unfit",
+    "verify_folder",
 ]

@@ -79,6 +79,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,9 @@ if TYPE_CHECKING:
     from coread.readers.onnx import Session
 
 FORMATS = (1, 2)
+
+#: No file of a bundle, and no arrays in one, are larger: they are held in memory.
+MOST_FILE_BYTES = 1 << 30
 
 CARD = "card.json"
 WEIGHTS = "weights.onnx"
@@ -165,9 +169,10 @@ class Bundle:
         """
         data = _checked(self.folder, name, self.files)
         try:
+            _check_unpacked(data, name)
             with np.load(io.BytesIO(data), allow_pickle=False) as held:
                 return {key: held[key] for key in held.files}
-        except (ValueError, OSError) as fault:
+        except (ValueError, OSError, zipfile.BadZipFile) as fault:
             raise _refused("a file of no plain arrays", "an .npz file without objects", name) from fault
 
 
@@ -255,9 +260,20 @@ def _file_hashes(facts: Json) -> dict[str, str]:
     return {str(name): str(digest).lower() for name, digest in files.items()}
 
 
+def _check_unpacked(data: bytes, name: str) -> None:
+    """Refuse arrays that unpack to more than a bundle may hold."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        size = sum(entry.file_size for entry in packed.infolist())
+    if size > MOST_FILE_BYTES:
+        raise _refused(f"arrays of {size >> 20} MiB", f"at most {MOST_FILE_BYTES >> 20} MiB", name)
+
+
 def _bytes(folder: Path, name: str) -> bytes:
+    path = folder / name
     try:
-        return (folder / name).read_bytes()
+        if path.is_symlink() or path.stat().st_size > MOST_FILE_BYTES:
+            raise _refused("a link, or a file beyond all measure", "a plain file of the bundle", name)
+        return path.read_bytes()
     except OSError as fault:
         raise _refused("a file that is missing or cannot be read", "a complete bundle", name) from fault
 

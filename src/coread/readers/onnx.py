@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import numpy.typing as npt
 import onnxruntime
 
 from coread.errors import BundleRefused, ReaderFailed
+from coread.readers.vetting.network import MOST_BYTES, check_network
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _ERRORS_ONLY = 3
+#: A network that computes longer is stopped: a loop in it may have no end.
+LONGEST_RUN_S = 600.0
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -37,14 +41,18 @@ class Session:
         Hex digest that the file must have. The bytes that were hashed are the bytes that are loaded.
     threads
         Processor threads of one call.
+    longest_s
+        Seconds after which a call is stopped.
 
     Raises
     ------
     BundleRefused
-        If the file is missing, is not the one of this hash, or is no network that can be loaded here.
+        If the file is missing, is not the one of this hash, reaches outside itself
+        (:func:`coread.readers.vetting.check_network`), or is no network that can be loaded here.
     """
 
-    def __init__(self, path: Path, sha256: str, threads: int = 1) -> None:
+    def __init__(self, path: Path, sha256: str, threads: int = 1, longest_s: float = LONGEST_RUN_S) -> None:
+        self._longest_s = longest_s
         self._session = _loaded(_checked(path, sha256), threads, path.name)
         self._inputs = {node.name: node for node in self._session.get_inputs()}
         self._outputs = [node.name for node in self._session.get_outputs()]
@@ -75,13 +83,35 @@ class Session:
         Raises
         ------
         ReaderFailed
-            If an input does not fit, or an output is not finite.
+            If an input does not fit, an output is not finite, or the call took too long.
         """
         self._check(inputs)
-        outputs = dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        outputs = dict(zip(self._outputs, self._computed(inputs), strict=True))
         for name, values in outputs.items():
             if not np.isfinite(values).all():
                 raise ReaderFailed("an output that is not finite", "finite numbers", "", f"output {name}")
+        return outputs
+
+    def _computed(self, inputs: Arrays) -> list[npt.NDArray[Any]]:
+        """Compute, and stop at the limit: the runtime looks at its flag between two operators."""
+        options, is_over = onnxruntime.RunOptions(), threading.Event()
+
+        def stop() -> None:
+            is_over.set()
+            options.terminate = True
+
+        clock = threading.Timer(self._longest_s, stop)
+        clock.daemon = True
+        clock.start()
+        try:
+            outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, dict(inputs), options)
+        except _RUN_FAULTS as fault:
+            if not is_over.is_set():
+                raise
+            found, expected = "a network that computes without end", f"an answer within {self._longest_s:g} s"
+            raise ReaderFailed(found, expected) from fault
+        finally:
+            clock.cancel()
         return outputs
 
     def _check(self, inputs: Arrays) -> None:
@@ -103,12 +133,15 @@ class Session:
 
 def _checked(path: Path, sha256: str) -> bytes:
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise _refused("a network beyond all measure", f"at most {MOST_BYTES >> 20} MiB", path.name)
         weights = path.read_bytes()
     except OSError as fault:
         raise _refused("a file that is missing or cannot be read", "the network", path.name) from fault
     found = hashlib.sha256(weights).hexdigest()
     if found != sha256.lower():
         raise _refused(f"weights of SHA-256 {found[:12]}…", f"SHA-256 {sha256[:12]}…", path.name)
+    check_network(weights, path.name)
     return weights
 
 
@@ -137,6 +170,7 @@ _KINDS = (
     "RuntimeException",
 )
 _LOAD_FAULTS = tuple(getattr(onnxruntime.capi.onnxruntime_pybind11_state, kind) for kind in _KINDS)
+_RUN_FAULTS = (*_LOAD_FAULTS, RuntimeError)
 
 
 def _shape(node: Any) -> tuple[int | None, ...]:

@@ -17,6 +17,7 @@ from coread.readers.bundle import card_gaps
 from coread.readers.contract import AnyReader, Calibrated, Machine, PromptedReader, Reader, Reconsidering
 from coread.readers.guard import guarded
 from coread.readers.uncertainty import Calibration
+from coread.readers.vetting import Vetted, Vetting
 
 GROUP = "coread.readers"
 
@@ -42,16 +43,24 @@ class Registry:
     the registry with the reason, until the process starts anew.
     """
 
-    def __init__(self, points: Iterable[EntryPoint], machine: Machine) -> None:
+    def __init__(
+        self, points: Iterable[EntryPoint], machine: Machine, vetting: Vetting | None = None
+    ) -> None:
         self._points: dict[str, list[EntryPoint]] = defaultdict(list)
         for point in points:
             self._points[point.name].append(point)
         self._machine = machine
+        self._vetting = vetting
         self._lock = threading.Lock()
         self._loaded: dict[str, AnyReader | ReaderUnavailable] = {}
 
     @classmethod
-    def load(cls, points: Iterable[EntryPoint] | None = None, machine: Machine | None = None) -> Registry:
+    def load(
+        cls,
+        points: Iterable[EntryPoint] | None = None,
+        machine: Machine | None = None,
+        vetting: Vetting | None = None,
+    ) -> Registry:
         """Find the readers of this installation.
 
         Parameters
@@ -60,8 +69,10 @@ class Registry:
             Entry points; those of the group ``coread.readers`` if left out.
         machine
             What each reader may use of this computer; one thread if left out.
+        vetting
+            Whose readers may be used; a reader that it refuses is not imported. Any, if left out.
         """
-        return cls(entry_points(group=GROUP) if points is None else points, machine or Machine())
+        return cls(entry_points(group=GROUP) if points is None else points, machine or Machine(), vetting)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,6 +131,10 @@ class Registry:
         except ReaderUnavailable:
             return None
 
+    def vetted(self, vetting: Vetting) -> tuple[Vetted, ...]:
+        """Say of every installed reader who signed it; none is imported."""
+        return tuple(vetting.look(point) for name in self.names for point in self._points[name])
+
     def overview(self) -> tuple[Availability, ...]:
         """Every installed reader with its card or the reason why it cannot be used; loads them all."""
         return tuple(self._availability(name) for name in self.names)
@@ -136,6 +151,8 @@ class Registry:
         points = self._points.get(name, [])
         if len(points) != 1:
             return _unavailable(name, _count_fault(points))
+        if self._vetting and (reason := self._vetting.reason_against(points[0])):
+            return _unavailable(name, reason)
         try:
             reader, gaps = guarded(partial(_made, points[0], self._machine))
         except CoReadError as fault:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from coread.errors import SettingsFault
-from coread.settings.sections import Login, Settings
+from coread.settings.sections import Settings
 from coread.settings.table import HIDDEN, secrets
 
 PREFIX = "COREAD_"
@@ -114,24 +114,17 @@ def _shown(key: str, value: Any) -> str:
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Make relative paths of the file relative to the file's own folder."""
-    data = settings.data.model_copy(update={"folder": folder / settings.data.folder})
-    rules = settings.routing.rules
-    routing = settings.routing.model_copy(update={"rules": folder / rules if rules else None})
-    tls = settings.dimse.tls
-    files = {n: folder / p for n in ("certificate", "key", "authorities") if (p := getattr(tls, n))}
-    dimse = settings.dimse.model_copy(update={"tls": tls.model_copy(update=files)})
-    web_files = {n: folder / p for n in ("certificate", "key") if (p := getattr(settings.web, n))}
-    web = settings.web.model_copy(update=web_files)
-    login = _anchored_login(settings.login, folder)
-    return settings.model_copy(
-        update={"data": data, "routing": routing, "dimse": dimse, "web": web, "login": login}
-    )
+    anchored: Settings = _with_paths(settings, folder)
+    return anchored
 
 
-def _anchored_login(login: Login, folder: Path) -> Login:
-    secret = login.oidc.client_secret_file
-    oidc = login.oidc.model_copy(update={"client_secret_file": folder / secret if secret else None})
-    return login.model_copy(update={"oidc": oidc})
+def _with_paths(value: Any, folder: Path) -> Any:
+    if isinstance(value, BaseModel):
+        changed = {name: _with_paths(getattr(value, name), folder) for name in type(value).model_fields}
+        return value.model_copy(update=changed)
+    if isinstance(value, tuple):
+        return tuple(_with_paths(each, folder) for each in value)
+    return folder / value if isinstance(value, Path) else value
 
 
 def _fault(problems: list[str], path: Path | None) -> SettingsFault:

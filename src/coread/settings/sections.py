@@ -6,9 +6,11 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from coread.errors import SettingsFault
 
 _ROLES = ("doctor", "engineer", "quality", "auditor", "administrator")
 
@@ -101,6 +103,9 @@ class Data(_Section):
     folder: Path = Field(Path("coread-data"), description="Folder of the images and, by default, the index.")
     low_disk_mb: int = Field(512, ge=0, description="Free space in MB below which nothing is taken in.")
     retention_days: int = Field(0, ge=0, description="Days after which a study is deleted; 0: never.")
+    keys: Path | None = Field(
+        None, description="File of the keys that encrypt objects on the disk; none: the disk itself does."
+    )
 
 
 class DatabaseSettings(_Section):
@@ -111,6 +116,49 @@ class DatabaseSettings(_Section):
         description="SQLAlchemy URL of the database; empty: SQLite in the data folder.",
         json_schema_extra={"secret": "url"},
     )
+    password_file: Path | None = Field(None, description="File that holds the password (PostgreSQL).")
+    sslmode: Literal["", "disable", "require", "verify-ca", "verify-full"] = Field(
+        "", description="TLS to PostgreSQL; empty: verify-full where its host is not this machine."
+    )
+    authorities: Path | None = Field(
+        None, description="PEM file of the authorities of PostgreSQL's certificate; none: the system's."
+    )
+
+    def whole_url(self) -> str:
+        """Return the URL with what the other settings say of password and TLS.
+
+        Source: https://www.postgresql.org/docs/current/libpq-ssl.html
+        """
+        parts = urlsplit(self.url)
+        if not parts.scheme.startswith("postgresql"):
+            return self.url
+        asked = dict(parse_qsl(parts.query))
+        is_near = "host" in asked or not parts.hostname or is_loopback(parts.hostname)
+        mode = self.sslmode or ("" if is_near else "verify-full")
+        if mode and "sslmode" not in asked:
+            asked["sslmode"] = mode
+            if mode.startswith("verify"):
+                asked.setdefault("sslrootcert", str(self.authorities or "system"))
+        return urlunsplit(parts._replace(netloc=self._netloc(parts), query=urlencode(asked)))
+
+    def _netloc(self, parts: SplitResult) -> str:
+        if self.password_file is None:
+            return parts.netloc
+        user = quote(parts.username or "", safe="")
+        host = parts.netloc.rpartition("@")[2]
+        return f"{user}:{quote(_first_line(self.password_file), safe='')}@{host}"
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise SettingsFault(
+            "a password file that cannot be read",
+            "a readable file whose first line is the password",
+            "correct database.password_file",
+            "database.password_file",
+        ) from error
 
 
 class Dimse(_Section):
@@ -126,12 +174,21 @@ class Dimse(_Section):
     max_pdu_bytes: int = Field(262144, ge=4096, le=4194304, description="Largest PDU that we receive.")
     max_object_mb: int = Field(2048, ge=1, description="Largest object in MB that is taken in.")
     idle_timeout_s: float = Field(30, gt=0, description="Seconds of silence after which a peer is given up.")
+    open_to_network: bool = Field(
+        False, description="Whether to listen without TLS on an address that is not loopback."
+    )
     tls: Tls = Field(Tls(), description="DICOM TLS.")
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not is_loopback(self.host) and not self.allowed_calling_aes:
+        if is_loopback(self.host):
+            return self
+        if not self.allowed_calling_aes:
             raise ValueError("allowed_calling_aes, since host is not loopback")
+        if self.tls.certificate is None and not self.open_to_network:
+            raise ValueError(
+                "tls.certificate and tls.key, or open_to_network = true, since host is not loopback"
+            )
         return self
 
 
@@ -275,6 +332,26 @@ class ReaderSettings(_Section):
 
     threads: int = Field(0, ge=0, description="Threads of one inference; 0: as many as there are cores.")
     warm_up: bool = Field(True, description="Whether readers load their weights at start.")
+    trusted_publishers: tuple[Path, ...] = Field(
+        (), description="PEM files of the public keys of those whose readers may be used beside CoRead's own."
+    )
+    allow_unsigned: bool = Field(
+        False, description="Whether readers may be used that nobody trusted has signed."
+    )
+
+
+class AccessSettings(_Section):
+    """Acts that somebody else looks at: before they are done, or after."""
+
+    break_glass_s: float = Field(
+        3600, gt=0, le=86400, description="Seconds for which a restricted study opens to who gave a reason."
+    )
+    four_eyes: bool = Field(
+        True, description="Whether the ledger's key is changed only after a second person approved."
+    )
+    approval_s: float = Field(
+        86400, gt=0, le=2592000, description="Seconds within which what was approved must be done."
+    )
 
 
 def _check_origin(name: str) -> str:
@@ -359,6 +436,7 @@ class Settings(_Section):
     workflow: Workflow = Field(default_factory=Workflow)
     routing: Routing = Field(default_factory=Routing)
     readers: ReaderSettings = Field(default_factory=ReaderSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     destinations: tuple[DestinationSettings, ...] = Field((), description="Peers that results are sent to.")
@@ -375,7 +453,7 @@ class Settings(_Section):
     @property
     def database_url(self) -> str:
         """URL of the database, the default filled in."""
-        return self.database.url or f"sqlite:///{(self.data.folder / 'coread.sqlite').absolute()}"
+        return self.database.whole_url() or f"sqlite:///{(self.data.folder / 'coread.sqlite').absolute()}"
 
     @property
     def ledger_key(self) -> Path:

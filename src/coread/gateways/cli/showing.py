@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -63,8 +64,18 @@ def status(settings: SettingsFile = None) -> None:
     _console.print(table)
 
 
-def readers(settings: SettingsFile = None) -> None:
-    """List the installed AI readers; one that cannot be used says why."""
+class Look(StrEnum):
+    """How closely readers are looked at."""
+
+    LIST = "list"
+    VERIFY = "verify"
+
+
+def readers(look: Annotated[Look, typer.Argument()] = Look.LIST, settings: SettingsFile = None) -> None:
+    """List the installed AI readers, or verify who signed each; one that cannot be used says why."""
+    if look is Look.VERIFY:
+        _verify_readers(settings)
+        return
     table = Table("reader", "version", "what for", "threshold", "evidence", "available")
     with open_clinic(settings) as clinic:
         for reader in clinic.registry.overview():
@@ -76,6 +87,20 @@ def readers(settings: SettingsFile = None) -> None:
             )
             table.add_row(reader.name, *facts, "yes" if card else reader.reason)
     _console.print(table)
+
+
+def _verify_readers(settings: SettingsFile) -> None:
+    """Check every file of every reader against its signature; nothing of a reader is run."""
+    table = Table("reader", "package", "signed by", "files")
+    with open_clinic(settings) as clinic:
+        vetted = clinic.vetted_readers()
+    for each in vetted:
+        signed = ", ".join(dict.fromkeys(found.publisher.name for found in each.signed))
+        by = each.fault or signed or "comes with CoRead"
+        table.add_row(each.name, each.package, by, str(sum(len(found.files) for found in each.signed)))
+    _console.print(table)
+    if any(each.fault for each in vetted):
+        raise typer.Exit(1)
 
 
 def reading(study_uid: str, settings: SettingsFile = None) -> None:
