@@ -173,7 +173,6 @@ OUTSIDE = {
     "in a loop's body": field(7, field(1, field(5, field(6, field(5, field(14, 1)))))),
     "sparse": field(7, field(15, field(1, field(14, 1)))),
     "node's domain": field(7, field(1, field(7, b"evil.ops"))),
-    "operator set": field(8, field(1, b"evil.ops") + field(2, 1)),
     "function": field(25, field(1, b"f")),
 }
 

@@ -22,15 +22,15 @@ _FIXED = {_FIXED64: 8, _FIXED32: 4}
 
 #: Messages that may hold what is looked for: field number to the message in it.
 _INSIDE: Mapping[str, Mapping[int, str]] = {
-    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
+    "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node", 9: "opset", 11: "attribute"},
+    "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-_OPSET_DOMAIN, _NODE_DOMAIN, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _FUNCTIONS = 1, 7, 13, 14, 25
+_NODE_DOMAIN, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _FUNCTIONS = 7, 13, 14, 25
 
 
 def check_network(data: bytes, name: str) -> None:
@@ -75,10 +75,7 @@ def _faults(data: memoryview, kind: str, depth: int) -> Iterator[str]:
 def _fault_of(kind: str, number: int, value: memoryview) -> Iterator[str]:
     if kind == "tensor" and number == _TENSOR_EXTERNAL:
         yield "tensors that lie in another file"
-    names_domain = (kind, number) in {
-        ("opset", _OPSET_DOMAIN),
-        ("node", _NODE_DOMAIN),
-    }
+    names_domain = kind == "node" and number == _NODE_DOMAIN
     if names_domain and bytes(value).decode("utf-8", "replace") not in DOMAINS:
         yield "operators that are not of the ONNX standard"
     if kind == "model" and number == _FUNCTIONS:
