@@ -23,7 +23,8 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     │   ├── SameUidOtherBytes    1201
     │   ├── StaleReview          1202
     │   ├── LockedByOther        1203
-    │   └── AlreadySigned        1204
+    │   ├── AlreadySigned        1204
+    │   └── ConsentChanged       1205
     ├── OutOfRoom                the machine, not the input, is at fault
     │   ├── LowDisk              1301  retriable
     │   └── Busy                 1302  retriable
@@ -54,6 +55,7 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     ├── ReviewFault              a doctor's act does not keep the rules
     │   ├── DecisionRefused      2001
     │   └── NotReadyToSign       2002
+    ├── ConsentRefused           2101  a consent that does not say clearly who agrees to what
     └── LabFault                 something in the lab is not fit to learn from or to go on with
         ├── CohortRefused        2301
         ├── AnnotationRefused    2302
@@ -267,6 +269,13 @@ class AlreadySigned(Conflict):
 
     number = 1204
     sentence = "The report is signed and cannot be changed."
+
+
+class ConsentChanged(Conflict):
+    """The person has decided otherwise since the page was made that now wants to record a consent."""
+
+    number = 1205
+    sentence = "The person's consents were changed meanwhile."
 
 
 class OutOfRoom(CoReadError):
@@ -523,6 +532,13 @@ class NotReadyToSign(ReviewFault):
     ) -> None:
         super().__init__(found, expected, remedy, where)
         self.hurdles = hurdles
+
+
+class ConsentRefused(CoReadError):
+    """A consent does not say clearly who agrees to what, or contradicts a later denial on record."""
+
+    number = 2101
+    sentence = "The consent cannot be recorded as it is."
 
 
 class LabFault(CoReadError):

@@ -49,6 +49,8 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.StaleReview: Status(_PROCESSING_FAILURE, 409, "conflict", 75),
     errors.LockedByOther: Status(_PROCESSING_FAILURE, 409, "lock-error", 75),
     errors.AlreadySigned: Status(_PROCESSING_FAILURE, 409, "conflict", 65),
+    errors.ConsentChanged: Status(_PROCESSING_FAILURE, 409, "conflict", 75),
+    errors.ConsentRefused: Status(_PROCESSING_FAILURE, 422, "business-rule", 65),
     errors.DecisionRefused: Status(_PROCESSING_FAILURE, 422, "business-rule", 65),
     errors.NotReadyToSign: Status(_PROCESSING_FAILURE, 422, "business-rule", 65),
     errors.LowDisk: Status(_OUT_OF_RESOURCES, 507, "no-store", 74),

@@ -3,7 +3,7 @@
 from coread.governance.access import ANONYMOUS, MATRIX, Caller, permissions_of
 from coread.governance.accounts import LANGUAGES
 from coread.governance.attempts import Patience
-from coread.governance.consent import tables as _consent_tables  # noqa: F401 - its tables are METADATA's
+from coread.governance.consent import ConsentRules, Consents, StudyConsents
 from coread.governance.passwords import Hasher, PasswordPolicy, generate_password
 from coread.governance.people import Claims, People
 from coread.governance.rows import Account
@@ -22,6 +22,8 @@ __all__ = [
     "Account",
     "Caller",
     "Claims",
+    "ConsentRules",
+    "Consents",
     "Hasher",
     "PasswordPolicy",
     "Patience",
@@ -29,6 +31,7 @@ __all__ = [
     "Session",
     "SessionLimits",
     "Sessions",
+    "StudyConsents",
     "Token",
     "Tokens",
     "derived",

@@ -1,0 +1,55 @@
+"""Consent asked by study: whose images it holds, and whether each of these persons lets the use go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from coread.domain.consent import PatientIdentity, Permit, Use
+from coread.governance.consent.register import Consents
+
+
+class StudyConsents:
+    """Answers for studies, as `coread.domain.consent.Consenting` asks.
+
+    Parameters
+    ----------
+    consents
+        The register.
+    persons
+        Whose images a study holds: more than one where its objects name several persons. All must agree.
+    clock
+        Tells the time, in UTC.
+    issuer
+        The house's own: whom images without an issuer of the Patient ID belong to.
+    """
+
+    def __init__(
+        self,
+        consents: Consents,
+        persons: Callable[[str], Collection[PatientIdentity]],
+        clock: Callable[[], datetime],
+        issuer: str = "",
+    ) -> None:
+        self._consents = consents
+        self._persons = persons
+        self._clock = clock
+        self._issuer = issuer
+
+    def may(self, study_instance_uid: str, use: Use) -> Permit:
+        """Say whether a study may be put to a use now.
+
+        A study of which nothing is kept any more, or that names nobody, is nobody's to give.
+        """
+        persons = self._persons(study_instance_uid) or (PatientIdentity(""),)
+        return self.all_of(persons, use)
+
+    def all_of(self, persons: Collection[PatientIdentity], use: Use) -> Permit:
+        """Say whether several persons all let a use go on: the first that does not decides."""
+        now = self._clock()
+        permits = [self._consents.may(self.housed(person), use, now) for person in persons]
+        return next((permit for permit in permits if not permit.is_allowed), permits[0])
+
+    def housed(self, person: PatientIdentity) -> PatientIdentity:
+        """Return a person under the house's own issuer where none is named."""
+        return person if person.issuer else PatientIdentity(person.patient_id, self._issuer)
