@@ -45,6 +45,7 @@ ONE_ROOM = {
     "pyarrow": ("learning/cohorts",),
     **dict.fromkeys(("pandas", "scipy", "sklearn", "matplotlib", "captum", "onnx"), ("learning",)),
     "flwr": ("learning/federated",),
+    "opacus": ("learning/federated/differential_privacy",),
     "typer": ("gateways/cli", "lab.py"),
     "rich": ("gateways/cli", "lab.py", "learning"),
     "pydantic": ("settings/",),
