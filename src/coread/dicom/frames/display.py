@@ -21,6 +21,7 @@ Bytes8 = npt.NDArray[np.uint8]
 Window = tuple[float, float]
 """(Window Center, Window Width) in modality units, e.g. Hounsfield units."""
 
+_BLOCK_ROWS = 32
 # ITU-R BT.601, the weights that PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -47,17 +48,44 @@ def grey_frame(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int, win
     if not facts.is_grey:
         luminance: Grey = _rgb(dataset, facts, stored, big).astype(np.float32) @ _LUMINANCE / np.float32(255)
         return luminance
+    if "PixelPaddingValue" in dataset:
+        return _shown(dataset, facts, frame, window, big, stored)
+    return _by_value(stored, lambda values: _shown(dataset, facts, frame, window, big, values))
+
+
+def _shown(
+    dataset: Dataset, facts: PixelFacts, frame: int, window: Window | None, big_endian: bool, stored: Array
+) -> Grey:
+    """Take stored values of any shape through the whole pipeline to 0..1."""
     padding = _padding(dataset, facts, stored)
     # Values beyond float32 come out as infinite, and are clipped to white or black below.
     with np.errstate(over="ignore", invalid="ignore"):
-        units = _modality(dataset, stored, frame, big)
-        shown = _voi(dataset, facts, frame, window, big)(units, padding)
+        units = _modality(dataset, stored, frame, big_endian)
+        shown = _voi(dataset, facts, frame, window, big_endian)(units, padding)
     if facts.photometric_interpretation == "MONOCHROME1":
         shown = 1 - shown
     if padding is not None:
         shown = np.where(padding, 0, shown)
     grey: Grey = np.clip(np.nan_to_num(shown), 0, 1).astype(np.float32, copy=False)
     return grey
+
+
+def _by_value(stored: Array, to_screen: Callable[[Array], Array]) -> Array:
+    """Apply a function of the stored value once to each possible value, then look every pixel up.
+
+    A radiograph has millions of pixels but only thousands of values, and somebody waits for it. The range
+    ends at the least and the greatest value that occur, so that a stretch between them is the same.
+    """
+    if stored.dtype.kind not in "iu" or stored.itemsize > 2 or stored.size < 1 << 16:
+        return to_screen(stored)
+    least, greatest = int(stored.min()), int(stored.max())
+    table = to_screen(np.arange(least, greatest + 1).astype(stored.dtype))
+    shown = np.empty(stored.shape, table.dtype)
+    for top in range(0, len(stored), _BLOCK_ROWS):
+        place = stored[top : top + _BLOCK_ROWS].astype(np.intp)
+        place -= least
+        np.take(table, place, out=shown[top : top + _BLOCK_ROWS], mode="clip")  # "raise" would buffer
+    return shown
 
 
 def values_in_units(dataset: Dataset, syntax: str, facts: PixelFacts, frame: int) -> Grey:
@@ -89,11 +117,18 @@ def rendered_frame(
         As for `stored_values`.
     """
     if facts.is_grey:
-        grey = grey_frame(dataset, syntax, facts, frame, window)
-        rendered: Bytes8 = np.rint(grey * np.float32(255)).astype(np.uint8)
-        return rendered
+        return _levels(grey_frame(dataset, syntax, facts, frame, window))
     stored = stored_values(dataset, syntax, facts, frame)
     return _rgb(dataset, facts, stored, syntax == sop_classes.EXPLICIT_BIG)
+
+
+def _levels(grey: Grey) -> Bytes8:
+    """Turn 0..1 into 0..255, a few rows at a time: they stay in the processor's cache."""
+    levels = np.empty(grey.shape, np.uint8)
+    for top in range(0, len(grey), _BLOCK_ROWS):
+        rows = slice(top, top + _BLOCK_ROWS)
+        levels[rows] = np.rint(grey[rows] * np.float32(255))
+    return levels
 
 
 def _holder(dataset: Dataset, frame: int, keyword: str) -> Dataset:
