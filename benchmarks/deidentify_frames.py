@@ -22,23 +22,29 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from provenance import ROOT
 
-LATIN = ("QUILLFEATHER^MARGUERITE", "Ostrander, Thaddeus", "WEXCOMBE PHILIPPA", "Brannigan^Ignatius", "FITZHOLLOW^B",
-         "Trevanion, Jose", "MUELLER^ANNELIESE", "O'Halloran^Siobhan", "ZUBIRIA CARMEN", "Lindqvist^Astrid")  # fmt: skip
-CHINESE = (
-    "王小东",
-    "欧阳春晓",
-    "李秀英",
-    "诸葛明远",
-    "张伟国",
-    "陈思远",
-    "刘建华",
-    "赵雅婷",
-    "黄志强",
-    "周婉清",
+#: Family and given names; persons of the examination have other names than those of the development.
+LATIN = (
+    "QUILLFEATHER Ostrander WEXCOMBE Brannigan FITZHOLLOW Trevanion MUELLER O'Halloran ZUBIRIA Lindqvist "
+    "Abernathy CASTELLANOS Dvorak EKSTROEM Fairweather GONZAGA Hawksworth IVANOVA Jankowski KOWALCZYK",
+    "MARGUERITE Thaddeus PHILIPPA Ignatius B Jose ANNELIESE Siobhan CARMEN Astrid "
+    "Wilhelmina J. RAFAEL Ingrid PER Theodora LI Yusuf Chiara D.",
 )
+CHINESE = (
+    "王 欧阳 李 诸葛 张 陈 刘 赵 黄 周 司马 吴 徐 孙 马 朱 胡 林 郭 何",
+    "小东 春晓 秀英 明远 伟国 思远 建华 雅婷 志强 婉清 敏 涛 丽娟 国栋 梓涵 浩然 桂兰 子轩 海燕 军",
+)
+#: How a Latin name is written: as DICOM does, as letters do, as consoles do.
+_FORMS = ("{}^{}", "{}, {}", "{} {}")
 SIZES_PX = (12, 16, 22, 30, 44)
 CONTRASTS = (0.9, 0.6, 0.35, 0.2)
 ROTATIONS = (0, 90)
+KINDS = tuple(
+    (script, size, contrast, rotation)
+    for rotation in ROTATIONS
+    for contrast in CONTRASTS
+    for size in SIZES_PX
+    for script in ("latin", "chinese")
+)
 
 
 @dataclass
@@ -72,12 +78,12 @@ def _font(script: str, size: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def backgrounds(part: str) -> tuple[tuple[str, npt.NDArray[np.uint8]], ...]:
-    """Return background frames of 512 x 512 or 480 x 640; ``develop`` and ``examine`` share none."""
+    """Return background frames of 512 x 512 or 480 x 640; parts named ``develop…`` share none with the others."""
     found = [*_ultrasound(), *_radiographs()]
     return tuple(
         (name, frame)
         for name, frame in found
-        if (hashlib.sha256(name.encode()).digest()[0] % 2 == 0) == (part == "develop")
+        if (hashlib.sha256(name.encode()).digest()[0] % 2 == 0) == part.startswith("develop")
     )
 
 
@@ -101,16 +107,27 @@ def _radiographs() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 
 
 def planted_frames(part: str, count: int) -> Iterator[PlantedFrame]:
-    """Give frames; every script, size, contrast and rotation comes as often as the others."""
+    """Give frames; every script, size, contrast and rotation comes as often as the others.
+
+    Parameters
+    ----------
+    part
+        Seed of the draw. Parts named ``develop…`` are for choosing, all others for examining.
+    count
+        How many; 80 are one of each kind.
+    """
     draw = random.Random(f"frames {part}")
-    kinds = [
-        (s, z, c, r) for r in ROTATIONS for c in CONTRASTS for z in SIZES_PX for s in ("latin", "chinese")
-    ]
     for number in range(count):
-        script, size, contrast, rotation = kinds[number % len(kinds)]
-        names = LATIN if script == "latin" else CHINESE
-        half = names[::2] if part == "develop" else names[1::2]  # persons of the examination are others
-        yield _planted(draw, (draw.choice(half), script), (size, contrast, rotation), part)
+        script, size, contrast, rotation = KINDS[number % len(KINDS)]
+        name = _named(draw, script, 0 if part.startswith("develop") else 1)
+        yield _planted(draw, (name, script), (size, contrast, rotation), part)
+
+
+def _named(draw: random.Random, script: str, half: int) -> str:
+    """Draw a name; persons of the two halves share no part of theirs."""
+    lists = LATIN if script == "latin" else CHINESE
+    family, given = (draw.choice(names.split()[half::2]) for names in lists)
+    return family + given if script == "chinese" else draw.choice(_FORMS).format(family, given)
 
 
 def _planted(

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from coread.dicom import FileMeta, open_object, part10_prefix, read_meta
 from coread.errors import InputFault
-from coread.governance.deidentify.codestreams import without_comments
 from coread.governance.deidentify.header import Change, HeaderCleaner, Plan, plan_for
 from coread.governance.deidentify.header.subject import Subject, subject_of
 from coread.governance.deidentify.marking import mark
@@ -21,14 +20,13 @@ from coread.governance.deidentify.pixels import (
     shows_face,
 )
 from coread.governance.deidentify.pixels.cleaning import Judge
-from coread.governance.deidentify.pixels.image import PHOTOMETRIC, PIXEL_DATA, PLANAR, ImageFacts, image_facts
-from coread.governance.deidentify.pixels.painting import Painted
+from coread.governance.deidentify.pixels.image import ImageFacts, image_facts
+from coread.governance.deidentify.pixels.putting import put_pixels
 from coread.governance.deidentify.refusing import refusal_of
 from coread.governance.deidentify.replacing import Pseudonyms
 from coread.governance.deidentify.rules import Profile
 from coread.governance.deidentify.rules.profile import CLEAN_PIXELS
 from coread.governance.deidentify.stream import Element, Item, encoding_of, read_elements, write_elements
-from coread.governance.deidentify.stream.elements import IMPLICIT_LITTLE
 from coread.governance.deidentify.texts import Known, collect, decoded, encodings_of
 
 _FACTS = {
@@ -52,8 +50,6 @@ _FACTS = {
 _LEVELS = {0x00080018: "instance", 0x0020000D: "study", 0x0020000E: "series"}
 _CHARACTER_SET, _PATIENT_ID = 0x00080005, 0x00100020
 _PERSON = ("PatientID", "PatientName", "PatientBirthDate")
-_LOSSY = 0x00282110
-_JPEG_LOSSY = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))
 
 
 @dataclass(frozen=True)
@@ -145,8 +141,11 @@ class _Run:
         elements = cleaner.clean(self.elements)
         if all(element.tag != _PATIENT_ID for element in elements):
             elements.append(Element(_PATIENT_ID, b"LO", subject.pseudonym.encode()))
+        if image is not None:
+            painted = pixels.painted if pixels is not None else None
+            self.syntax, notes = put_pixels(elements, painted, image)
+            self.notes += notes
         clean_overlays(elements, image, self.finder if self.plan.cleans_graphics else None)
-        self._take_in(elements, pixels, image)
         looked_at = pixels is not None and pixels.looked_at
         mark(elements, self.profile, looked_at=looked_at, has_pixels=image is not None, face=face)
         return self._written(elements, subject, cleaner, pixels, face)
@@ -160,33 +159,6 @@ class _Run:
             return None
         judge = Judge(self.finder, self.known, self.profile.pixels.keep_harmless_words)
         return clean_pixels(self.elements, image, open_object(self.data), self.facts, judge)
-
-    def _take_in(self, elements: Item, pixels: PixelFindings | None, image: ImageFacts | None) -> None:
-        by_tag = {element.tag: element for element in elements}
-        stored = by_tag.get(PIXEL_DATA)
-        if stored is None or image is None:
-            return
-        painted = pixels.painted if pixels is not None else None
-        if painted is not None:
-            self._paint(by_tag, elements, painted, image)
-        if stored.encapsulated:
-            stored.value = without_comments(stored.value, self.syntax)
-
-    def _paint(
-        self, by_tag: Mapping[int, Element], elements: Item, painted: Painted, image: ImageFacts
-    ) -> None:
-        stored = by_tag[PIXEL_DATA]
-        stored.value, stored.encapsulated = painted.value, painted.is_encapsulated
-        if self.syntax != IMPLICIT_LITTLE:
-            stored.vr = b"OB" if painted.is_encapsulated or image.bits_allocated <= 8 else b"OW"
-        if painted.transfer_syntax_uid != self.syntax:
-            self.notes.append(f"pixels written anew as {painted.transfer_syntax_uid}, were {self.syntax}")
-            if self.syntax in _JPEG_LOSSY and _LOSSY not in by_tag:
-                elements.append(Element(_LOSSY, b"CS", b"01"))
-        by_tag[PHOTOMETRIC].value = painted.photometric_interpretation.encode()
-        if painted.samples_interleaved and PLANAR in by_tag:
-            by_tag[PLANAR].value = b"\0\0"
-        self.syntax = painted.transfer_syntax_uid
 
     def _written(
         self,

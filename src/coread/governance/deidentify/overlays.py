@@ -34,7 +34,7 @@ def clean_overlays(elements: Item, image: ImageFacts | None, finder: TextFinder 
     if not groups:
         return
     if image is not None:
-        _clear_unused_bits(elements, image)
+        clear_unused_bits(elements, image)
     big = image is not None and image.transfer_syntax_uid == EXPLICIT_BIG
     dropped = {group for group in groups if finder is None or _holds_text(elements, group, finder, big=big)}
     elements[:] = [element for element in elements if element.tag >> 16 not in dropped]
@@ -54,7 +54,7 @@ def _holds_text(elements: Item, group: int, finder: TextFinder, *, big: bool) ->
     return any(finder.find(plane * np.uint8(255)) for plane in planes if plane.any())
 
 
-def _clear_unused_bits(elements: Item, image: ImageFacts) -> None:
+def clear_unused_bits(elements: Item, image: ImageFacts) -> None:
     """Clear the bits above Bits Stored where an overlay says that it lies there."""
     is_embedded = any(
         e.tag >> 16 in _OVERLAY_GROUPS and e.tag & 0xFFFF == 0x0102 and bytes(e.value) not in (b"", b"\0\0")

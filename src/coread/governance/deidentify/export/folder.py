@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,22 @@ def deidentify_folder(
         progress(len(files), len(files))
 
 
+def deidentify_objects(
+    objects: Iterable[tuple[str, bytes]], out: Path, deidentifier: Deidentifier
+) -> Iterator[FileOutcome]:
+    """De-identify objects that lie in no folder, and give the outcome of each as it is done.
+
+    Parameters
+    ----------
+    objects
+        Name (becomes the outcome's source) and bytes of each.
+    out, deidentifier
+        As of `deidentify_folder`.
+    """
+    for name, data in objects:
+        yield _made_of(Path(name), data, out, deidentifier)
+
+
 def _check(source: Path, out: Path) -> None:
     inside, outside = source.resolve(), out.resolve()
     if inside == outside or inside in outside.parents or outside in inside.parents:
@@ -114,13 +130,17 @@ def _one(path: Path, out: Path, deidentifier: Deidentifier) -> FileOutcome:
         data = path.read_bytes()
     except OSError:
         return FileOutcome(path, None, "the file cannot be read")
+    return _made_of(path, data, out, deidentifier)
+
+
+def _made_of(source: Path, data: bytes, out: Path, deidentifier: Deidentifier) -> FileOutcome:
     made = deidentifier.deidentify(data)
     if isinstance(made, Refused):
-        return FileOutcome(path, None, made.reason)
+        return FileOutcome(source, None, made.reason)
     target = _place(made, deidentifier)
     if not _written(out / target, made.data):
-        return FileOutcome(path, None, "another object of the same UID went out already")
-    return FileOutcome(path, target, made=made)
+        return FileOutcome(source, None, "another object of the same UID went out already")
+    return FileOutcome(source, target, made=made)
 
 
 def _place(made: Deidentified, deidentifier: Deidentifier) -> Path:

@@ -71,7 +71,7 @@ class Summary:
         tally = self.attributes.setdefault(change.name, AttributeTally())
         tally.actions[change.action] += 1
         if len(tally.examples) < _SHOWN and change.before:
-            tally.examples.setdefault(_shown(change.before), _shown(change.after))
+            tally.examples.setdefault(shown(change.before), shown(change.after))
 
     def facts(self) -> dict[str, Any]:
         """Return what may lie beside the output: numbers, rules, no value of any header."""
@@ -100,7 +100,8 @@ class Summary:
         }
 
 
-def _shown(value: bytes | None) -> str:
+def shown(value: bytes | None) -> str:
+    """Return a value as a reviewer sees it: text, or how many bytes it has; None is a removed one."""
     if value is None:
         return "(removed)"
     text = decoded(value).strip(" \0")

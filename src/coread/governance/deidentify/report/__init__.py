@@ -1,5 +1,6 @@
-"""The reviewer's page: what was changed, what was left, pictures; it stays in the hospital."""
+"""For the reviewer: what was changed, what was left, pictures; it stays in the hospital."""
 
+from coread.governance.deidentify.report.leftovers import Leftovers, leftovers
 from coread.governance.deidentify.report.page import ReviewPage
 
-__all__ = ["ReviewPage"]
+__all__ = ["Leftovers", "ReviewPage", "leftovers"]

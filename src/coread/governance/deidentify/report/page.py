@@ -60,7 +60,7 @@ class ReviewPage:
             self._stayed.append((outcome.source.name, outcome.reason))
         if outcome.made is None:
             return
-        for keyword, text in leftovers(outcome.made.data):
+        for keyword, text in leftovers(outcome.made.data).texts:
             self._left.setdefault(keyword, Counter())[text] += 1
         pixels = outcome.made.pixels
         if pixels is not None and pixels.painted is not None and len(self._pictures) < _PICTURED:
