@@ -1,0 +1,1 @@
+"""Attacks that a federation must stand: who was in the training, and what did an update show."""

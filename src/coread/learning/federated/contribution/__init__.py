@@ -1,0 +1,1 @@
+"""What each site gave and gained: values, signals of quality, statements, and shares by a rule file."""

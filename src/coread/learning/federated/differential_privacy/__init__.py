@@ -1,0 +1,1 @@
+"""Differential privacy by example: noisy local updates, and what of the budget is spent."""
