@@ -24,6 +24,7 @@ from coread.evaluation.subgroup_tests import benjamini_hochberg
 from coread.learning.uncertainty import conformal_study, images, novelty_study, robustness_study
 from coread.learning.uncertainty.cross_fitting import held_out, softmax
 from coread.learning.uncertainty.images import SIDE, as_input, blood, chests, children, foreign_to_blood
+from coread.learning.uncertainty.overlapping import choose_columns, fit_group_limits
 
 RNG = np.random.default_rng(0)
 
@@ -93,7 +94,7 @@ def test_held_out_probabilities_cover_and_fitted_ones_do_not():
         x, labels = features(240, rng)
         wide = np.hstack([x, rng.normal(size=(240, 120))])  # enough noise to learn by heart
         people = [str(i // 2) for i in range(240)]
-        p = held_out(wide, labels, people, 1.0, seed)
+        p = held_out(wide, labels, people, (1.0, 5), seed)
         new, truth = features(600, rng)
         new = np.hstack([new, rng.normal(size=(600, 120))])
         from coread.learning.uncertainty.cross_fitting import fitted  # noqa: PLC0415
@@ -104,6 +105,41 @@ def test_held_out_probabilities_cover_and_fitted_ones_do_not():
             into.append(coverage(sets, truth)[0].covered.value)
     assert np.mean(honest) == pytest.approx(0.9, abs=0.025)
     assert np.mean(plain) < 0.8
+
+
+def grouped(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, dict[str, list[str]]]:
+    """Two classes; men and bedside images are read less surely, each for itself."""
+    label, bed, man = rng.integers(0, 2, (3, count))
+    noise = rng.normal(size=count) * (0.6 + 1.2 * bed + 0.9 * man)
+    chance = 1 / (1 + np.exp(-(3 * (2 * label - 1) + noise)))
+    facts = {"view": [("PA", "AP")[b] for b in bed], "sex": [("F", "M")[m] for m in man]}
+    return np.stack([1 - chance, chance], 1), label, facts
+
+
+def test_overlapping_groups_are_each_covered_where_one_limit_fails_them():
+    rng = np.random.default_rng(4)
+    known, new = grouped(3000, rng), grouped(6000, rng)
+    columns, tried = choose_columns(
+        [(), ("view",), ("view", "sex")], (*known, [str(i) for i in range(3000)]), ("view", "sex"), 0.9
+    )
+    assert columns == ("view", "sex")
+    assert tried[-1]["worst"] < 0.5 * tried[0]["worst"]
+    off = {}
+    for tried_columns in ((), columns):
+        fit = fit_group_limits(*known, tried_columns, 0.9)
+        held = fit.sets(new[0], new[2])[np.arange(6000), new[1]]
+        parts = [
+            np.array(new[2][c]) == v for c, v in (("view", "AP"), ("view", "PA"), ("sex", "M"), ("sex", "F"))
+        ]
+        off[tried_columns] = max(abs(held[part].mean() - 0.9) for part in parts)
+    assert off[()] > 0.03
+    assert off[columns] < 0.02
+
+
+def test_a_class_without_a_calibration_case_is_in_every_set():
+    p = np.tile([0.7, 0.2, 0.1], (60, 1))
+    fit = fit_group_limits(p, np.zeros(60, dtype=np.int64), {}, (), 0.9)
+    assert fit.sets(p, {})[:, 1:].all()
 
 
 def test_images_become_inputs():

@@ -12,8 +12,6 @@ from coread.learning.backbone import Probe, fit_probe
 
 Float = NDArray[np.float64]
 
-FOLDS = 5
-
 
 def choose_strength(train: tuple[Float, NDArray[np.int64]], val: tuple[Float, NDArray[np.int64]]) -> float:
     """The inverse penalty with the least log loss on validation images; see `fit_probe`."""
@@ -26,11 +24,22 @@ def choose_strength(train: tuple[Float, NDArray[np.int64]], val: tuple[Float, ND
 
 
 def held_out(
-    features: Float, label: NDArray[np.int64], patients: Sequence[str], strength: float, seed: int
+    features: Float, label: NDArray[np.int64], patients: Sequence[str], how: tuple[float, int], seed: int
 ) -> Float:
-    """Probabilities [case, class], each from a model that did not learn from the case's patient."""
+    """Probabilities [case, class], each from a model that did not learn from the case's patient.
+
+    Parameters
+    ----------
+    features, label, patients
+        [case, feature], [case], [case].
+    how
+        Inverse penalty and number of folds.
+    seed
+        Of the folds.
+    """
+    strength, folds = how
     out = np.zeros((len(label), int(label.max()) + 1))
-    for learn, rest in cross_folds(patients, FOLDS, seed):
+    for learn, rest in cross_folds(patients, folds, seed):
         probe, _ = fit_probe(features[learn], label[learn], lambda _: 0.0, (strength,))
         out[rest] = softmax(probe.logits(features[rest]))
     return out
