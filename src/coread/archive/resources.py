@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coread.archive.clock import to_us
@@ -31,10 +31,21 @@ class Resources:
 
     def put(self, resource_type: str, id: str, study_instance_uid: str, json_text: str, at: datetime) -> None:
         """Keep a resource; the same text again changes nothing, another text is the next version."""
+        self.put_all(study_instance_uid, [(resource_type, id, json_text)], at)
+
+    def put_all(
+        self, study_instance_uid: str, resources: Iterable[tuple[str, str, str]], at: datetime
+    ) -> None:
+        """Keep resources, each (type, id, JSON text), in one transaction: all of them or none."""
+        with self._database.write() as connection:
+            for resource_type, id, json_text in resources:
+                row: dict[str, Any] = {"resource_type": resource_type, "id": id}
+                row |= {"study_instance_uid": study_instance_uid}
+                row |= {"version": 1, "updated_us": to_us(at), "json": json_text}
+                self._put(connection, row)
+
+    def _put(self, connection: Connection, row: Mapping[str, Any]) -> None:
         dialect = sqlite if self._database.is_sqlite else postgresql
-        row: dict[str, Any] = {"resource_type": resource_type, "id": id}
-        row |= {"study_instance_uid": study_instance_uid}
-        row |= {"version": 1, "updated_us": to_us(at), "json": json_text}
         statement = dialect.insert(RESOURCES).values(row)
         statement = statement.on_conflict_do_update(
             index_elements=["resource_type", "id"],
@@ -43,14 +54,14 @@ class Resources:
                 "json": statement.excluded.json,
                 "updated_us": statement.excluded.updated_us,
             },
-            where=RESOURCES.c.json != json_text,
+            where=RESOURCES.c.json != statement.excluded.json,
         )
-        with self._database.write() as connection:
-            if connection.execute(statement).rowcount:
-                is_it = (RESOURCE_TERMS.c.resource_type == resource_type) & (RESOURCE_TERMS.c.id == id)
-                connection.execute(delete(RESOURCE_TERMS).where(is_it))
-                if terms := _term_rows(resource_type, id, json_text):
-                    connection.execute(insert(RESOURCE_TERMS), terms)
+        if connection.execute(statement).rowcount:
+            kind, id = row["resource_type"], row["id"]
+            is_it = (RESOURCE_TERMS.c.resource_type == kind) & (RESOURCE_TERMS.c.id == id)
+            connection.execute(delete(RESOURCE_TERMS).where(is_it))
+            if terms := _term_rows(kind, id, row["json"]):
+                connection.execute(insert(RESOURCE_TERMS), terms)
 
     def get(self, resource_type: str, id: str) -> str:
         """Return a resource's JSON text.
@@ -79,8 +90,21 @@ class Resources:
         with self._database.read() as connection:
             return list(connection.execute(statement).scalars())
 
+    def study_of(self, resource_type: str, id: str) -> str:
+        """Return the Study Instance UID that a resource belongs to; empty where there is no such resource."""
+        statement = select(RESOURCES.c.study_instance_uid).where(
+            RESOURCES.c.resource_type == resource_type, RESOURCES.c.id == id
+        )
+        with self._database.read() as connection:
+            return str(connection.execute(statement).scalar() or "")
+
     def search(
-        self, resource_type: str, params: Mapping[str, str], limit: int = 100, offset: int = 0
+        self,
+        resource_type: str,
+        params: Mapping[str, str],
+        limit: int = 100,
+        offset: int = 0,
+        hidden: Collection[str] = (),
     ) -> list[str]:
         """Return the JSON texts of matching resources, the newest first.
 
@@ -93,6 +117,8 @@ class Resources:
             ``Patient/1``. ``study`` is a Study Instance UID (ours, not of FHIR).
         limit, offset
             Page.
+        hidden
+            Study Instance UIDs of studies that whoever asks may not see.
 
         Raises
         ------
@@ -104,6 +130,8 @@ class Resources:
                 f"parameter {', '.join(unknown)}", f"some of {', '.join(sorted(SEARCH_PARAMETERS))}"
             )
         statement = select(RESOURCES.c.json).where(RESOURCES.c.resource_type == resource_type)
+        if hidden:
+            statement = statement.where(RESOURCES.c.study_instance_uid.not_in(hidden))
         for name, value in params.items():
             statement = statement.where(_has(resource_type, name, value))
         statement = statement.order_by(RESOURCES.c.updated_us.desc(), RESOURCES.c.id)

@@ -8,7 +8,8 @@ from functools import partial
 
 from coread import __version__
 from coread.dicom import DicomObject, open_object
-from coread.domain.reading import Reading
+from coread.domain.consent import NO_CONSENT, Permit, Use, no_consent, passes
+from coread.domain.reading import Outcome, Prompt, ReaderIdentity, Reading
 from coread.domain.study import Instance, Study
 from coread.errors import ReaderUnavailable
 from coread.ledger import leaf_hash, root
@@ -34,7 +35,8 @@ def read(rooms: Rooms, plan: Plan, name: str) -> str:
         If an image is gone or changed.
     """
     reading = _kept(rooms, plan, name) or _read_anew(rooms, plan, name)
-    facts = {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
+    facts = dict(rooms.consents.may(plan["study_uid"], Use.AI).facts)
+    facts |= {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
     facts["reason"] = reading.reason.code if reading.reason else ""
     facts |= _record(rooms, plan, reading)
     key, actor = f"reading.made:{reading.uid}", f"reader:{reading.reader}"
@@ -42,20 +44,25 @@ def read(rooms: Rooms, plan: Plan, name: str) -> str:
     return reading.uid
 
 
+@passes(Use.AI)
 def write_results(rooms: Rooms, plan: Plan, reading_uid: str) -> dict[str, list[str]]:
     """Write a reading's results and file them; return which of them go to which destination.
 
     The bytes are a function of the reading and of the time that the plan holds, so that
-    doing it twice files each object once.
+    doing it twice files each object once. Of a patient who does not agree to AI nothing is written.
     """
     reading = rooms.readings.get(reading_uid)
+    if is_withheld(rooms, reading):
+        return {}
     card = rooms.registry.reader(reading.reader.name).card
     wanted = {ref.sop_instance_uid for ref in reading.inputs}
     shown = [i for i in study_of(rooms, plan).instances if i.ref.sop_instance_uid in wanted]
     images = _opened(rooms, shown, check=False)  # the step before has checked them
     written = write(reading, images, card, planned_at(plan))
+    objects = [result for result in written if result.kind != _FHIR]
+    _file_resources(rooms, plan, [result for result in written if result.kind == _FHIR])
     with ThreadPoolExecutor(_FILING_THREADS, "filing") as pool:  # each file waits for the disk by itself
-        list(pool.map(partial(_file, rooms, plan, reading), written))
+        list(pool.map(partial(_file, rooms, reading), objects))
     parcels = _plan_deliveries(rooms, plan, [result.id for result in written])
     facts = {"reading": reading_uid, "kinds": " ".join(sorted({result.kind for result in written}))}
     key, actor = f"results.filed:{reading_uid}", f"reader:{reading.reader}"
@@ -90,16 +97,43 @@ def _kept(rooms: Rooms, plan: Plan, name: str) -> Reading | None:
     return next((r for r in own if r.study_version == plan["version"]), None)
 
 
+@passes(Use.AI)
 def _read_anew(rooms: Rooms, plan: Plan, name: str) -> Reading:
     reader = rooms.registry.reader(name)
     if not isinstance(reader, Reader):
         raise ReaderUnavailable("a reader that answers only where it is asked", "one that reads", where=name)
-    study = study_of(rooms, plan)
-    images = _opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
     predecessor = next(r["predecessor_uid"] for r in plan["readers"] if r["name"] == name)
-    reading = run(reader, Case(study, plan["version"], images), predecessor)
+    permit = rooms.consents.may(plan["study_uid"], Use.AI)
+    if permit.is_allowed:
+        study = study_of(rooms, plan)
+        images = _opened(rooms, eligible(reader.card, study) or _one_of_each_series(study))
+        reading = run(reader, Case(study, plan["version"], images), predecessor)
+    else:
+        reading = abstained(plan, reader.card.identity, permit, predecessor)
     rooms.readings.save(reading)
     return reading
+
+
+def abstained(
+    plan: Plan, reader: ReaderIdentity, permit: Permit, predecessor: str = "", prompt: Prompt | None = None
+) -> Reading:
+    """Return the reading of a reader that was not run, because the patient does not agree to it."""
+    return Reading(
+        study_instance_uid=plan["study_uid"],
+        study_version=plan["version"],
+        reader=reader,
+        outcome=Outcome.ABSTAINED,
+        inputs=(),
+        reason=no_consent(permit),
+        predecessor_uid=predecessor,
+        prompt=prompt,
+    )
+
+
+def is_withheld(rooms: Rooms, reading: Reading) -> bool:
+    """Tell whether what a reader said goes nowhere: it was not run, or consent was withdrawn since."""
+    is_unread = reading.reason is not None and reading.reason.code == NO_CONSENT
+    return is_unread or not rooms.consents.may(reading.study_instance_uid, Use.AI).is_allowed
 
 
 def _one_of_each_series(study: Study) -> tuple[Instance, ...]:
@@ -112,14 +146,16 @@ def _opened(rooms: Rooms, instances: Sequence[Instance], *, check: bool = True) 
     return tuple(open_object(rooms.archive.read_object(i, check=check)) for i in instances)
 
 
-def _file(rooms: Rooms, plan: Plan, reading: Reading, result: ResultObject) -> None:
-    if result.kind == _FHIR:
-        kind, _, identifier = result.id.partition("/")
-        text = result.data.decode()
-        if not is_decided(rooms.resources, kind, identifier, text):
-            rooms.resources.put(kind, identifier, plan["study_uid"], text, planned_at(plan))
-    else:
-        rooms.intake.accept_bytes(result.data, f"reader:{reading.reader.name}")
+def _file(rooms: Rooms, reading: Reading, result: ResultObject) -> None:
+    rooms.intake.accept_bytes(result.data, f"reader:{reading.reader.name}")
+
+
+def _file_resources(rooms: Rooms, plan: Plan, written: Sequence[ResultObject]) -> None:
+    named = [(*result.id.split("/", 1), result.data.decode()) for result in written]
+    undecided = [
+        (kind, id, text) for kind, id, text in named if not is_decided(rooms.resources, kind, id, text)
+    ]
+    rooms.resources.put_all(plan["study_uid"], undecided, planned_at(plan))
 
 
 def _plan_deliveries(rooms: Rooms, plan: Plan, ids: Sequence[str]) -> dict[str, list[str]]:
