@@ -29,10 +29,20 @@ from coread.archive import (
     Workers,
 )
 from coread.casebook import Casebook
+from coread.domain.consent import Use
 from coread.domain.person import Role as PersonRole
 from coread.domain.review import Mode
 from coread.errors import NotFound, ReaderUnavailable
-from coread.governance import PasswordPolicy, People, SessionLimits, Sessions, Tokens
+from coread.governance import (
+    ConsentRules,
+    Consents,
+    PasswordPolicy,
+    People,
+    SessionLimits,
+    Sessions,
+    StudyConsents,
+    Tokens,
+)
 from coread.intake import Intake, Limits
 from coread.ledger import FileWitness, Ledger, Notary
 from coread.readers import Machine, Registry, Vetted, Vetting, publisher_of
@@ -100,6 +110,8 @@ class Clinic:
         self.sessions = Sessions(self.database, self.ledger, limits)
         self.tokens = Tokens(self.database, self.ledger)
         self.casebook = Casebook(self.database, self.ledger, now)
+        self.consents = consents_of(settings, self.database, self.ledger)
+        self.study_consents = StudyConsents(self.consents, self.archive.persons, now)
         self.worker: Worker | None = None
 
     @cached_property
@@ -149,6 +161,7 @@ class Clinic:
             names=self.name_of,
             askable=self.registry.prompted,
             reconsider=self.registry.reconsider,
+            consents=self.study_consents,
         )
 
     def name_of(self, person_id: str) -> str:
@@ -230,6 +243,7 @@ class Clinic:
             casebook=self.casebook,
             prompts=self.casebook.prompts,
             organization=self.settings.review.organisation,
+            consents=self.study_consents,
         )
         folder = self.settings.data.folder
         url = (
@@ -250,6 +264,13 @@ class Clinic:
 def now() -> datetime:
     """Tell the time: the house's one clock, in UTC."""
     return datetime.now(UTC)
+
+
+def consents_of(settings: Settings, database: Database, ledger: Ledger) -> Consents:
+    """Build the register of consent, by the rules that the settings choose."""
+    wanted = settings.consent
+    rules = ConsentRules(wanted.jurisdiction, tuple(Use(use) for use in wanted.opt_in))
+    return Consents(database, ledger, now, rules, wanted.issuer)
 
 
 def _notary(settings: Settings, database: Database, ledger: Ledger) -> Notary:

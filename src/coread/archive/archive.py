@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import JSON, Connection, cast, delete, insert, select, type_coerce
 
 from coread.archive import query as questions
 from coread.archive import upkeep
@@ -30,6 +30,7 @@ from coread.archive.tables import (
     STUDIES,
 )
 from coread.archive.upkeep import Fault, Reconciled
+from coread.domain.consent import PatientIdentity
 from coread.domain.event import Event
 from coread.domain.study import Instance, Study
 from coread.errors import ChecksumMismatch, NotFound
@@ -134,6 +135,19 @@ class Archive:
         if not instances:
             raise _not_found("Study Instance UID")
         return Study(study_instance_uid, instances)
+
+    def persons(self, study_instance_uid: str) -> tuple[PatientIdentity, ...]:
+        """Return whom the original images of a study name: one person, more only where objects disagree.
+
+        Nobody where nothing of the study is kept.
+        """
+        is_original = INSTANCES.c.source.not_like("reader:%")
+        text = cast(INSTANCES.c.facts, JSON) if not self._database.is_sqlite else INSTANCES.c.facts
+        named = [type_coerce(text, JSON)[word].as_string() for word in ("PatientID", "IssuerOfPatientID")]
+        query = select(*named).where(INSTANCES.c.study_instance_uid == study_instance_uid, is_original)
+        with self._database.read() as connection:
+            found = connection.execute(query.distinct()).all()
+        return tuple(PatientIdentity(patient_id or "", issuer or "") for patient_id, issuer in found)
 
     def find_studies(self, query: Query) -> list[Facts]:
         """Return the facts of matching studies, newest first, with counts and ModalitiesInStudy.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from coread.domain.reading import Reason
 
 Door = TypeVar("Door", bound=Callable[..., object])
 
@@ -175,6 +177,8 @@ class Permit:
     use: Use
     standing: Standing
     """What decides: the first that says no, else that of the use itself."""
+    is_kept: bool = True
+    """Whether anybody keeps consents here at all."""
 
     @property
     def is_allowed(self) -> bool:
@@ -184,12 +188,32 @@ class Permit:
     @property
     def facts(self) -> Mapping[str, str]:
         """What the record says of it; names nobody."""
+        if not self.is_kept:
+            return {}
         said, basis = self.standing.decision, f"rule:{self.standing.rule}"
         return {
             "consent": said.uid if said else basis,
             "consent_status": str(self.standing.status),
             "purpose": str(self.use),
         }
+
+
+_WHY: Mapping[Status, tuple[str, str]] = {
+    Status.REFUSED: ("the patient has refused it", "患者拒绝"),
+    Status.WITHDRAWN: ("the patient has withdrawn consent", "患者已撤回同意"),
+    Status.EXPIRED: ("the patient's consent has ended", "患者的同意已到期"),
+    Status.NOT_ASKED: ("no consent is on record", "尚无患者同意的记录"),
+    Status.UNKNOWN_PERSON: ("the study names no patient who could agree", "该检查未注明患者，无人可表示同意"),
+}
+
+NO_CONSENT = "no-consent"
+"""Code of the reason for which a reader is not run."""
+
+
+def no_consent(permit: Permit) -> Reason:
+    """Say why a reader was not run, in the words that the doctor sees."""
+    told, told_zh = _WHY[permit.standing.status]
+    return Reason(NO_CONSENT, f"Not read by AI: {told}.", f"未经人工智能读取：{told_zh}。")
 
 
 class Consenting(Protocol):
@@ -199,13 +223,21 @@ class Consenting(Protocol):
         """Say whether a study may be put to a use now."""
         ...
 
+    def denied(self, study_instance_uids: Iterable[str], use: Use) -> frozenset[str]:
+        """Return those of several studies that may not be put to a use now."""
+        ...
+
 
 class EverybodyConsents:
     """What holds where nobody keeps consents: tests, and programs without a clinic."""
 
     def may(self, study_instance_uid: str, use: Use) -> Permit:
         """Let everything pass, on no decision."""
-        return Permit(use, Standing(use, Status.NOT_ASKED, Rule.NOT_NEEDED))
+        return Permit(use, Standing(use, Status.NOT_ASKED, Rule.NOT_NEEDED), is_kept=False)
+
+    def denied(self, study_instance_uids: Iterable[str], use: Use) -> frozenset[str]:
+        """Let everything pass."""
+        return frozenset()
 
 
 def passes(*uses: Use) -> Callable[[Door], Door]:

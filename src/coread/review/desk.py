@@ -11,6 +11,7 @@ from typing import Any
 from coread.archive import Archive, Deliveries, Readings, Studies
 from coread.casebook import AskedQuestion, Casebook, KeptView, Phrase, from_json, to_json
 from coread.domain.bundle import Card
+from coread.domain.consent import Consenting, EverybodyConsents, Use, passes
 from coread.domain.event import Event
 from coread.domain.finding import Confidence
 from coread.domain.person import Person
@@ -71,7 +72,7 @@ class ReviewDesk:
     reconsider
         How a reader answers anew from corrected characteristics, by its name; None where it does not.
     consents
-        What the record says of the patient's consent, by study; see `Sources.consents`.
+        Who says whether a study may be read by AI readers, or used for teaching.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each keeper that the desk stands on
@@ -89,7 +90,7 @@ class ReviewDesk:
         names: Callable[[str], str],
         askable: Callable[[], Sequence[Card]] = tuple,
         reconsider: Callable[[str], Reconsider | None] = lambda name: None,
-        consents: Callable[[str], Mapping[str, str]] = lambda study_uid: {},
+        consents: Consenting | None = None,
     ) -> None:
         self._from = Sources(
             casebook=casebook,
@@ -105,7 +106,7 @@ class ReviewDesk:
             names=names,
             askable=askable,
             reconsider=reconsider,
-            consents=consents,
+            consents=consents or EverybodyConsents(),
         )
         self._tables = Tables(self._from)
         self._lists = Lists(self._from)
@@ -489,6 +490,7 @@ class ReviewDesk:
         asked = self._from.casebook.questions.to_person(person.id)
         return tuple(named_question(question, self._from) for question in asked)
 
+    @passes(Use.TEACHING)
     def mark_teaching(self, study_uid: str, person: Person, on: bool) -> None:
         """Mark a study as a teaching case, or take the mark away.
 
@@ -496,8 +498,14 @@ class ReviewDesk:
         ------
         NotFound
             If the archive has nothing of the study.
+        DecisionRefused
+            If the patient does not agree to teaching.
         """
         self._tables.lay(study_uid, person)
+        if on and not self._from.consents.may(study_uid, Use.TEACHING).is_allowed:
+            raise DecisionRefused(
+                "a study whose patient has not agreed to teaching", "consent to this use", "ask the patient"
+            )
         self._from.casebook.marks.teach(study_uid, person.id, on, self._now())
 
     def phrases(self, person: Person, language: str) -> tuple[Phrase, ...]:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from coread.archive import Query
 from coread.casebook import AskedQuestion, CaseState, Entry, EntryKind
+from coread.domain.consent import no_consent
 from coread.domain.finding import Finding
-from coread.domain.reading import Reading
+from coread.domain.reading import Outcome, Reading
 from coread.review.acts.asking import askable, asked_places
 from coread.review.acts.signing import hurdles, rejected_sentences
 from coread.review.acts.statements import statement_of
@@ -127,7 +128,10 @@ def _reading_views(table: Table) -> Iterator[ReadingView]:
     made = _times_of_readings(table)
     for reading in table.readings:
         name = reading.reader.name
-        is_withheld = bool(table.reveal_by(name))
+        permit = table.ai_permit
+        is_withheld = permit.is_allowed and bool(table.reveal_by(name))
+        outcome = reading.outcome if permit.is_allowed else Outcome.ABSTAINED
+        reason = reading.reason if permit.is_allowed else no_consent(permit)
         yield ReadingView(
             reading_uid=reading.uid,
             reader=reading.reader,
@@ -135,8 +139,8 @@ def _reading_views(table: Table) -> Iterator[ReadingView]:
             mode=table.mode(name),
             is_withheld=is_withheld,
             is_newest=reading.uid in newest,
-            outcome=None if is_withheld else reading.outcome,
-            reason=None if is_withheld else reading.reason,
+            outcome=None if is_withheld else outcome,
+            reason=None if is_withheld else reason,
             card=table.sources.cards(name),
             made_at=made.get(reading.uid),
             prompt=reading.prompt,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from coread.archive import Archive, Deliveries, Readings, Studies
 from coread.casebook import Casebook
 from coread.domain.bundle import Card
+from coread.domain.consent import Consenting, EverybodyConsents
 from coread.domain.finding import Confidence, Finding
 from coread.ledger import Ledger
 from coread.review.policy import Policy
@@ -40,6 +41,5 @@ class Sources:
     reconsider: Callable[[str], Reconsider | None] = lambda name: None
     """How a reader, by its name, answers to a finding whose characteristics a doctor has corrected; None
     where its answer does not follow from them."""
-    consents: Callable[[str], Mapping[str, str]] = lambda study_uid: {}
-    """What the record says of the patient's consent: ``consent`` (its reference), ``consent_status``,
-    ``purpose``; empty where nothing is known."""
+    consents: Consenting = field(default_factory=EverybodyConsents)
+    """Who says whether a study may be read by AI readers, or used for teaching."""

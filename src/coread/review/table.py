@@ -8,6 +8,7 @@ from functools import cached_property
 
 from coread.archive import StudyState
 from coread.casebook import Case, Entry, Record, record_of
+from coread.domain.consent import Permit, Use, passes
 from coread.domain.finding import Finding
 from coread.domain.identity import is_uid
 from coread.domain.person import Person
@@ -98,8 +99,19 @@ class Table:
         return next((reason for reason in ("impression", "draft", "never") if reason in reasons), "")
 
     @cached_property
+    def ai_permit(self) -> Permit:
+        """Whether the patient lets AI readers help in care now."""
+        return self.sources.consents.may(self.study_instance_uid, Use.AI)
+
+    @cached_property
+    @passes(Use.AI)
     def shown(self) -> tuple[Reading, ...]:
-        """The newest readings that this person may see."""
+        """The newest readings that this person may see; none where the patient does not agree to AI.
+
+        What was decided before consent was withdrawn is the doctor's word, and stays.
+        """
+        if not self.ai_permit.is_allowed:
+            return ()
         return tuple(reading for reading in self.newest if not self.reveal_by(reading.reader.name))
 
     def revealed_by(self, act: str) -> tuple[Reading, ...]:

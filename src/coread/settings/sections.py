@@ -401,6 +401,26 @@ class AuditSettings(_Section):
         return self
 
 
+UseName = Literal["care", "ai-in-care", "learning", "federation", "teaching"]
+
+
+class ConsentSettings(_Section):
+    """What holds where a patient has decided nothing, and what patients are told."""
+
+    jurisdiction: Literal["", "CN", "EU", "US", "JP"] = Field(
+        "", description="Whose law says what needs consent; empty: for each use the strictest of all."
+    )
+    opt_in: tuple[UseName, ...] = Field(
+        (), description="Uses for which this house asks everybody, whatever the law lets it do."
+    )
+    issuer: str = Field(
+        "", max_length=64, description="Issuer of the Patient IDs of images that name none; empty: none."
+    )
+    contact: str = Field(
+        "", max_length=200, description="Whom patients ask about AI and consent, as the notice says it."
+    )
+
+
 class DestinationSettings(_Section):
     """One peer that results are sent to."""
 
@@ -437,6 +457,7 @@ class Settings(_Section):
     routing: Routing = Field(default_factory=Routing)
     readers: ReaderSettings = Field(default_factory=ReaderSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    consent: ConsentSettings = Field(default_factory=ConsentSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     destinations: tuple[DestinationSettings, ...] = Field((), description="Peers that results are sent to.")

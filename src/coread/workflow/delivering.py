@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coread.errors import DeliveryFault
+from coread.domain.consent import NO_CONSENT, Use, passes
+from coread.errors import DeliveryFault, NotFound
 from coread.workflow.bundles import newest
-from coread.workflow.reading import is_fhir
+from coread.workflow.reading import is_fhir, is_withheld
 from coread.workflow.rooms import Rooms
 
 
+@passes(Use.AI)
 def deliver(
-    rooms: Rooms, study_uid: str, destination: str, objects: Sequence[str], attempt: int
+    rooms: Rooms, study_uid: str, destination: str, objects: Sequence[str], attempt: int, made_by: str = ""
 ) -> list[str]:
     """Send each object; return those that are to be sent again.
 
     An object is ``delivered`` only after the destination has said that it keeps it. A
-    destination that cannot be reached is tried again, one that refuses is not.
+    destination that cannot be reached is tried again, one that refuses is not. What a reader
+    said does not leave once the patient no longer agrees to AI; what a doctor signed does.
+
+    Parameters
+    ----------
+    rooms, study_uid, destination, objects
+        What of which study goes where.
+    attempt
+        Counted from 1.
+    made_by
+        UID of the reading, or of the signed report, that the objects were made of.
     """
+    if _is_of_silent_reader(rooms, made_by):
+        for identifier in objects:
+            _withhold(rooms, study_uid, destination, identifier)
+        return []
     return [i for i in objects if not _settled(rooms, study_uid, destination, i, attempt)]
 
 
@@ -37,6 +53,21 @@ def _settled(rooms: Rooms, study_uid: str, destination: str, identifier: str, at
     _record(rooms, study_uid, destination, identifier, "delivery.done")
     rooms.deliveries.mark(delivery, "delivered", "", rooms.now())
     return True
+
+
+def _is_of_silent_reader(rooms: Rooms, made_by: str) -> bool:
+    """Tell whether objects are a reader's whose patient does not agree to AI any more."""
+    try:
+        reading = rooms.readings.get(made_by)
+    except NotFound:  # a signed report's
+        return False
+    return is_withheld(rooms, reading)
+
+
+def _withhold(rooms: Rooms, study_uid: str, destination: str, identifier: str) -> None:
+    delivery = rooms.deliveries.plan(study_uid, identifier, destination, rooms.now())
+    _record(rooms, study_uid, destination, identifier, "delivery.withheld", reason=NO_CONSENT)
+    rooms.deliveries.mark(delivery, "failed", "The patient does not agree to AI in care.", rooms.now())
 
 
 def _send(rooms: Rooms, destination: str, identifier: str) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from coread.archive import Archive, Deliveries, Readings, Resources, Studies
 from coread.casebook import AskedPrompt
+from coread.domain.consent import Consenting, EverybodyConsents
 from coread.domain.event import Event
 from coread.domain.review import SignedReport
 from coread.intake import Intake
@@ -151,6 +152,8 @@ class Rooms:
     """What doctors ask readers to look at; none where nobody asks."""
     organization: str = ""
     """Under which doctors sign; the images' Institution Name if left out."""
+    consents: Consenting = field(default_factory=EverybodyConsents)
+    """Who says whether AI readers may read a study."""
 
     def event(self, kind: str, study_uid: str, key: str, actor: str = "system", **facts: str) -> Event:
         """Make one event of now; recording the same key twice records one."""

@@ -58,7 +58,7 @@ class Journey:
         attempt: int,
     ) -> None:
         """Send results to one destination; what it did not take is sent again later."""
-        work = partial(deliver, self._rooms, study_uid, destination, objects, attempt)
+        work = partial(deliver, self._rooms, study_uid, destination, objects, attempt, reading_uid)
         waiting: list[str] = do.step("deliver", work)
         if waiting:
             identifier = delivery_id(reading_uid, destination, attempt + 1)

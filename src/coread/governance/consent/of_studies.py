@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from coread.domain.consent import PatientIdentity, Permit, Use
@@ -20,8 +20,6 @@ class StudyConsents:
         Whose images a study holds: more than one where its objects name several persons. All must agree.
     clock
         Tells the time, in UTC.
-    issuer
-        The house's own: whom images without an issuer of the Patient ID belong to.
     """
 
     def __init__(
@@ -29,12 +27,10 @@ class StudyConsents:
         consents: Consents,
         persons: Callable[[str], Collection[PatientIdentity]],
         clock: Callable[[], datetime],
-        issuer: str = "",
     ) -> None:
         self._consents = consents
         self._persons = persons
         self._clock = clock
-        self._issuer = issuer
 
     def may(self, study_instance_uid: str, use: Use) -> Permit:
         """Say whether a study may be put to a use now.
@@ -44,12 +40,12 @@ class StudyConsents:
         persons = self._persons(study_instance_uid) or (PatientIdentity(""),)
         return self.all_of(persons, use)
 
+    def denied(self, study_instance_uids: Iterable[str], use: Use) -> frozenset[str]:
+        """Return those of several studies that may not be put to a use now."""
+        return frozenset(uid for uid in study_instance_uids if not self.may(uid, use).is_allowed)
+
     def all_of(self, persons: Collection[PatientIdentity], use: Use) -> Permit:
         """Say whether several persons all let a use go on: the first that does not decides."""
         now = self._clock()
-        permits = [self._consents.may(self.housed(person), use, now) for person in persons]
+        permits = [self._consents.may(person, use, now) for person in persons]
         return next((permit for permit in permits if not permit.is_allowed), permits[0])
-
-    def housed(self, person: PatientIdentity) -> PatientIdentity:
-        """Return a person under the house's own issuer where none is named."""
-        return person if person.issuer else PatientIdentity(person.patient_id, self._issuer)

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from coread.domain.consent import Act, Decision, PatientIdentity, Permit, Rule, Said, Standing, Use
+from coread.domain.consent import Act, Decision, PatientIdentity, Permit, Said, Standing, Use
 from coread.domain.event import Event
 from coread.domain.identity import derive_uid
 from coread.errors import ConsentChanged, ConsentRefused, NotFound
 from coread.governance.consent.rows import decision_of, decisions_of, ref_of, row_of
+from coread.governance.consent.rules import ConsentRules
 from coread.governance.consent.standing import permit, standing, unknown_person
 from coread.governance.consent.tables import DECISIONS, PEOPLE
 from coread.ledger import Ledger, Transactions
@@ -38,10 +39,10 @@ class Consents:
         On the same database.
     clock
         Tells the time, in UTC.
-    rule_of
-        What holds for a use where nothing was decided.
-    jurisdiction
-        Written down beside each decision; empty: the strictest of all.
+    rules
+        What holds where nothing was decided.
+    issuer
+        The house's own: whom a Patient ID without an issuer belongs to.
     """
 
     def __init__(
@@ -49,14 +50,15 @@ class Consents:
         database: Transactions,
         ledger: Ledger,
         clock: Callable[[], datetime],
-        rule_of: Callable[[Use], Rule],
-        jurisdiction: str = "",
+        rules: ConsentRules,
+        issuer: str = "",
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._clock = clock
-        self._rule_of = rule_of
-        self._jurisdiction = jurisdiction
+        self.rules = rules
+        """What holds where nothing was decided."""
+        self._issuer = issuer
 
     def may(self, person: PatientIdentity, use: Use, at: datetime) -> Permit:
         """Say whether what belongs to a person may be put to a use: every door asks here and nowhere else.
@@ -69,13 +71,13 @@ class Consents:
             For what, and when.
         """
         if not person.is_known:
-            return unknown_person(use, self._rule_of)
-        return permit(self.history(person), use, self._rule_of, at)
+            return unknown_person(use, self.rules.of)
+        return permit(self.history(person), use, self.rules.of, at)
 
     def standings(self, person: PatientIdentity, at: datetime) -> tuple[Standing, ...]:
         """Say how a person stands to every use."""
         held = self.history(person)
-        return tuple(standing(held, use, self._rule_of(use), at) for use in Use)
+        return tuple(standing(held, use, self.rules.of(use), at) for use in Use)
 
     def record(self, said: Said, seen: int | None = None) -> Decision:
         """Put a decision on record; the same key again is the same decision.
@@ -101,13 +103,13 @@ class Consents:
         now = self._clock()
         with self._database.write() as connection:
             self._ledger.lock_in(connection)
-            ref = _ref(connection, said.person)
+            ref = _ref(connection, self._housed(said.person))
             held = decisions_of(connection, ref)
             uid = derive_uid("consent", ref, said.key)
             if known := next((decision for decision in held if decision.uid == uid), None):
                 return known
             _check_against(said, held, seen)
-            row = row_of(said, uid, ref, now, self._jurisdiction) | {"act": _act(said, held)}
+            row = row_of(said, uid, ref, now, self.rules.jurisdiction) | {"act": _act(said, held)}
             row["place"] = connection.execute(insert(DECISIONS), row).inserted_primary_key[0]
             decision = decision_of(row)
             self._ledger.append_in(connection, [_event(decision)])
@@ -116,7 +118,7 @@ class Consents:
     def history(self, person: PatientIdentity) -> tuple[Decision, ...]:
         """Return a person's decisions in the order of their places."""
         with self._database.read() as connection:
-            ref = ref_of(connection, person)
+            ref = ref_of(connection, self._housed(person))
             return decisions_of(connection, ref) if ref else ()
 
     def decision(self, uid: str) -> Decision:
@@ -173,13 +175,17 @@ class Consents:
             If the register has nothing of the person.
         """
         with self._database.read() as connection:
-            ref = ref_of(connection, person)
+            ref = ref_of(connection, self._housed(person))
         if ref is None:
             raise NotFound("a person of whom the register has nothing", "one who decided something")
         count = self._ledger.forget([ref], by, self._clock(), basis)
         with self._database.write() as connection:  # last, so that a kill in between can be made good
             connection.execute(delete(PEOPLE).where(PEOPLE.c.ref == ref))
         return count
+
+    def _housed(self, person: PatientIdentity) -> PatientIdentity:
+        """Put a person under the house's own issuer where none is named."""
+        return person if person.issuer else PatientIdentity(person.patient_id, self._issuer)
 
 
 def _ref(connection: Connection, person: PatientIdentity) -> str:

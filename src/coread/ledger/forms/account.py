@@ -146,10 +146,19 @@ def _answered(records: Sequence[RecordedEvent]) -> Statement:
 
 
 def _consent(records: Sequence[RecordedEvent]) -> Statement:
-    """Say whether the record names a consent, and no act went against one that was withdrawn."""
+    """Say whether the record names a consent, and no reader took part against one that was withdrawn.
+
+    A reader that was not run for want of consent, and what a doctor does without one, go against nothing.
+    """
     named = [r for r in records if r.event.facts.get("consent") or r.event.kind.startswith("consent.")]
-    against = [r for r in named if r.event.facts.get("consent_status") in ("withdrawn", "refused", "expired")]
+    denied = [r for r in named if r.event.facts.get("consent_status") in ("withdrawn", "refused", "expired")]
+    against = [r for r in denied if r.event.kind.startswith("consent.") or _is_with_reader(r)]
     return _statement("consent-named", bool(named), against, named)
+
+
+def _is_with_reader(record: RecordedEvent) -> bool:
+    facts = record.event.facts
+    return bool(facts.get("reading")) and facts.get("reason") != "no-consent"
 
 
 def _delivered(records: Sequence[RecordedEvent]) -> Statement:

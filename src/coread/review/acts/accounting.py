@@ -46,7 +46,7 @@ def signature_record(table: Table, report: SignedReport) -> dict[str, str]:
 def circumstances(table: Table) -> dict[str, str]:
     """Return the software, the house's rules, and whether this person gave an opinion before the readers'."""
     impression = table.record.impressions.get(table.person.id)
-    return dict(table.sources.consents(table.study_instance_uid)) | {
+    return dict(table.ai_permit.facts) | {
         "software": f"coread {__version__}",
         "config_sha256": _digest(_rules(table.sources.policy)),
         "opinion": "before-reader" if impression else "none",

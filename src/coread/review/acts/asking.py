@@ -8,6 +8,7 @@ from dataclasses import replace
 from coread.casebook import AskedPrompt
 from coread.domain.bundle import Card
 from coread.domain.codes import Code
+from coread.domain.consent import Use, passes
 from coread.domain.event import Event
 from coread.domain.finding import Characteristic, Confidence, Finding
 from coread.domain.reading import Prompt, reading_uid
@@ -21,6 +22,8 @@ _MOST_WAITING = 50
 
 def askable(table: Table) -> tuple[AskableReader, ...]:
     """Return the readers that this person may ask about images of this study now."""
+    if not table.ai_permit.is_allowed:
+        return ()
     cards = (c for c in table.sources.askable() if set(c.modalities) & set(table.imaging))
     return tuple(_askable(card) for card in cards if not table.reveal_by(card.identity.name))
 
@@ -59,6 +62,7 @@ def _place(table: Table, asked: AskedPrompt, answered: set[str]) -> AskedPlace:
     )
 
 
+@passes(Use.AI)
 def ask_reader(table: Table, reader: str, prompt: Prompt) -> AskedPrompt:
     """Put a question to a reader, on record; the same again is the same question.
 
@@ -67,8 +71,8 @@ def ask_reader(table: Table, reader: str, prompt: Prompt) -> AskedPrompt:
     NotFound
         If no such reader can be asked here, or the image is none of this study.
     DecisionRefused
-        If the reader's answers are withheld from this person still, the place is outside of the image, the
-        reader does not take such a prompt, or too many questions wait.
+        If the patient does not agree to AI, the reader's answers are withheld from this person still, the
+        place is outside of the image, the reader does not take such a prompt, or too many questions wait.
     """
     card = _card(table, reader)
     _check_image(table, card, prompt)
@@ -88,6 +92,8 @@ def _card(table: Table, reader: str) -> Card:
     card = next((c for c in table.sources.askable() if c.identity.name == reader), None)
     if card is None:
         raise NotFound("no reader of this name that can be asked", "one that this page offers")
+    if not table.ai_permit.is_allowed:
+        raise DecisionRefused("a patient who does not agree to AI", "consent to this use", where="consent")
     if act := table.reveal_by(reader):
         raise DecisionRefused(
             "a question to a reader that is withheld", "your own reading first", where=act or "reader"
@@ -144,6 +150,7 @@ def _event(table: Table, card: Card, asked: AskedPrompt) -> Event:
     return Event("reader.asked", asked.study_instance_uid, table.person.actor, asked.asked_at, facts)
 
 
+@passes(Use.AI)
 def reconsidered(table: Table, finding_uid: str, traits: Sequence[Trait]) -> Confidence:
     """Ask a reader what it answers with characteristics as the doctor corrected them; on record.
 

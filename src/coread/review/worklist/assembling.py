@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from coread.archive import Query
-from coread.casebook import Case, Listed, Wanted, from_json
+from coread.casebook import Case, Listed, Wanted, from_json, to_json
+from coread.domain.consent import Use, passes
 from coread.domain.person import Person
 from coread.domain.review import Mode
 from coread.review.sources import Sources
@@ -78,11 +80,21 @@ class Lists:
         self, person: Person, listed: list[Listed], growing: frozenset[str], now: datetime
     ) -> tuple[Entry, ...]:
         uids = [held.case.study_instance_uid for held in listed]
-        facts = self._facts(uids)
+        facts, listed = self._facts(uids), self._permitted(listed)
         return tuple(
             self._entry(person, held, facts.get(uid, {}), uid in growing, now)
             for uid, held in zip(uids, listed, strict=True)
         )
+
+    @passes(Use.AI, Use.TEACHING)
+    def _permitted(self, listed: list[Listed]) -> list[Listed]:
+        """Leave out of each head what its patient does not agree to: what readers said, the teaching mark."""
+        consents = self._from.consents
+        answered = [h.case.study_instance_uid for h in listed if from_json(Listing, h.case.listing).answers]
+        silent = consents.denied(answered, Use.AI)
+        taught = [held.case.study_instance_uid for held in listed if held.is_teaching]
+        unmarked = consents.denied(taught, Use.TEACHING)
+        return [_without(held, silent, unmarked) for held in listed]
 
     def _facts(self, uids: list[str]) -> dict[str, dict[str, str]]:
         if not uids:
@@ -129,6 +141,14 @@ class Lists:
     def _counts(self, person: Person, arriving: int) -> Counts:
         tally = self._from.casebook.queue.tally(person.id)
         return Counts(tally.pending, tally.unread, tally.by_state, arriving, tally.questions)
+
+
+def _without(held: Listed, silent: frozenset[str], unmarked: frozenset[str]) -> Listed:
+    uid = held.case.study_instance_uid
+    if uid in silent:
+        told = to_json(from_json(Listing, held.case.listing).silenced())
+        held = replace(held, case=replace(held.case, listing=told))
+    return replace(held, is_teaching=False) if uid in unmarked else held
 
 
 def lock_of(case: Case, person: Person, sources: Sources) -> Lock | None:

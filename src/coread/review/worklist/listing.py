@@ -44,6 +44,11 @@ class Listing:
         veiled = (UrgencyReason("withheld", sum(r.points for r in hidden)),) if hidden else ()
         return replace(self, reasons=kept + veiled, answers=answers)
 
+    def silenced(self) -> Listing:
+        """Return what may be told of a study whose patient does not agree to AI: nothing of readers."""
+        kept = tuple(reason for reason in self.reasons if reason.code not in _TELLING)
+        return replace(self, reasons=kept, answers=())
+
 
 def answer_of(reading: Reading) -> Answer:
     """Shorten a reading to what a list has room for."""

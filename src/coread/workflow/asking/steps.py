@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from coread.casebook import AskedPrompt
 from coread.dicom import open_object
+from coread.domain.consent import Use, passes
 from coread.domain.reading import Prompt, Reading
 from coread.errors import CoReadError, ReaderUnavailable
 from coread.readers import Case, PromptedReader, run_at
 from coread.routing import originals, route
 from coread.workflow.asking.neighbours import neighbours
 from coread.workflow.planning import Plan, study_of
+from coread.workflow.reading import abstained
 from coread.workflow.rooms import Prompts, Rooms
 
 
@@ -50,7 +52,8 @@ def read_asked(rooms: Rooms, plan: Plan, uid: str) -> str:
     """
     asked = _prompts(rooms).get(uid)
     reading = _kept(rooms, asked) or _read_anew(rooms, plan, asked)
-    facts = {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
+    facts = dict(rooms.consents.may(asked.study_instance_uid, Use.AI).facts)
+    facts |= {"reading": reading.uid, "version": str(reading.study_version), "outcome": str(reading.outcome)}
     facts |= {"reason": reading.reason.code if reading.reason else "", "asked": uid}
     key, actor = f"reading.made:{reading.uid}", f"reader:{reading.reader}"
     rooms.ledger.append(rooms.event("reading.made", plan["study_uid"], key, actor, **facts))
@@ -73,15 +76,20 @@ def _of_prompt(rooms: Rooms, study_uid: str, reader: str, prompt: Prompt) -> lis
     return [r for r in readings if r.reader.name == reader and r.prompt and r.prompt.key == prompt.key]
 
 
+@passes(Use.AI)
 def _read_anew(rooms: Rooms, plan: Plan, asked: AskedPrompt) -> Reading:
     reader, study = _reader(rooms, asked.reader), study_of(rooms, plan)
-    held = {instance.ref.sop_instance_uid: instance for instance in study.instances}
-    images = tuple(open_object(rooms.archive.read_object(held[uid])) for uid in plan["images"])
     former = _of_prompt(rooms, asked.study_instance_uid, asked.reader, asked.prompt)
     earlier = [r for r in former if r.study_version < asked.study_version]
     predecessor = max(earlier, key=lambda reading: reading.study_version, default=None)
-    case = Case(study, asked.study_version, images)
-    reading = run_at(reader, case, asked.prompt, predecessor.uid if predecessor else "")
+    former_uid = predecessor.uid if predecessor else ""
+    permit = rooms.consents.may(asked.study_instance_uid, Use.AI)
+    if permit.is_allowed:
+        held = {instance.ref.sop_instance_uid: instance for instance in study.instances}
+        images = tuple(open_object(rooms.archive.read_object(held[uid])) for uid in plan["images"])
+        reading = run_at(reader, Case(study, asked.study_version, images), asked.prompt, former_uid)
+    else:
+        reading = abstained(plan, reader.card.identity, permit, former_uid, asked.prompt)
     rooms.readings.save(reading)
     return reading
 
