@@ -1,7 +1,7 @@
 """The lab's command line: where readers are made. Needs `pip install coread[lab]`; no hospital installs it.
 
 ``coread-lab cohort | recipes | train | bundle | evaluate | explain | report | check | sign | new-reader``
-``coread-lab evidence | appraise | follow-version | reader-study plan | power | analyse | try``
+``coread-lab consents | evidence | appraise | follow-version | reader-study plan | power | analyse | try``
 """
 
 from __future__ import annotations
@@ -21,17 +21,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from coread.archive import Archive, Database, DiskStore, Studies
 from coread.domain.codes import Code
+from coread.domain.consent import Use
 from coread.errors import CohortRefused, CoReadError
-from coread.learning.cohorts import BuildPlan, CodeBook, Cohort, Concept, build
+from coread.governance import ConsentRules, Consents, StudyConsents
+from coread.learning.cohorts import BuildPlan, CodeBook, Cohort, Concept, build, write_cohort
 from coread.learning.cohorts.annotations import read_coco, read_csv, read_voc, with_annotations
+from coread.learning.cohorts.consented import CohortConsent
 from coread.learning.cohorts.describing import write_card
 from coread.learning.cohorts.harmonising import parse_steps
 from coread.learning.cohorts.pseudonyms import Pseudonyms
 from coread.learning.cohorts.sources import PUBLISHED, published
 from coread.learning.cohorts.sources.dicom import DicomSource, FolderFiles
+from coread.learning.cohorts.storing import read_cohort
 from coread.learning.cohorts.taking import Source
 from coread.learning.recipe import Recipe, recipes
+from coread.ledger import Ledger
+from coread.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="CoRead's lab: cohorts, training, evaluation, bundles.")
 
@@ -46,6 +53,9 @@ BundleFolder = Annotated[
 ]
 
 console = Console()
+
+_ARCHIVE = "archive"
+_ALL = 10_000_000
 
 
 class Form(StrEnum):
@@ -197,7 +207,11 @@ def report(
 @app.command()
 def cohort(  # noqa: PLR0913, PLR0917 - options of one command
     source: Annotated[
-        str, typer.Argument(help=f"A published set ({', '.join(PUBLISHED)}), or a folder of DICOM.")
+        str,
+        typer.Argument(
+            help=f"A published set ({', '.join(PUBLISHED)}), a folder of DICOM, or archive: a clinic's "
+            "consented studies."
+        ),
     ],
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the cohort.")],
     data: Annotated[Path | None, typer.Option(exists=True, help="Folder of the published sets.")] = None,
@@ -215,10 +229,16 @@ def cohort(  # noqa: PLR0913, PLR0917 - options of one command
     annotator: Annotated[str, typer.Option(help="Who annotated, where the files do not say.")] = "annotator",
     site: Annotated[str, typer.Option(help="Name of the site, for DICOM.")] = "",
     key_file: Annotated[Path | None, typer.Option(help="Key of the pseudonyms; made if absent.")] = None,
+    settings: Annotated[Path | None, typer.Option(exists=True, help="The clinic's, for archive.")] = None,
 ) -> None:
     """Build a cohort with its data card; what cannot be used is listed, what would mislead is refused."""
     words = _book(book)
-    found = _source(source, data, words, site, key_file)
+    clinic = _consents(settings, key_file) if source == _ARCHIVE else None
+    found = (
+        DicomSource(_ARCHIVE, words or CodeBook([]), clinic[0].files(clinic[1]), clinic[0].pseudonyms, site)
+        if clinic
+        else _source(source, data, words, site, key_file)
+    )
     if labels:
         read = {Form.COCO: read_coco, Form.VOC: read_voc, Form.CSV: read_csv}[form]
         read_labels = [label for path in labels for label in read(path, annotator)]
@@ -226,8 +246,57 @@ def cohort(  # noqa: PLR0913, PLR0917 - options of one command
     plan = BuildPlan(target, parse_steps(step or ()), redraw, drop_leaks)
     with _progress("cohort") as tell:
         built = build(found, out, plan, tell)
+    if clinic:
+        built = clinic[0].checked(built)
+        write_cohort(built)
     card = write_card(built)
     _say(built, card, getattr(found, "names", {}))
+
+
+@app.command()
+def consents(
+    cohort: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the cohort.")],
+    key_file: Annotated[Path, typer.Option(exists=True, help="Key under which it was built.")],
+    settings: Annotated[Path | None, typer.Option(exists=True, help="The clinic's.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Take nothing out, only say who went.")] = False,
+) -> None:
+    """Ask again whether the patients of a cohort agree; take out who does not. Good for a day."""
+    asking, _ = _consents(settings, key_file)
+    held = read_cohort(cohort)
+    gone = asking.denied(held, Use.LEARNING)
+    if not only_list:
+        write_card(asking.recheck(held)[0])
+    for study in sorted(gone):
+        console.print(f"{'no consent' if only_list else 'taken out'}: {study}", markup=False)
+    until = "" if only_list else f"; good until {asking.good_until():%F %T} UTC"
+    console.print(f"{len(gone)} studies without consent{until}")
+
+
+def _consents(settings: Path | None, key_file: Path | None) -> tuple[CohortConsent, Archive]:
+    """Who agrees, and the archive, of the clinic that the settings describe."""
+    if key_file is None:
+        expected = "a file (--key-file) that is kept"
+        raise CohortRefused(
+            "no key of pseudonyms", expected, "without it nobody who withdraws is found again"
+        )
+    read = load(settings, os.environ)
+    if not Path(read.database_url.removeprefix("sqlite:///")).exists() and "sqlite" in read.database_url:
+        raise CohortRefused("settings of no clinic's archive", "those of a clinic", "give --settings")
+    database = Database(read.database_url)
+    archive, studies = Archive(database, DiskStore(read.data.folder / "objects", 0)), Studies(database)
+    rules = ConsentRules(read.consent.jurisdiction, tuple(Use(use) for use in read.consent.opt_in))
+    register = Consents(database, Ledger(database), _now, rules, read.consent.issuer)
+
+    def kept() -> Iterator[str]:
+        return (state.study_instance_uid for state in studies.list(limit=_ALL))
+
+    pseudonyms = Pseudonyms.kept_in(key_file)
+    asking = CohortConsent(StudyConsents(register, archive.persons, _now), kept, pseudonyms, _now)
+    return asking, archive
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _book(path: Path | None) -> CodeBook | None:

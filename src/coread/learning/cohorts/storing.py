@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from coread.domain.consent import Use, passes
 from coread.errors import CohortRefused
 from coread.learning.cohorts.codebook import CodeBook
 from coread.learning.cohorts.form import Cohort, CohortImage, Label, LeftOut
 from coread.learning.runs.files import replace_file, write_json
 
 FORMAT = 1
+
+CONSENT = "consent"
+"""Among a cohort's facts: when patients' consent was last asked for; absent in cohorts of published sets."""
+
+CONSENT_HOLDS_H = 24.0
+"""Hours for which a check of consent holds: who withdraws today is not learnt from tomorrow. A house rule."""
 
 FACTS, MANIFEST, LABELS, LEFT_OUT = "cohort.json", "manifest.parquet", "labels.parquet", "left_out.parquet"
 
@@ -43,8 +51,42 @@ def write_cohort(cohort: Cohort) -> None:
     write_json(folder / FACTS, facts)
 
 
-def open_cohort(folder: Path) -> Cohort:
-    """Open a cohort.
+@passes(Use.LEARNING)
+def open_cohort(folder: Path, now: datetime | None = None) -> Cohort:
+    """Open a cohort for a use.
+
+    Parameters
+    ----------
+    folder
+        Of the cohort.
+    now
+        Time zone aware; the machine's time if left out.
+
+    Raises
+    ------
+    CohortRefused
+        If it is incomplete, cannot be read, has another format, or was taken from patients of whom nobody
+        has asked for a day whether they still agree.
+    """
+    cohort = read_cohort(folder)
+    if CONSENT in cohort.facts:
+        _check_consent(cohort.facts[CONSENT], folder, now or datetime.now(UTC))
+    return cohort
+
+
+def _check_consent(said: Mapping[str, str], folder: Path, now: datetime) -> None:
+    age_h = (now - datetime.fromisoformat(said["checked_at"])).total_seconds() / 3600
+    if not 0 <= age_h <= CONSENT_HOLDS_H:
+        raise CohortRefused(
+            f"a cohort of patients whose consent was asked for {age_h:.0f} hours ago",
+            f"at most {CONSENT_HOLDS_H:.0f}",
+            "run coread-lab consents on it, which takes out who no longer agrees",
+            folder.name,
+        )
+
+
+def read_cohort(folder: Path) -> Cohort:
+    """Read a cohort without asking whether it may be used: for checks, not for learning.
 
     Raises
     ------

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coread.dicom import DicomObject, open_object, scan_header
 from coread.dicom.annotations import ANNOTATION_SOP_CLASS_UIDS, Annotation, read_annotations
+from coread.domain.consent import Use, passes
 from coread.domain.study import Header, Instance, Study
 from coread.errors import CoReadError, InputFault, NotDicom
 from coread.learning.cohorts.annotations.dicom import Place, Placed, place_annotations
@@ -97,6 +98,7 @@ class ArchiveFiles:
     consented: Consented = nobody
     _instances: dict[str, Instance] = field(default_factory=dict)
 
+    @passes(Use.LEARNING)
     def headers(self) -> Iterator[tuple[str, Header] | LeftOut]:
         """Give the headers of consented studies, and the UIDs of the others."""
         for uid in self.study_instance_uids:
@@ -107,6 +109,7 @@ class ArchiveFiles:
                 self._instances[instance.ref.sop_instance_uid] = instance
                 yield instance.ref.sop_instance_uid, instance.header
 
+    @passes(Use.LEARNING)
     def read(self, key: str) -> bytes:
         """Give the bytes of an object, if consent still holds.
 
