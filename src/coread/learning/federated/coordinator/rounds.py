@@ -1,0 +1,201 @@
+"""The rounds of a plan: ask the sites, check what comes, combine it, keep the state, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from coread.errors import FederationRefused
+from coread.learning.federated.coordinator.asking import Asking, Gathered
+from coread.learning.federated.coordinator.checking import change_norm, outliers, read_update
+from coread.learning.federated.coordinator.hidden_round import HiddenRound
+from coread.learning.federated.coordinator.keeping import Kept
+from coread.learning.federated.coordinator.made import Made
+from coread.learning.federated.plan.carrying import taking_part
+from coread.learning.federated.plan.plan import Plan
+from coread.learning.federated.record import Record
+from coread.learning.federated.strategies import State, Strategy
+from coread.learning.federated.task import Parameters, Update
+
+Tell = Callable[[str, float], None]
+
+#: Refusals after which a site is not asked again in this run of the coordinator.
+FINAL = frozenset({"vetoed", "stopped", "plan-changed", "not-consented", "version-differs", "code-differs"})
+
+
+class Rounds:
+    """Carries a plan out.
+
+    Parameters
+    ----------
+    asking
+        To the sites, under the plan.
+    strategy
+        Pure.
+    kept
+        Where the state is.
+    record
+        The coordinator's ledger.
+    tell
+        Told of progress.
+    """
+
+    def __init__(self, asking: Asking, strategy: Strategy, kept: Kept, record: Record, tell: Tell) -> None:
+        self.asking, self.strategy, self.kept, self.record = asking, strategy, kept, record
+        self.plan: Plan = asking.plan
+        self._tell = tell
+        self._left: dict[str, str] = {}
+        self._missing: set[str] = set()
+
+    def propose(self) -> dict[str, str]:
+        """Show the plan to every connected site; return where each stands."""
+        text = self.plan.to_bytes().decode()
+        orders = {site: self.asking.order("propose", facts={"text": text}) for site in self._connected()}
+        said = self.asking.gather(orders, within_s=60.0).answers if orders else {}
+        return {
+            site: str(answer.facts.get("stand", answer.facts.get("code"))) for site, answer in said.items()
+        }
+
+    def run(self, initial: Callable[[], Parameters]) -> State:
+        """Do all rounds that are not done yet, and return the last state.
+
+        Raises
+        ------
+        FederationRefused
+            If too few sites took part in so many tries as the plan allows.
+        """
+        done, state = self.kept.load() or (0, None)
+        if state is None:
+            state = self.strategy.begin(initial())
+            self.kept.save(0, state)
+        for round_ in range(done + 1, self.plan.rounds + 1):
+            state = self._round(state, round_)
+        return state
+
+    def _round(self, state: State, round_: int) -> State:
+        start = self.asking.clock.now()
+        for turn in range(1, self.plan.patience.tries + 1):
+            made = self._tried(state, round_, turn)
+            if len(made.notes["took_part"]) >= self._needed(round_):
+                after = self.strategy.combine(state, dict(sorted(made.updates.items())))
+                self._finished(round_, made, (state, after), self.asking.clock.now() - start)
+                return after
+            few = f"{len(made.notes['took_part'])} of {self.plan.least_sites} sites"
+            self._tell(f"round {round_}, try {turn}: {few}; {_said(made.refused)}", round_ / self.plan.rounds)
+            self._demand_enough()
+            self.asking.clock.wait(min(2.0 * turn, 30.0))
+        found = f"too few sites in {self.plan.patience.tries} tries of round {round_}"
+        raise FederationRefused(found, f"{self.plan.least_sites} sites", "wait for sites, then run again", "")
+
+    def _needed(self, round_: int) -> int:
+        return min(self.plan.least_sites, len(taking_part(self.plan, list(self.plan.sites), round_)))
+
+    def _demand_enough(self) -> None:
+        """Stop at once where too few sites are left for good."""
+        left = len(self.plan.sites) - len(self._left)
+        if left < self.plan.least_sites:
+            found = f"{left} sites left; {_said(self._left)}"
+            raise FederationRefused(found, f"{self.plan.least_sites} sites", "agree on another plan", "")
+
+    def _tried(self, state: State, round_: int, turn: int) -> Made:
+        facts, arrays = {"round": round_}, self._arrays(state, round_)
+        sites = taking_part(self.plan, list(self._connected()), round_)
+        if self.plan.privacy.secure_aggregation:
+            made = HiddenRound(self.asking, f"{round_}.{turn}", state.parameters).run(sites, facts, arrays)
+            return self._noted(self._bounded(made, state.parameters))
+        orders = {site: self.asking.order("train", facts=facts, arrays=arrays) for site in sites}
+        return self._noted(self._checked(self.asking.gather(orders), state.parameters))
+
+    def _arrays(self, state: State, round_: int) -> dict[str, Parameters]:
+        more = self.strategy.instructions(state, round_).get("arrays", {})
+        return {"parameters": state.parameters, "arrays": more}
+
+    def _bounded(self, made: Made, before: Parameters) -> Made:
+        """Turn away a sum that is out of all bounds; whose fault it is cannot be known."""
+        faults = outliers(made.updates, before, self.plan.checks)
+        return Made({}, {**made.refused, **faults}, {"took_part": []}) if faults else made
+
+    def _noted(self, made: Made) -> Made:
+        for site, reason in made.refused.items():
+            if reason.split(":", maxsplit=1)[0] in FINAL:
+                self._left[site] = reason
+        return made
+
+    def _checked(self, gathered: Gathered, before: Parameters) -> Made:
+        refused = dict(gathered.silent)
+        sound: dict[str, Update] = {}
+        for site, answer in gathered.answers.items():
+            if answer.kind == "refused":
+                refused[site] = f"{answer.facts.get('code')}: {answer.facts.get('reason')}"
+                continue
+            update = read_update(answer, before)
+            if isinstance(update, str):
+                refused[site] = f"update-refused: {update}"
+            else:
+                sound[site] = update
+        for site, reason in outliers(sound, before, self.plan.checks).items():
+            refused[site] = f"update-refused: {reason}"
+            del sound[site]
+        return Made(sound, refused, {"took_part": sorted(sound)})
+
+    def _finished(self, round_: int, made: Made, states: tuple[State, State], seconds: float) -> None:
+        before, after = states
+        told = {
+            **made.notes,
+            "refused": dict(made.refused),
+            "change": change_norm(after.parameters, before.parameters),
+            "metrics": {site: dict(update.metrics) for site, update in made.updates.items()},
+            "seconds": seconds,
+        }
+        self.kept.remember(round_, told)
+        self.kept.save(round_, after)
+        facts = {
+            "round": str(round_),
+            "sites": " ".join(made.notes["took_part"]),
+            "count": str(len(made.updates)),
+        }
+        refused = {f"refused {site}": reason for site, reason in made.refused.items()}
+        self.record.note(
+            "round",
+            self.plan.sha256,
+            "coordinator",
+            {**facts, **refused},
+            f"round:{self.plan.sha256}:{round_}",
+        )
+        words = f"round {round_} of {self.plan.rounds}: {', '.join(made.notes['took_part'])}"
+        self._tell(words + (f"; {_said(made.refused)}" if made.refused else ""), round_ / self.plan.rounds)
+
+    def evaluate(self, kind: str, part: str, state: State) -> dict[str, dict[str, Any]]:
+        """Let every site measure on its own held-out patients: the federation's model, or its own alone.
+
+        Parameters
+        ----------
+        kind
+            ``evaluate`` or ``alone``.
+        part
+            ``val`` or ``test``.
+        state
+            The last.
+        """
+        arrays = self._arrays(state, self.plan.rounds) if kind == "evaluate" else {}
+        facts = {"round": self.plan.rounds, "part": part}
+        orders = {site: self.asking.order(kind, facts=facts, arrays=arrays) for site in self._connected()}
+        gathered = self.asking.gather(orders)
+        figures = {site: dict(a.facts.get("metrics", a.facts)) for site, a in gathered.answers.items()}
+        return {**figures, **{site: {"silent": why} for site, why in gathered.silent.items()}}
+
+    def _connected(self) -> Sequence[str]:
+        """Invited sites that are there and have not left; one that is missing is waited for once."""
+        until = self.asking.clock.now() + self.plan.patience.absent_s
+        while True:
+            expected = set(self.plan.sites) - set(self._left)
+            found = expected & self.asking.wire.online()
+            missing = expected - found
+            if missing <= self._missing or self.asking.clock.now() >= until:
+                self._missing = missing
+                return sorted(found)
+            self.asking.clock.wait(0.5)
+
+
+def _said(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{site} {why}" for site, why in sorted(reasons.items())) or "nobody said why"

@@ -1,0 +1,1 @@
+"""A site of a federation: its folder, its officer's rules, and what it does with an order."""

@@ -1,0 +1,180 @@
+"""The desk of a site: an order comes in, an answer or a refusal goes out. Knows nothing of the wire."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from coread.errors import CoReadError, FederationRefused
+from coread.learning.federated.orders import Answer, Arrays, Order
+from coread.learning.federated.plan.carrying import told
+from coread.learning.federated.plan.plan import Plan, read_plan
+from coread.learning.federated.sites import refusing
+from coread.learning.federated.sites.folder import SiteFolder
+from coread.learning.federated.sites.hiding import Hiding
+from coread.learning.federated.sites.refusing import Refusal
+from coread.learning.federated.sites.working import Work
+from coread.learning.federated.task import FederatedTask, Update, task_of
+
+_REMEMBERED = 64
+
+#: What a task, which is a plug-in, may raise; anything else ends the site, whose supervisor starts it again.
+TASK_FAULTS = (
+    CoReadError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError,
+)  # fmt: skip
+
+Reply = tuple[Mapping[str, Any], Mapping[str, Arrays]]
+
+
+class Desk:
+    """Answers orders, one at a time.
+
+    Parameters
+    ----------
+    site
+        Folder of the site.
+    tasks
+        Makes the task that a plan names.
+    """
+
+    def __init__(
+        self, site: SiteFolder, tasks: Callable[[str, Mapping[str, Any]], FederatedTask] = task_of
+    ) -> None:
+        self.site = site
+        self._tasks = tasks
+        self._made: dict[str, FederatedTask] = {}
+        self._boot = secrets.token_hex(8)
+        self._answered: OrderedDict[str, Answer] = OrderedDict()
+        self._hiding = Hiding(site.settings.name, site.key.sign)
+
+    def answer(self, order: Order) -> Answer:
+        """Answer an order; one that was answered before is answered in the same way."""
+        known = self._answered.get(order.number)
+        if known is not None and not refusing.unapproved(self.site, order.plan):
+            return known
+        refusal = refusing.unsigned(order, self.site.settings.coordinator)
+        made = self._refused(order, refusal) if refusal else self._judged(order)
+        if made.kind not in {"where", "propose"}:
+            self._remember(made)
+        return made
+
+    def _judged(self, order: Order) -> Answer:
+        try:
+            if order.kind == "propose":
+                return self._spoken(order, *self._propose(order))
+            return self._spoken(order, *self._where(order)) if order.kind == "where" else self._done(order)
+        except FederationRefused as fault:
+            return self._refused(order, Refusal("not-possible", str(fault)))
+        except TASK_FAULTS as fault:
+            return self._refused(order, _of_task(fault))
+
+    def _done(self, order: Order) -> Answer:
+        plan = self.site.plan(order.plan)
+        if plan is None:
+            return self._refused(
+                order, Refusal("plan-unknown", "no plan of this hash was proposed to this site")
+            )
+        refusal = (
+            refusing.unapproved(self.site, order.plan)
+            or refusing.beside_the_plan(order, plan)
+            or refusing.unfit(self.site, plan, self._task(plan))
+        )
+        if refusal:
+            return self._refused(order, refusal)
+        facts, arrays = self._work(order, plan)
+        # The officer may have said stop meanwhile: nothing that was made leaves after that.
+        stopped = refusing.unapproved(self.site, order.plan)
+        return self._refused(order, stopped) if stopped else self._spoken(order, facts, arrays)
+
+    def _work(self, order: Order, plan: Plan) -> Reply:
+        does: Mapping[str, Callable[[Order, Plan], Reply]] = {
+            "train": self._train,
+            "evaluate": self._evaluate,
+            "alone": self._alone,
+            "keys": self._hiding.keys,
+            "shares": self._hiding.shares,
+            "masked": self._masked,
+            "unmask": self._hiding.unmask,
+        }
+        if order.kind not in does:
+            raise FederationRefused(f"an order {order.kind!r}", f"one of {', '.join(does)}", "", "")
+        return does[order.kind](order, plan)
+
+    def _propose(self, order: Order) -> Reply:
+        plan = read_plan(str(order.facts.get("text", "")).encode())
+        mine = plan.sites.get(self.site.settings.name) == self.site.key.public
+        if plan.sha256 != order.plan or plan.coordinator != self.site.settings.coordinator or not mine:
+            text = "its hash, coordinator or this site's key is not as it should be"
+            return {"stand": "refused", "code": "plan-changed", "reason": text}, {}
+        self.site.keep_plan(plan)
+        return {"stand": str(self.site.approvals.stand(plan.sha256))}, {}
+
+    def _where(self, order: Order) -> Reply:
+        known = str(order.facts.get("number")) in self._answered
+        return {"known": known, "boot": self._boot, "stand": str(self.site.approvals.stand(order.plan))}, {}
+
+    def _learn(self, order: Order, plan: Plan) -> Update:
+        arrays = dict(order.arrays.get("arrays", {}))
+        parameters = dict(order.arrays["parameters"])
+        return self._of(plan).learn(int(order.facts["round"]), parameters, arrays)
+
+    def _train(self, order: Order, plan: Plan) -> Reply:
+        update = self._learn(order, plan)
+        facts = {"examples": update.examples, "metrics": dict(update.metrics), "round": order.facts["round"]}
+        return facts, {"parameters": update.parameters, "extra": update.extra}
+
+    def _masked(self, order: Order, plan: Plan) -> Reply:
+        power = float(told(plan, int(order.facts["round"])).get("power", 1.0))
+        return self._hiding.masked(order, plan, power, lambda: self._learn(order, plan))
+
+    def _evaluate(self, order: Order, plan: Plan) -> Reply:
+        part = str(order.facts.get("part", "val"))
+        return {"metrics": self._of(plan).evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
+
+    def _alone(self, order: Order, plan: Plan) -> Reply:
+        """Train alone and measure; the parameters stay here, the figures leave."""
+        part = str(order.facts.get("part", "test"))
+        return {"metrics": self._of(plan).measured_alone(part), "part": part}, {}
+
+    def _of(self, plan: Plan) -> Work:
+        return Work(self.site, plan, self._task(plan))
+
+    def _task(self, plan: Plan) -> FederatedTask:
+        if plan.sha256 not in self._made:
+            self._made[plan.sha256] = self._tasks(plan.task, plan.options)
+        return self._made[plan.sha256]
+
+    def _refused(self, order: Order, refusal: Refusal) -> Answer:
+        facts = {"code": refusal.code, "reason": refusal.text, "order": order.kind}
+        self.site.record.note("order.refused", order.plan, "site", facts, f"refused:{order.number}")
+        return self._spoken(order, facts, {}, "refused")
+
+    def _spoken(
+        self, order: Order, facts: Mapping[str, Any], arrays: Mapping[str, Arrays], kind: str = ""
+    ) -> Answer:
+        name = self.site.settings.name
+        made = Answer(name, kind or order.kind, order.plan, order.number, facts, arrays)
+        if not kind and order.kind not in {"where", "propose"}:
+            told = {"order": order.kind, "round": str(order.facts.get("round", "")), "number": order.number}
+            self.site.record.note("order.followed", order.plan, "site", told, f"followed:{order.number}")
+        return made.signed(self.site.key.sign)
+
+    def _remember(self, answer: Answer) -> None:
+        """Keep the last answers for an order that comes again; of those with arrays the last one only."""
+        for number in [number for number, old in self._answered.items() if old.arrays]:
+            del self._answered[number]
+        self._answered[answer.to] = answer
+        while len(self._answered) > _REMEMBERED:
+            self._answered.popitem(last=False)
+
+
+def _of_task(fault: BaseException) -> Refusal:
+    if isinstance(fault, OSError) and fault.errno == _NO_SPACE:
+        return Refusal("disk-full", "the disk was full while the round was at work; free some space")
+    return Refusal("task-failed", f"{type(fault).__name__}: {fault}"[:300])
+
+
+_NO_SPACE = 28
+"""ENOSPC."""

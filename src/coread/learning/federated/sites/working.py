@@ -1,0 +1,146 @@
+"""Work on a site's own patients, kept on disk so that a killed site answers where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coread.errors import FederationRefused, RunRefused
+from coread.learning.federated.arrays import read_arrays, write_arrays
+from coread.learning.federated.orders import digest_of
+from coread.learning.federated.plan.carrying import told, told_alone
+from coread.learning.federated.plan.plan import Plan
+from coread.learning.federated.sites.folder import SiteFolder
+from coread.learning.federated.strategies.at_site import personal, round_seed, take_part
+from coread.learning.federated.task import FederatedTask, Parameters, Update
+
+
+@dataclass(frozen=True)
+class Work:
+    """One site's work for one plan.
+
+    Attributes
+    ----------
+    site, plan, task
+        Whose, under which plan, on what.
+    """
+
+    site: SiteFolder
+    plan: Plan
+    task: FederatedTask
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self.site.work(self.plan)
+
+    def learn(self, round_: int, parameters: Parameters, arrays: Parameters) -> Update:
+        """Train in a round, or give what was trained before the site was stopped.
+
+        Parameters
+        ----------
+        round_
+            From 1.
+        parameters
+            The federation's.
+        arrays
+            What the strategy sends beside them.
+
+        Raises
+        ------
+        FederationRefused
+            If what came out is not finite or has other arrays.
+        """
+        named = digest_of({**parameters, **{f"\0{name}": array for name, array in arrays.items()}})[:16]
+        path = self.folder / f"round-{round_:05d}-{named}.npz"
+        if (kept := _kept(path)) is not None:
+            return kept[0]
+        instructions = {**told(self.plan, round_), "arrays": arrays}
+        update, stays = self._part(parameters, instructions, round_, self._stays(round_))
+        self._forget(round_)
+        _keep(path, update, stays)
+        return update
+
+    def evaluate(self, parameters: Parameters, part: str) -> dict[str, float]:
+        """Measure what this site would read with on its own held-out patients."""
+        own = personal(parameters, self._stays(self.plan.rounds + 1))
+        return dict(self.task.evaluate(self.site.data(self.plan), own, part))
+
+    def alone(self) -> Parameters:
+        """Train without anyone else: the same start, as many rounds, as many local updates."""
+        path = self.folder / "alone.npz"
+        held = read_arrays(path)
+        done, parameters = (
+            (int(held[1]["done"]), held[0]["parameters"]) if held else (0, self.task.initial(self.plan.seed))
+        )
+        for round_ in range(done + 1, self.plan.rounds + 1):
+            update, _ = self._part(parameters, told_alone(self.plan, round_), round_, {})
+            parameters = update.parameters
+            write_arrays(path, {"parameters": parameters}, {"done": round_})
+        return parameters
+
+    def measured_alone(self, part: str) -> dict[str, float]:
+        """Measure the site's model of its own."""
+        return dict(self.task.evaluate(self.site.data(self.plan), self.alone(), part))
+
+    def _part(
+        self, parameters: Parameters, instructions: Mapping[str, Any], round_: int, stays: Parameters
+    ) -> tuple[Update, Parameters]:
+        seed = round_seed(self.plan.seed, self.site.settings.name, round_)
+        started = time.process_time()
+        data = self.site.data(self.plan)
+        update, keep = take_part(self.task, data, parameters, instructions, seed, stays)
+        demand_sound(update, parameters)
+        return replace(update, metrics={**update.metrics, "seconds": time.process_time() - started}), keep
+
+    def _stays(self, before: int) -> Parameters:
+        """What the site kept to itself after the last round before this one."""
+        for path in sorted(self.folder.glob("round-*.npz"), reverse=True):
+            if int(path.name.split("-")[1]) < before and (kept := _kept(path)):
+                return kept[1]
+        return {}
+
+    def _forget(self, round_: int) -> None:
+        """Keep the round before, of which the next may need something, and nothing older."""
+        for path in self.folder.glob("round-*.npz"):
+            if int(path.name.split("-")[1]) != round_ - 1:
+                path.unlink(missing_ok=True)
+
+
+def demand_sound(update: Update, before: Parameters) -> None:
+    """Refuse at its source an update that is no update.
+
+    Raises
+    ------
+    FederationRefused
+        If arrays are missing, of another shape, or not finite.
+    """
+    for name, array in before.items():
+        found = update.parameters.get(name)
+        if found is None or np.shape(found) != np.shape(array) or not np.all(np.isfinite(found)):
+            expected = f"finite values of shape {np.shape(array)}"
+            raise FederationRefused(f"training that spoilt {name!r}", expected, "look at the site's data", "")
+
+
+def _keep(path: Path, update: Update, stays: Parameters) -> None:
+    groups = {"parameters": update.parameters, "extra": update.extra, "stays": stays}
+    write_arrays(path, groups, {"examples": update.examples, "metrics": dict(update.metrics)})
+
+
+def _kept(path: Path) -> tuple[Update, Parameters] | None:
+    try:
+        held = read_arrays(path)
+    except RunRefused:  # e.g. a disk that was full; it is trained anew
+        return None
+    if held is None:
+        return None
+    groups, facts = held
+    update = Update(
+        groups.get("parameters", {}), int(facts["examples"]), facts["metrics"], groups.get("extra", {})
+    )
+    return update, groups.get("stays", {})
