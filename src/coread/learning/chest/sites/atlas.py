@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coread.learning.chest.cohort import Radiograph, Split, chest_cohort
 from coread.learning.chest.sites.harmonise import central, local, matched, reference_curve
-from coread.learning.chest.sites.looks import Eye, Look, Seen, eye_of, looked
+from coread.learning.chest.sites.looks import Change, Eye, Look, Seen, eye_of, looked
 from coread.learning.chest.sites.trunks import imagenet_net
 from coread.learning.chest.transfer import FEATURES, ChestNet
 
@@ -42,6 +42,8 @@ class Atlas:
         The trained network whose trunk is looked through beside the one that it came from; None for none.
     quick
         Take few patients.
+    changes
+        Further named looks: what is done to an image first.
     """
 
     data: Path
@@ -49,6 +51,7 @@ class Atlas:
     tell: Callable[[str, float], None]
     tuned: ChestNet | None = None
     quick: bool = False
+    changes: dict[str, Change] = field(default_factory=dict)
     _held: dict[str, Seen] = field(default_factory=dict)
     _eyes: dict[str, Eye] = field(default_factory=dict)
 
@@ -128,7 +131,7 @@ class Atlas:
     def _look(self, name: str, key: str) -> Look:
         if "disturbed" in name:
             return Look(key, disturbed=int(name.rsplit(maxsplit=1)[-1]), raw=name.startswith("raw"))
-        changes = {"local": local, "central": central}
+        changes = {"local": local, "central": central, **self.changes}
         change = matched(self._curve) if name == "matched" else changes.get(name)
         return Look(key, mirrored=name == "mirrored", change=change, raw=name == "raw")
 

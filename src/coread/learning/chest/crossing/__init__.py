@@ -1,0 +1,1 @@
+"""Between hospitals: lung fields as a common frame, self-training on unlabelled images, the table."""
