@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
@@ -46,6 +47,7 @@ from coread.governance import (
 from coread.intake import Intake, Limits
 from coread.ledger import FileWitness, Ledger, Notary
 from coread.readers import Machine, Registry, Vetted, Vetting, publisher_of
+from coread.governance.exports import ExportDesk
 from coread.review import ModeRule, Policy, ReviewDesk
 from coread.routing import Rules, default_rules, load_rules
 from coread.settings import Settings
@@ -172,6 +174,12 @@ class Clinic:
             return person_id
 
     def start(self, role: Role = "all") -> Self:
+    @cached_property
+    def exports(self) -> ExportDesk:
+        """De-identified copies on their way out."""
+        originals = {"archive": self.archive.read, "folder": lambda path: Path(path).read_bytes()}
+        return ExportDesk(self.settings.exports_folder, self.ledger, now, originals, self.consents.may)
+
         """Start what the role needs; a gateway's servers are started by the gateways themselves.
 
         Raises

@@ -66,6 +66,7 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
             audit_source=audit_source(settings),
         )
     )
+            exports=lambda: clinic.exports,
     return ReadingRoom(pages, identity, settings.login.required)
 
 

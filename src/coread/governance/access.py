@@ -17,7 +17,7 @@ MATRIX: dict[Role, frozenset[Permission]] = {
     Role.ENGINEER: frozenset(
         {Permission.STORE_IMAGES, Permission.SEE_SYSTEM, Permission.RUN_SYSTEM, Permission.SEE_SETTINGS}
     ),
-    Role.QUALITY: frozenset({Permission.SEE_QUALITY}),
+    Role.QUALITY: frozenset({Permission.SEE_QUALITY, Permission.OVERSEE, Permission.REVIEW_EXPORTS}),
     Role.AUDITOR: frozenset({Permission.SEE_LEDGER}),
     Role.ADMINISTRATOR: frozenset({Permission.KEEP_PEOPLE, Permission.SEE_SETTINGS}),
 }

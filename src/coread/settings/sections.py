@@ -421,6 +421,22 @@ class ConsentSettings(_Section):
     )
 
 
+class ExportSettings(_Section):
+    """De-identified copies on their way out."""
+
+    folder: Path | None = Field(
+        None, description="Folder of the exports that wait; none: exports in the data folder."
+    )
+    needs_review: bool = Field(
+        True, description="Whether an export leaves only after somebody has looked at it and accepted it."
+    )
+    audit: bool = Field(True, description="Whether a second program audits each export.")
+    secrets: Path | None = Field(
+        None,
+        description="Folder of the pseudonyms' key, and of a vault; none: secrets in the data folder.",
+    )
+
+
 class DestinationSettings(_Section):
     """One peer that results are sent to."""
 
@@ -460,6 +476,7 @@ class Settings(_Section):
     consent: ConsentSettings = Field(default_factory=ConsentSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    exports: ExportSettings = Field(default_factory=ExportSettings)
     destinations: tuple[DestinationSettings, ...] = Field((), description="Peers that results are sent to.")
 
     @model_validator(mode="after")
@@ -475,6 +492,16 @@ class Settings(_Section):
     def database_url(self) -> str:
         """URL of the database, the default filled in."""
         return self.database.whole_url() or f"sqlite:///{(self.data.folder / 'coread.sqlite').absolute()}"
+
+    @property
+    def exports_folder(self) -> Path:
+        """Folder of the exports that wait, the default filled in."""
+        return self.exports.folder or self.data.folder / "exports"
+
+    @property
+    def exports_secrets(self) -> Path:
+        """Folder of the pseudonyms' key, the default filled in."""
+        return self.exports.secrets or self.data.folder / "secrets"
 
     @property
     def ledger_key(self) -> Path:

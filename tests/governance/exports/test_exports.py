@@ -15,6 +15,7 @@ from PIL import Image
 
 from coread.archive import Database
 from coread.dicom import open_object, write_object
+from coread.domain.consent import PatientIdentity, Permit, Rule, Standing, Status, Use
 from coread.errors import BadQuery, ChecksumMismatch, ContainerRefused, DecisionRefused, NotFound
 from coread.governance.deidentify import Deidentifier, FoundText, Pseudonyms, load_profile
 from coread.governance.deidentify.export import deidentify_objects
@@ -68,8 +69,12 @@ class House:
             self.ledger,
             self.clock,
             {"archive": self.originals.__getitem__},
-            lambda patient, use, at: patient not in self.withdrawn,
+            self.may,
         )
+
+    def may(self, person: PatientIdentity, use: Use, at: datetime) -> Permit:
+        status = Status.WITHDRAWN if person.patient_id in self.withdrawn else Status.GIVEN
+        return Permit(use, Standing(use, status, Rule.OPT_IN))
 
     def clock(self) -> datetime:
         self.at += timedelta(seconds=1)
@@ -77,7 +82,7 @@ class House:
 
     def make(self, leaks: tuple[tuple[str, str, str, str], ...] = ()) -> Job:
         profile = load_profile("tcia")
-        shelf = self.desk.begin(Wish(profile, "study-7", self.out, "archive", "person:maker", "teaching"))
+        shelf = self.desk.begin(Wish(profile, "study-7", self.out, "archive", "person:maker", Use.TEACHING))
         deidentifier = Deidentifier(profile, Pseudonyms(KEY, "study-7"), OneText())
         outcomes = deidentify_objects(self.originals.items(), shelf.held, deidentifier)
         return self.desk.make(shelf, outcomes, lambda: leaks)
@@ -193,7 +198,9 @@ def test_accepted_it_leaves_as_it_was_seen_and_who_it_was_is_forgotten(house):
         house.desk.study(job.id, 1)
     with pytest.raises(DecisionRefused):
         house.desk.reject(job.id, "too late", OFFICER)
-    assert house.kinds() == ["export.made", "export.accepted", "export.released"]
+    exported = ["study.exported"] * 2
+    assert house.kinds() == ["export.made", "export.accepted", *exported, "export.released"]
+    assert [r.event.subject for r in house.ledger.events(kind="study.exported")] == ["1.2.3.0", "1.2.3.1"]
     assert house.desk.release(job.id) == gone
 
 
@@ -257,6 +264,13 @@ def test_who_withdraws_is_dropped_from_what_waits(house):
     assert house.desk.accept(job.id, ("withdrawn",), OFFICER).state is State.RELEASED
     assert len(files(house.out)) == 2
     assert b"uillfeather" not in b"".join(p.read_bytes() for p in house.out.rglob("*") if p.is_file())
+
+
+def test_who_never_agreed_is_not_in_it(house):
+    house.withdrawn.add("MRN771")
+    job = house.make()
+    assert (job.objects, job.warnings) == (2, {"withdrawn": 1})
+    assert house.kinds() == ["export.made", "export.dropped"]
 
 
 def test_a_job_of_which_all_withdrew_is_over(house):

@@ -18,6 +18,7 @@ from coread.domain.person import Permission
 from coread.domain.review import SignedReport
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.keeping.audit_page import AuditPage
+from coread.gateways.pages.keeping.exports_page import ExportsPage
 from coread.gateways.pages.keeping.quality_page import QualityPage
 from coread.gateways.pages.keeping.responsibility_page import ResponsibilityPage
 from coread.gateways.pages.keeping.settings_page import SettingsPage
@@ -32,6 +33,7 @@ from coread.gateways.pages.routes import Access, Address, Form, routes
 from coread.gateways.pages.static_files import MOUNT, StaticFiles
 from coread.gateways.pages.static_files import address as address_of
 from coread.governance import People
+from coread.governance.exports import ExportDesk
 from coread.intake import Intake
 from coread.ledger import AuditSource, Ledger, Notary
 from coread.review import ReviewDesk
@@ -39,6 +41,7 @@ from coread.routing import Rules
 from coread.settings import Setting
 
 _STUDY = "/api/v1/studies/{study_uid}"
+_EXPORT = "/exports/{job_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class PageRooms:
     """Who signs the ledger; None where nobody does."""
     audit_source: AuditSource = field(default_factory=AuditSource)
     """Who speaks in audit records."""
+    exports: Callable[[], ExportDesk] | None = None
+    """De-identified copies on their way out; None where there are none."""
 
 
 class Pages:
@@ -104,6 +109,7 @@ class Pages:
             rooms.ledger, rooms.notary, rooms.people, rooms.now, rooms.audit_source
         )
         self._settings = SettingsPage(rooms.settings, rooms.people)
+        self._exports = ExportsPage(rooms.exports, rooms.people)
 
     def routes(self) -> list[Route]:
         """Return Starlette's routes of all pages."""
@@ -115,7 +121,14 @@ class Pages:
 
     def table(self) -> tuple[Address, ...]:
         """List every address with what it needs."""
-        return (*self._open(), *self._of_list(), *self._of_study(), *self._of_report(), *self._of_house())
+        return (
+            *self._open(),
+            *self._of_list(),
+            *self._of_study(),
+            *self._of_report(),
+            *self._of_house(),
+            *self._of_exports(),
+        )
 
     def _open(self) -> tuple[Address, ...]:
         return (
@@ -200,6 +213,22 @@ class Pages:
             Address("GET", "/audit/studies/{study_uid}/{form}", ledger, self._responsibility.export),
             Address("POST", "/api/v1/audit/verification", ledger, self._audit.verify, Form.DATA),
             Address("GET", "/settings", Permission.SEE_SETTINGS, self._settings.show),
+        )
+
+    def _of_exports(self) -> tuple[Address, ...]:
+        review, page = Permission.REVIEW_EXPORTS, self._exports
+        study = _EXPORT + "/studies/{number}"
+        image = study + "/images/{image}"
+        return (
+            Address("GET", "/exports", review, page.show),
+            Address("GET", _EXPORT, review, page.job),
+            Address("GET", study, review, page.study),
+            Address("GET", image + "/{side}.png", review, page.picture, Form.DATA),
+            Address("POST", image + "/boxes", review, page.add_box),
+            Address("POST", image + "/boxes/{index}/remove", review, page.take_box_back),
+            Address("POST", _EXPORT + "/accept", review, page.accept),
+            Address("POST", _EXPORT + "/reject", review, page.reject),
+            Address("POST", _EXPORT + "/release", review, page.release),
         )
 
     def _file(self, asked: Asked) -> Response:

@@ -72,6 +72,8 @@ SECTIONS: Final = (
     Section("quality", "/quality", Permission.SEE_QUALITY),
     Section("audit", "/audit", Permission.SEE_LEDGER),
     Section("people", "/people", Permission.KEEP_PEOPLE),
+    Section("oversight", "/oversight", Permission.OVERSEE),
+    Section("exports", "/exports", Permission.REVIEW_EXPORTS),
     Section("settings", "/settings", Permission.SEE_SETTINGS),
 )
 

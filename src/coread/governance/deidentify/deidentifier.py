@@ -41,6 +41,7 @@ _FACTS = {
     0x00081090: "ManufacturerModelName",
     0x00100010: "PatientName",
     0x00100020: "PatientID",
+    0x00100021: "IssuerOfPatientID",
     0x00100030: "PatientBirthDate",
     0x00180015: "BodyPartExamined",
     0x00181030: "ProtocolName",
@@ -49,7 +50,7 @@ _FACTS = {
 }
 _LEVELS = {0x00080018: "instance", 0x0020000D: "study", 0x0020000E: "series"}
 _CHARACTER_SET, _PATIENT_ID = 0x00080005, 0x00100020
-_PERSON = ("PatientID", "PatientName", "PatientBirthDate")
+_PERSON = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Deidentified:
     """``study``, ``series`` and ``instance``: the new UIDs."""
     former_uids: Mapping[str, str] = field(repr=False)
     person: Mapping[str, str] = field(repr=False)
-    """Patient ID, name and date of birth as they were, by keyword: for the vault."""
+    """Patient ID with its issuer, name and date of birth as they were, by keyword: for the vault."""
     changes: tuple[Change, ...] = field(repr=False)
     pixels: PixelFindings | None = None
     """None where the pixels were not looked at, or there are none."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from coread.domain.consent import PatientIdentity, Permit, Status, Use
 from coread.domain.event import Event
 from coread.errors import DecisionRefused
 from coread.governance.deidentify.export import FileOutcome
@@ -19,8 +20,8 @@ from coread.governance.exports.releasing import dropped, manifest_of, moved_out
 from coread.governance.exports.shelf import Shelf
 from coread.ledger import Ledger
 
-#: Tells whether the person of a Patient ID agrees to a use at a moment.
-May = Callable[[str, str, datetime], bool]
+#: `coread.governance.Consents.may`: whether what belongs to a person may be put to a use.
+May = Callable[[PatientIdentity, Use, datetime], Permit]
 
 _PROGRAM = "system"
 _WAITING: frozenset[State] = frozenset((State.WAITING,))
@@ -70,7 +71,7 @@ class ExportDesk:
             title=profile.title,
             status=profile.status,
             domain=wish.domain,
-            purpose=wish.purpose,
+            purpose=str(wish.purpose),
             kind=wish.kind,
             out=str(wish.out.absolute()),
             made_at=at.isoformat(timespec="seconds"),
@@ -98,8 +99,8 @@ class ExportDesk:
                 job = dataclasses.replace(job, audit=tuple(auditor()), audited=True)
             job = dataclasses.replace(job, state=State.WAITING, warnings=warnings_of(job))
             shelf.keep(job)
-        self._record(job, "export.made", job.made_by, {"leaks": str(len(job.audit))})
-        return job
+            self._record(job, "export.made", job.made_by, {"leaks": str(len(job.audit))})
+            return self._without_withdrawn(shelf)
 
     # -- looking ---------------------------------------------------------------------------------------
 
@@ -135,6 +136,11 @@ class ExportDesk:
             If there is none, or it was forgotten after the decision.
         """
         return Shelf.find(self._home, job_id).study(number)
+
+    def seen(self, job_id: str, study: int, actor: str) -> None:
+        """Put it on record that somebody looked at a study, names and all."""
+        job = Shelf.find(self._home, job_id).job()
+        self._record(job, "export.seen", actor, {"study": str(study)})
 
     def picture(self, job_id: str, study: int, number: int, side: str, frame: int = 1) -> bytes:
         """Return a frame as PNG.
@@ -232,6 +238,7 @@ class ExportDesk:
             if job.state is not State.ACCEPTED:
                 raise _refused(job)
             moved_out(shelf, job)
+            self._tell_of_studies(shelf, job)
             job = shelf.keep(dataclasses.replace(job, state=State.RELEASED, audit=()))
             shelf.forget(held=True)
             self._record(job, "export.released", _PROGRAM, {"manifest_sha256": job.manifest_sha256})
@@ -285,17 +292,36 @@ class ExportDesk:
         job = shelf.job()
         if self._may is None or job.state not in HELD:
             return job
-        at = self._clock()
         gone = {
             pseudonym
             for pseudonym, person in shelf.persons().items()
-            if not self._may(str(person.get("PatientID", "")), job.purpose, at)
+            if any(self._denies(PatientIdentity(*each), job) for each in person["identities"])
         }
         if not gone:
             return job
         job = dropped(shelf, job, gone)
         self._record(job, "export.dropped", _PROGRAM, {"persons": str(len(gone))})
         return job
+
+    def _denies(self, person: PatientIdentity, job: Job) -> bool:
+        """Tell whether a person stands against a job.
+
+        Whoever is in a folder from elsewhere may have agreed elsewhere: there only a word on record counts.
+        """
+        if self._may is None:
+            return False
+        permit = self._may(person, Use(job.purpose), self._clock())
+        silent = (Status.NOT_ASKED, Status.UNKNOWN_PERSON)
+        return not permit.is_allowed and not (job.kind == "folder" and permit.standing.status in silent)
+
+    def _tell_of_studies(self, shelf: Shelf, job: Job) -> None:
+        """Put it on each study's own record that it has left: an account of disclosures."""
+        at = self._clock()
+        facts = {"export": job.id, "profile": job.profile, "domain": job.domain, "purpose": job.purpose}
+        for person in shelf.persons().values():
+            for former_uid in person["studies"].values():
+                key = f"export:{job.id}:{former_uid}"
+                self._ledger.append(Event("study.exported", former_uid, job.decided_by, at, facts, key))
 
     def _record(self, job: Job, kind: str, actor: str, facts: Mapping[str, str]) -> None:
         about = {"profile": job.profile, "domain": job.domain, "objects": str(job.objects)}

@@ -110,7 +110,7 @@ class Job:
     """What the result is by law, as the profile says it."""
     domain: str
     purpose: str
-    """The use that persons consented to, empty where none was named."""
+    """The use that persons are asked for: a value of `coread.domain.consent.Use`."""
     kind: str
     """Where the originals are: ``archive`` or ``folder``."""
     out: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coread.domain.consent import Use
 from coread.governance.deidentify import Change, Deidentified, FoundText, Profile
 from coread.governance.deidentify.export import FileOutcome
 from coread.governance.deidentify.export.summary import shown
@@ -37,8 +38,8 @@ class Wish:
     """``archive`` or ``folder``."""
     by: str
     """Actor, as the ledger names it."""
-    purpose: str = ""
-    """The use that persons consented to, e.g. ``teaching``."""
+    purpose: Use
+    """The use that persons are asked for."""
 
 
 @dataclass
@@ -151,9 +152,16 @@ class Maker:
         pixels = made.pixels
         if pixels is not None and pixels.mask is not None and pixels.mask.any():
             self._shelf.keep_mask(study.number, len(study.held), pixels.mask)
-        person = self._persons.setdefault(made.subject.pseudonym, {**made.person, "studies": {}})
+        self._remember(made)
+
+    def _remember(self, made: Deidentified) -> None:
+        fresh: dict[str, Any] = {**made.person, "identities": [], "studies": {}}
+        person = self._persons.setdefault(made.subject.pseudonym, fresh)
         person["shift_days"] = made.subject.shift_days
-        person["studies"][uid] = made.former_uids["study"]
+        person["studies"][made.uids["study"]] = made.former_uids["study"]
+        identity = [made.person.get("PatientID", ""), made.person.get("IssuerOfPatientID", "")]
+        if identity not in person["identities"]:
+            person["identities"].append(identity)
 
     def _held(self, outcome: FileOutcome, made: Deidentified, left: Leftovers, number: int) -> Held:
         pixels = made.pixels
