@@ -7,9 +7,11 @@ import pytest
 
 pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
 
+from coread.learning.weak.arms import posterior_of_votes, votes_of
 from coread.learning.weak.confident import confident_joint, probably_wrong
 from coread.learning.weak.dawid_skene import MISSING, dawid_skene
 from coread.learning.weak.noise import with_noise
+from coread.learning.weak.ratings import foreteller, left_out
 from coread.learning.weak.staple import staple
 
 
@@ -122,3 +124,41 @@ def test_leaving_wrong_labels_out_helps_where_there_are_many():
     assert found["planted"] == 120
     assert found["found"] / found["called"] > 0.6
     assert with_noise(features, labels, patients, features, 0.0, rng)["planted"] == 0
+
+
+def test_a_row_that_stands_for_many_cases_counts_as_many():
+    rng = np.random.default_rng(6)
+    truth = rng.random(3000) < 0.3
+    answers = np.where(rng.random((3000, 3)) < 0.85, truth[:, None], ~truth[:, None]).astype(int)
+    rows, times = np.unique(answers, axis=0, return_counts=True)
+    whole, short = dawid_skene(answers, 2), dawid_skene(rows, 2, times)
+    assert short.prevalence == pytest.approx(whole.prevalence, abs=1e-3)
+    assert short.confusion == pytest.approx(whole.confusion, abs=1e-3)
+
+
+def test_votes_become_the_probability_of_lying_inside():
+    truth = disc()
+    rng = np.random.default_rng(7)
+    pictures = [readers(truth, (0.9,) * n, (0.95,) * n, rng) for n in (2, 3, 4, 4)]
+    votes = [votes_of(masks) for masks in pictures]
+    inside = posterior_of_votes([(yes, n) for _, yes, n in votes])
+    assert [len(inside[n]) for n in (2, 3, 4)] == [3, 4, 5]
+    assert all((np.diff(each) > 0).all() for each in inside.values())
+    assert inside[4][2] > 0.5 > inside[4][1]  # two of four who err independently outweigh two who missed
+    reach, yes, n = votes[3]
+    assert ((inside[n][yes] > 0.5) == truth[reach]).mean() > 0.98
+
+
+def test_a_reader_held_out_is_foretold_better_than_by_a_vote_where_readers_err():
+    rng = np.random.default_rng(8)
+    truth = rng.random(800) < 0.2
+    answers = np.where(rng.random((800, 4)) < 0.85, truth[:, None], ~truth[:, None]).astype(int)
+    answers[:300, 3] = MISSING
+    nodule, held, yes, others = left_out(answers)
+    assert len(held) == 800 * 4 - 300
+    assert (others[nodule < 300] == 2).all()
+    foretell = foreteller(answers)
+    said = np.array([foretell(int(y), int(n)) for y, n in zip(yes, others, strict=True)])
+    vote = (yes + 0.5) / (others + 1)
+    assert ((said - held) ** 2).mean() < 0.98 * ((vote - held) ** 2).mean()
+    assert 0.1 < foretell(0, 3) < 0.25  # he says it by mistake, or the others missed it

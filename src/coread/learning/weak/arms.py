@@ -14,8 +14,9 @@ from coread.learning.nodule.cohort import Cohort, Nodule
 from coread.learning.nodule.outlining import Lessons, lessons_of, read_all, shown
 from coread.learning.nodule.prompts import click, drawn_box
 from coread.learning.nodule.unet import NoduleNet
+from coread.learning.weak.dawid_skene import MISSING, dawid_skene
 from coread.learning.weak.growing import grown
-from coread.learning.weak.staple import staple
+from coread.learning.weak.staple import reach_of, staple
 from coread.readers.ct_nodule.window import Spot, paste
 
 Bool = NDArray[np.bool_]
@@ -97,6 +98,47 @@ def stapled(held: Pupils, rng: Generator) -> Lessons:
         if stack is not None:
             target[places] = staple(stack).probability
     return _all(held, lambda at: target[at])
+
+
+def dawid_skened(held: Pupils, rng: Generator) -> Lessons:
+    """Dawid-Skene over all pixels within reach of some outline, with one confusion matrix for all readers.
+
+    The published slots are not the same person from patient to patient: a confusion of his own for each
+    reader could be learned within one nodule only, and that is STAPLE.
+    """
+    votes = [votes_of(held.of_readers(at)) for at in range(len(held))]
+    inside = posterior_of_votes([(yes, readers) for _, yes, readers in votes])
+    target = np.zeros((len(held), 96, 96), np.float32)
+    for at, (reach, yes, readers) in enumerate(votes):
+        target[at][reach] = inside[readers][yes]
+    return _all(held, lambda at: target[at])
+
+
+def votes_of(masks: Bool) -> tuple[tuple[slice, ...], NDArray[np.int64], int]:
+    """Where masks [reader, row, column] may mark anything, votes there [row, column], number of readers."""
+    reach = reach_of(masks)
+    return reach, masks[(slice(None), *reach)].sum(0), len(masks)
+
+
+def posterior_of_votes(pictures: Sequence[tuple[NDArray[np.int64], int]]) -> dict[int, NDArray[np.float64]]:
+    """Probability of lying inside by number of readers and votes, from all pictures together.
+
+    Parameters
+    ----------
+    pictures
+        Votes of each pixel, and the number of readers.
+    """
+    most = max(readers for _, readers in pictures)
+    counts = {n: np.zeros(n + 1) for n in range(1, most + 1)}
+    for yes, readers in pictures:
+        counts[readers] += np.bincount(yes.ravel(), minlength=readers + 1)
+    rows = [(n, yes) for n in counts for yes in range(n + 1)]
+    said = np.full((len(rows), most), MISSING)
+    for row, (n, yes) in zip(said, rows, strict=True):
+        row[:n] = np.arange(n) < yes
+    times = np.concatenate([counts[n] for n in counts])
+    fused = dawid_skene(said, 2, times, pooled=True).posterior[:, 1]
+    return {n: fused[[i for i, (readers, _) in enumerate(rows) if readers == n]] for n in counts}
 
 
 def ranked_readers(held: Pupils, rng: Generator) -> Lessons:

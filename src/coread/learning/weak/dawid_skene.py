@@ -40,7 +40,9 @@ class Consensus:
     prevalence: Float
 
 
-def dawid_skene(said: NDArray[np.integer[Any]], classes: int, *, pooled: bool = False) -> Consensus:
+def dawid_skene(
+    said: NDArray[np.integer[Any]], classes: int, weight: Float | None = None, *, pooled: bool = False
+) -> Consensus:
     """Estimate by expectation-maximisation, beginning from the share of votes.
 
     Parameters
@@ -50,6 +52,8 @@ def dawid_skene(said: NDArray[np.integer[Any]], classes: int, *, pooled: bool = 
         least.
     classes
         How many there are.
+    weight
+        How many cases each row stands for, [case]; one if left out.
     pooled
         Give all readers one confusion matrix: for readers who are not the same persons from case to case,
         such as the slots of LIDC-IDRI.
@@ -64,10 +68,11 @@ def dawid_skene(said: NDArray[np.integer[Any]], classes: int, *, pooled: bool = 
     votes = (said[:, :, None] == np.arange(classes)).astype(np.float64)
     if pooled:
         votes = votes.sum(1, keepdims=True)
+    times = np.ones(len(said)) if weight is None else np.asarray(weight, dtype=np.float64)
     posterior = votes.sum(1) / votes.sum((1, 2))[:, None]
     for _ in range(ROUNDS):
-        prevalence = (posterior.sum(0) + 1e-6) / (len(said) + classes * 1e-6)
-        counts = np.einsum("ct,crs->rts", posterior, votes) + 1e-2
+        prevalence = (times @ posterior + 1e-6) / (times.sum() + classes * 1e-6)
+        counts = np.einsum("c,ct,crs->rts", times, posterior, votes) + 1e-2
         confusion = counts / counts.sum(2, keepdims=True)
         score = np.log(prevalence) + np.einsum("crs,rts->ct", votes, np.log(confusion))
         renewed = np.exp(score - score.max(1, keepdims=True))

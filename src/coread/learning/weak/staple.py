@@ -58,7 +58,7 @@ def staple(masks: NDArray[np.bool_], prior: float | None = None) -> Fused:
 
     *Assumes* readers who err independently.
     """
-    reach = _reach(masks)
+    reach = reach_of(masks)
     votes = masks[(slice(None), *reach)].reshape(len(masks), -1).astype(np.float64)
     share = float(votes.mean()) if prior is None else prior
     sensitivity, specificity = np.full(len(votes), 0.9), np.full(len(votes), 0.9)
@@ -82,8 +82,8 @@ def _inside(votes: Float, sensitivity: Float, specificity: Float, prior: float) 
     return np.asarray(1 / (1 + np.exp(np.clip(no - yes, -60, 60))))
 
 
-def _reach(masks: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Bounding box of all masks, widened by two."""
+def reach_of(masks: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Bounding box of all masks, widened by two; everything where nothing is marked."""
     places = np.argwhere(masks.any(0))
     if not len(places):
         return tuple(slice(0, size) for size in masks.shape[1:])

@@ -34,6 +34,7 @@ from coread.learning.weak.instances import (
     squares_of,
     train_bags,
 )
+from coread.learning.weak.ratings import held_out_readers, rating_rows
 from coread.learning.weak.table import rows, summary
 
 Tell = Callable[[str, float], None]
@@ -41,7 +42,7 @@ Tell = Callable[[str, float], None]
 SEEDS = (0, 1, 2)
 
 ARMS = ("majority", "quarter", "quarter_and_points", "points", "boxes", "image_labels",
-        "one_reader", "mean_of_readers", "staple", "ranked_readers")  # fmt: skip
+        "one_reader", "mean_of_readers", "staple", "ranked_readers", "dawid_skene")  # fmt: skip
 """In the order in which they are trained: later ones may learn from earlier ones."""
 
 _PLAIN = {
@@ -53,6 +54,7 @@ _PLAIN = {
     "mean_of_readers": arms.mean_of_readers,
     "staple": arms.stapled,
     "ranked_readers": arms.ranked_readers,
+    "dawid_skene": arms.dawid_skened,
 }
 
 
@@ -194,7 +196,8 @@ def conclude(found: Mapping[int, Mapping[str, Any]], test: Examined, scale: Scal
         "seeds": list(scale.seeds),
         "plan": scale.plan,
         **summary(found, rule, readers, test),
-        "rows": rows(found, rule, readers, test),
+        "ratings": (ratings := held_out_readers(test.cohort)),
+        "rows": [*rows(found, rule, readers, test), *rating_rows(ratings)],
         "did_not_work": list(DID_NOT_WORK),
     }
 

@@ -34,12 +34,13 @@ WORDS = {
     "mean_of_readers": "several readers: share of readers as target",
     "staple": "several readers: STAPLE",
     "ranked_readers": "several readers: one outline per kind of reader",
+    "dawid_skene": "several readers: Dawid-Skene, readers pooled",
 }
 
 GOALS = {"quarter_and_points": 0.95, "points": 0.85, "boxes": 0.85}
 """Share of full supervision's Dice that was asked for, set before training."""
 
-SEVERAL = ("majority", "mean_of_readers", "staple", "ranked_readers")
+SEVERAL = ("majority", "mean_of_readers", "staple", "ranked_readers", "dawid_skene")
 
 
 def over_seeds(found: Found, arm: str, how: str = "click", against: str = "consensus") -> list[float]:
