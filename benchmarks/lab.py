@@ -56,6 +56,10 @@ STUDIES: dict[str, str] = {
     "conformal": "coread.learning.uncertainty.conformal_study:study",
     "ood": "coread.learning.uncertainty.novelty_study:study",
     "robustness": "coread.learning.uncertainty.robustness_study:study",
+    "federation_vendors": "coread.learning.federated.studies.vendors:study",
+    "federation_sources": "coread.learning.federated.studies.sources:study",
+    "federation_privacy": "coread.learning.federated.studies.privacy:study",
+    "federation_contribution": "coread.learning.federated.studies.contribution:study",
 }
 
 PAGE = ROOT / "docs" / "lab_results.md"

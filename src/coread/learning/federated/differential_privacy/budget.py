@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,10 +42,11 @@ class Spent:
 
 
 def delta_for(examples: int) -> float:
-    """Examples to the power -1.1, a usual choice: Ponomareva et al., JAIR 2023, section 5.3, arXiv:2303.00654."""
+    """Examples to the power -1.1, a usual choice (Ponomareva et al., JAIR 2023, arXiv:2303.00654, 5.3)."""
     return float(max(examples, 2)) ** -1.1
 
 
+@lru_cache(maxsize=256)
 def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
     """The least noise, in clips, with which so many updates keep to a budget.
 
@@ -76,6 +78,11 @@ def spent(rounds: Iterable[Mapping[str, float]], delta: float) -> Spent:
     delta
         Of the promise.
 
+    Returns
+    -------
+    Spent
+        Its epsilon is infinite without noise, however short gradients were clipped.
+
     Raises
     ------
     ValueError
@@ -87,6 +94,8 @@ def spent(rounds: Iterable[Mapping[str, float]], delta: float) -> Spent:
         raise ValueError(f"expected rounds of one rate and noise, found {sorted(map(str, kinds))}")
     ((rate, noise),) = kinds
     steps = int(sum(one["privacy_steps"] for one in told))
+    if not noise:
+        return Spent(float("inf"), delta, steps, float(rate or 0), 0.0)
     accountant = PRVAccountant()
     accountant.history = [(float(noise or 0), float(rate or 0), steps)]
     with warnings.catch_warnings():

@@ -21,6 +21,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
+from coread.learning.federated.differential_privacy.budget import delta_for, noise_for
 from coread.learning.federated.tasks.cases import Cases
 from coread.learning.federated.tasks.networks import optimiser_of
 
@@ -42,7 +43,9 @@ def train_privately(
         The site's labelled training cases, each image once.
     instructions
         ``steps``, ``batch`` (expected number of examples of an update), ``rate``, ``optimiser``, and
-        ``privacy``: ``clip`` (longest gradient of an example), ``noise`` (deviation of the noise in clips).
+        ``privacy``: ``clip`` (longest gradient of an example) and either ``noise`` (deviation of the noise in
+        clips; 0 is clipping alone, which promises nothing), or ``epsilon`` and ``updates`` (of the whole
+        federation), of which the site reckons its own noise.
     rng
         All chance.
 
@@ -57,27 +60,27 @@ def train_privately(
     features, target = torch.from_numpy(held.features), torch.from_numpy(held.target)
     wrapped = GradSampleModule(net, loss_reduction="sum")
     optimiser = optimiser_of(wrapped, instructions)
+    amount = (float(privacy["clip"]), noise_asked(privacy, len(held.target), rate))
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for _ in range(steps):
         rows = np.flatnonzero(rng.random(len(target)) < rate)
         expected = max(rate * len(target), 1.0)
-        _step(wrapped, features[rows], target[rows], (privacy, expected, noise))
+        _step(wrapped, features[rows], target[rows], (amount, expected, noise))
         optimiser.step()
         wrapped.zero_grad()
     wrapped.remove_hooks()
     wrapped.to_standard_module()
-    return {"privacy_rate": rate, "privacy_steps": float(steps), "privacy_noise": float(privacy["noise"])}
+    return {"privacy_rate": rate, "privacy_steps": float(steps), "privacy_noise": amount[1]}
 
 
 def _step(
     net: GradSampleModule,
     features: Tensor,
     target: Tensor,
-    how: tuple[Mapping[str, Any], float, torch.Generator],
+    how: tuple[tuple[float, float], float, torch.Generator],
 ) -> None:
     """Put clipped, noisy gradients in place; an update that drew nobody is noise alone."""
-    privacy, expected, generator = how
-    clip, noise = float(privacy["clip"]), float(privacy["noise"])
+    (clip, noise), expected, generator = how
     parts = [part for part in net.parameters() if part.requires_grad]
     sums = [torch.zeros_like(part) for part in parts]
     if len(target):
@@ -86,6 +89,13 @@ def _step(
     for part, total in zip(parts, sums, strict=True):
         drawn = torch.normal(0.0, noise * clip, total.shape, generator=generator)
         part.grad = (total + drawn) / expected
+
+
+def noise_asked(privacy: Mapping[str, Any], examples: int, rate: float) -> float:
+    """The noise that a plan names, or the least that keeps to its budget at a site of so many examples."""
+    if "noise" in privacy:
+        return float(privacy["noise"])
+    return noise_for(float(privacy["epsilon"]), delta_for(examples), rate, int(privacy["updates"]))
 
 
 def clipped_sums(by_example: list[Tensor], clip: float) -> list[Tensor]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -110,22 +111,23 @@ class OutlineTask:
 
 def learned(data: SiteData) -> list[Nodule]:
     """Training nodules of a site with a slice on which half of the readers agree, with these slices only."""
-    slices = cohort_of(data.folder).slices
-    kept = []
+    return _learned(data.site, data.folder, tuple(sorted(data.query.items())))
+
+
+@lru_cache(maxsize=64)
+def _learned(site: str, folder: Path, query: tuple[tuple[str, Any], ...]) -> list[Nodule]:
+    data, slices = SiteData(site, folder, dict(query)), cohort_of(folder).slices
+    kept: list[tuple[Nodule, tuple[int, ...]]] = []
     for nodule in nodules_of(data):
         rows = tuple(
             row for row in nodule.rows if nodule.split == "train" and slices.consensus(nodule, row).any()
         )
         kept += [(nodule, rows)] if rows else []
-    return [_with_rows(nodule, rows) for nodule, rows in kept]
-
-
-def _with_rows(nodule: Nodule, rows: tuple[int, ...]) -> Nodule:
-    return Nodule(**{**{name: getattr(nodule, name) for name in nodule.__dataclass_fields__}, "rows": rows})
+    return [replace(nodule, rows=rows) for nodule, rows in kept]
 
 
 @lru_cache(maxsize=64)
-def _examined(site: str, folder: Any, query: tuple[tuple[str, Any], ...], part: str) -> Examined:
+def _examined(site: str, folder: Path, query: tuple[tuple[str, Any], ...], part: str) -> Examined:
     data = SiteData(site, folder, dict(query))
     return examined(cohort_of(folder), [nodule for nodule in nodules_of(data) if nodule.split == part])
 

@@ -1,0 +1,1 @@
+"""The studies of federation: by scanner, by source, on an unseen site, privacy, attacks, contribution."""
