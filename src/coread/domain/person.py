@@ -41,6 +41,8 @@ class Permission(StrEnum):
     REVIEW_EXPORTS = "exports:review"
     """Look at de-identified copies beside the originals, let them go out or throw them away."""
     SEE_LEDGER = "ledger:see"
+    KEEP_CONSENTS = "consents:keep"
+    """Record, withdraw and read what patients agreed to, by Patient ID."""
     KEEP_PEOPLE = "people:keep"
     SEE_SETTINGS = "settings:see"
 

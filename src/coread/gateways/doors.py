@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from coread.clinic import Clinic, Role
+from coread.clinic import Clinic, Role, now
 from coread.gateways import dimse
 from coread.gateways.audit import Clerk, clerk_of
 from coread.gateways.dicomweb import send_stow
-from coread.gateways.fhir import send_fhir
+from coread.gateways.fhir import consent_app, send_fhir
 from coread.gateways.outgoing import Access
 from coread.gateways.reading_room import ReadingRoom, reading_room
 from coread.gateways.serving import TlsFiles as WebTlsFiles
@@ -133,4 +133,6 @@ def _web(settings: Settings, clinic: Clinic, room: ReadingRoom) -> WebServer:
     web = settings.web
     options = WebOptions(web.allowed_origins, web.allowed_hosts, web.public_url, web.max_body_mb * _MB)
     tls = WebTlsFiles(web.certificate, web.key) if web.certificate and web.key else None
-    return WebServer(web_app(clinic, options, room), web.host, web.port, tls=tls)
+    root = web.public_url.rstrip("/")
+    consents = consent_app(clinic.consents, now, public_url=root and f"{root}/fhir")
+    return WebServer(web_app(clinic, options, room, consents), web.host, web.port, tls=tls)

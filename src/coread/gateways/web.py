@@ -77,7 +77,12 @@ class WebOptions:
     """Largest request body."""
 
 
-def web_app(rooms: WebRooms, options: WebOptions | None = None, room: ReadingRoom | None = None) -> Starlette:
+def web_app(
+    rooms: WebRooms,
+    options: WebOptions | None = None,
+    room: ReadingRoom | None = None,
+    consents: ASGIApp | None = None,
+) -> Starlette:
     """Build the service: ``/dicomweb``, ``/fhir``, ``/health``, ``/ready``, and the pages of a reading room.
 
     Parameters
@@ -88,6 +93,8 @@ def web_app(rooms: WebRooms, options: WebOptions | None = None, room: ReadingRoo
         What the service allows.
     room
         Pages, and who may come in; None: the services alone, open to whoever reaches them.
+    consents
+        What answers at ``/fhir/Consent``; None: nothing does.
     """
     options = options or WebOptions()
     root = options.public_url.rstrip("/")
@@ -97,12 +104,15 @@ def web_app(rooms: WebRooms, options: WebOptions | None = None, room: ReadingRoo
         limits=StoreLimits(max_body_bytes=options.max_body_bytes),
         public_url=root and f"{root}/dicomweb",
     )
-    fhir: ASGIApp = fhir_app(rooms.resources, public_url=root and f"{root}/fhir")
+    fhir: ASGIApp = fhir_app(rooms.resources, public_url=root and f"{root}/fhir", has_consents=bool(consents))
     if room and room.guards_services:
         dicomweb, fhir = (
             room.identity.guard(app, Permission.SEE_IMAGES, Permission.STORE_IMAGES)
             for app in (dicomweb, fhir)
         )
+    if consents:
+        keep = Permission.KEEP_CONSENTS
+        fhir = Beside(fhir, "/Consent", room.identity.guard(consents, keep, keep) if room else consents)
     routes = [
         Route("/health", _health),
         Route("/ready", _Readiness(rooms).answer),
@@ -112,6 +122,31 @@ def web_app(rooms: WebRooms, options: WebOptions | None = None, room: ReadingRoo
     ]
     handlers = negotiated_fault_handlers() if room else json_fault_handlers()
     return Starlette(routes=routes, middleware=_middleware(options, room), exception_handlers=handlers)
+
+
+class Beside:
+    """Gives what lies at one path to another app, and all else to the first.
+
+    Parameters
+    ----------
+    app
+        Answers all else.
+    path
+        Below where the app is mounted, e.g. ``/Consent``.
+    other
+        Answers there.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, other: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to the app that it is for."""
+        here = str(scope.get("path", "")).removeprefix(str(scope.get("root_path", "")))
+        is_other = here == self._path or here.startswith(f"{self._path}/")
+        await (self._other if is_other else self._app)(scope, receive, send)
 
 
 class LoopbackGuard:

@@ -17,9 +17,18 @@ MATRIX: dict[Role, frozenset[Permission]] = {
     Role.ENGINEER: frozenset(
         {Permission.STORE_IMAGES, Permission.SEE_SYSTEM, Permission.RUN_SYSTEM, Permission.SEE_SETTINGS}
     ),
-    Role.QUALITY: frozenset({Permission.SEE_QUALITY, Permission.OVERSEE, Permission.REVIEW_EXPORTS}),
+    Role.QUALITY: frozenset(
+        {
+            Permission.SEE_QUALITY,
+            Permission.OVERSEE,
+            Permission.REVIEW_EXPORTS,
+            Permission.KEEP_CONSENTS,
+        }
+    ),
     Role.AUDITOR: frozenset({Permission.SEE_LEDGER}),
-    Role.ADMINISTRATOR: frozenset({Permission.KEEP_PEOPLE, Permission.SEE_SETTINGS}),
+    Role.ADMINISTRATOR: frozenset(
+        {Permission.KEEP_PEOPLE, Permission.SEE_SETTINGS, Permission.KEEP_CONSENTS}
+    ),
 }
 
 

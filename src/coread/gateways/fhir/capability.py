@@ -31,8 +31,17 @@ _PUBLISHED = "2026-01-01"
 _TOKENS = frozenset({"_id", "identifier", "status", "code", "study"})
 
 
-def capability_statement(base_url: str) -> Json:
+_CONSENT: Json = {
+    "type": "Consent",
+    "documentation": "One decision on one use each; provision.purpose of urn:coread:use.",
+    "interaction": [{"code": "create"}, {"code": "read"}, {"code": "search-type"}],
+    "searchParam": [{"name": "patient", "type": "reference", "documentation": "patient:identifier only"}],
+}
+
+
+def capability_statement(base_url: str, *, has_consents: bool = False) -> Json:
     """Return the CapabilityStatement of the service at `base_url`."""
+    own = [_CONSENT] if has_consents else []
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -42,7 +51,7 @@ def capability_statement(base_url: str) -> Json:
         "implementation": {"description": "Results of AI readers", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "rest": [{"mode": "server", "resource": [_resource(kind) for kind in RESOURCE_TYPES]}],
+        "rest": [{"mode": "server", "resource": [*map(_resource, RESOURCE_TYPES), *own]}],
     }
 
 

@@ -49,7 +49,7 @@ class Page:
     offset: int
 
 
-def fhir_app(resources: Resources, *, public_url: str = "") -> Starlette:
+def fhir_app(resources: Resources, *, public_url: str = "", has_consents: bool = False) -> Starlette:
     """Build the FHIR R4 service.
 
     Parameters
@@ -58,26 +58,29 @@ def fhir_app(resources: Resources, *, public_url: str = "") -> Starlette:
         What is read and searched.
     public_url
         Address of the service as clients know it, where a proxy stands before it.
+    has_consents
+        Whether a `consent_app` stands beside it at ``Consent``.
     """
-    service = _Service(resources, public_url)
+    service = _Service(resources, public_url, has_consents)
     routes = [
         Route("/metadata", service.metadata),
         Route("/{kind}", service.search),
         Route("/{kind}/_search", service.search, methods=["GET"]),
         Route("/{kind}/{id}", service.read),
     ]
-    return Starlette(routes=routes, exception_handlers=fault_handlers(_outcome))
+    return Starlette(routes=routes, exception_handlers=fault_handlers(outcome))
 
 
 class _Service:
-    def __init__(self, resources: Resources, public_url: str) -> None:
+    def __init__(self, resources: Resources, public_url: str, has_consents: bool) -> None:
         self._resources = resources
         self._public_url = public_url
+        self._has_consents = has_consents
 
     def metadata(self, request: Request) -> Response:
         """Say what the service can do."""
         _check_format(request)
-        return FhirResponse(capability_statement(self._base(request)))
+        return FhirResponse(capability_statement(self._base(request), has_consents=self._has_consents))
 
     def read(self, request: Request) -> Response:
         """Give one resource."""
@@ -191,7 +194,8 @@ def _link(relation: str, address: str, page: Page, offset: int) -> dict[str, str
     return {"relation": relation, "url": f"{address}?{urlencode(asked)}"}
 
 
-def _outcome(error: CoReadError, status: int) -> Response:
+def outcome(error: CoReadError, status: int) -> Response:
+    """Say a fault as an OperationOutcome."""
     issue = {
         "severity": "error",
         "code": status_of(error).fhir_issue,
