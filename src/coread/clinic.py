@@ -35,19 +35,22 @@ from coread.domain.person import Role as PersonRole
 from coread.domain.review import Mode
 from coread.errors import NotFound, ReaderUnavailable
 from coread.governance import (
+    Approvals,
     ConsentRules,
     Consents,
+    Emergencies,
     PasswordPolicy,
     People,
+    Restrictions,
     SessionLimits,
     Sessions,
     StudyConsents,
     Tokens,
 )
+from coread.governance.exports import ExportDesk
 from coread.intake import Intake, Limits
 from coread.ledger import FileWitness, Ledger, Notary
 from coread.readers import Machine, Registry, Vetted, Vetting, publisher_of
-from coread.governance.exports import ExportDesk
 from coread.review import ModeRule, Policy, ReviewDesk
 from coread.routing import Rules, default_rules, load_rules
 from coread.settings import Settings
@@ -111,6 +114,11 @@ class Clinic:
         limits = SessionLimits(login.idle_timeout_s, login.longest_session_s)
         self.sessions = Sessions(self.database, self.ledger, limits)
         self.tokens = Tokens(self.database, self.ledger)
+        self.restrictions = Restrictions(self.database, self.ledger)
+        self.emergencies = Emergencies(
+            self.database, self.ledger, self.restrictions, settings.access.break_glass_s
+        )
+        self.approvals = Approvals(self.database, self.ledger, settings.access.approval_s)
         self.casebook = Casebook(self.database, self.ledger, now)
         self.consents = consents_of(settings, self.database, self.ledger)
         self.study_consents = StudyConsents(self.consents, self.archive.persons, now)
@@ -166,6 +174,12 @@ class Clinic:
             consents=self.study_consents,
         )
 
+    @cached_property
+    def exports(self) -> ExportDesk:
+        """De-identified copies on their way out."""
+        originals = {"archive": self.archive.read, "folder": lambda path: Path(path).read_bytes()}
+        return ExportDesk(self.settings.exports_folder, self.ledger, now, originals, self.consents.may)
+
     def name_of(self, person_id: str) -> str:
         """Return a person's name for pages and reports; the id where nobody of it is known."""
         try:
@@ -174,12 +188,6 @@ class Clinic:
             return person_id
 
     def start(self, role: Role = "all") -> Self:
-    @cached_property
-    def exports(self) -> ExportDesk:
-        """De-identified copies on their way out."""
-        originals = {"archive": self.archive.read, "folder": lambda path: Path(path).read_bytes()}
-        return ExportDesk(self.settings.exports_folder, self.ledger, now, originals, self.consents.may)
-
         """Start what the role needs; a gateway's servers are started by the gateways themselves.
 
         Raises

@@ -51,7 +51,8 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
     │   ├── TooManyRequests      1907  retriable
     │   ├── WeakPassword         1908
     │   ├── IdentityProviderFault 1909
-    │   └── AccountConflict      1910
+    │   ├── AccountConflict      1910
+    │   └── StudyRestricted      1911  opens to who gives a reason
     ├── ReviewFault              a doctor's act does not keep the rules
     │   ├── DecisionRefused      2001
     │   └── NotReadyToSign       2002
@@ -493,6 +494,13 @@ class AccountConflict(AccessFault):
 
     number = 1910
     sentence = "The account cannot be changed in this way."
+
+
+class StudyRestricted(AccessFault):
+    """The study is open to some persons only; who needs it nevertheless gives a reason."""
+
+    number = 1911
+    sentence = "This study is restricted."
 
 
 class ReviewFault(CoReadError):

@@ -12,7 +12,7 @@ from recording import event
 from typer.testing import CliRunner, Result
 
 from coread.clinic import Clinic
-from coread.errors import CoReadError, DecisionRefused, NotFound
+from coread.errors import AccountConflict, CoReadError, DecisionRefused, NotFound
 from coread.gateways.cli import app
 from coread.ledger import read_note
 from coread.settings import load
@@ -33,6 +33,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         clinic.ledger.append_many([event(number) for number in range(4)])
         clinic.ledger.append(event(9, LONG_AGO, subject="1.2.840.2"))
     return tmp_path
+
+
+def approved(folder: Path) -> str:
+    """Have one person ask for another key, and a second one grant it."""
+    at = datetime.now(UTC)
+    with Clinic(load(folder / "coread.toml", {})) as clinic:
+        asker, second = (clinic.people.add(n, n, [], by="person:test", at=at) for n in ("ann", "bob"))
+        asked = clinic.approvals.ask("rotate-ledger-key", "", "It is a year old", asker, at)
+        return clinic.approvals.decide(asked.id, True, second, at).id
 
 
 def run(*arguments: str, code: int = 0) -> Result:
@@ -84,7 +93,12 @@ def test_the_ledger_is_verified_with_its_witness(folder: Path) -> None:
 
 def test_a_lost_key_is_told(folder: Path) -> None:
     run("head")
-    assert "heads are now signed by" in run("rotate-key").output
+    with pytest.raises(NotFound, match="no approval of a second person"):
+        run("rotate-key")
+    approval = approved(folder)
+    assert "heads are now signed by" in run("rotate-key", "--approval", approval).output
+    with pytest.raises(AccountConflict):
+        run("rotate-key", "--approval", approval)
     assert "no former key" not in run("verify").output
     (folder / "kept" / "ledger.key").unlink()
     with Clinic(load(folder / "coread.toml", {})) as clinic:

@@ -89,5 +89,11 @@ def test_a_token_is_issued_listed_and_revoked(run):
     assert "gateway" in listed
     assert secret not in listed
     id = next(word for word in listed.split() if word.startswith("t-"))
+    other = run("token", "rotate", id, "--days", "10").strip()
+    assert other.startswith("crt_")
+    assert other != secret
+    assert ("token.rotated", "person:command-line") in events()
     run("token", "revoke", id)
     assert "revoked" in run("token", "list")
+    with pytest.raises(AccountConflict, match="over"):
+        run("token", "rotate", id)

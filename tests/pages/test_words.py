@@ -197,6 +197,7 @@ def test_each_kind_of_event_has_its_words():
     rooms = ("governance", "casebook", "review", "workflow", "archive", "intake", "gateways")
     words_of = (
         "person|token|review|impression|finding|report|question|study|reading|results|instance|delivery"
+        "|approval|emergency|restriction"
     )
     pattern = rf'"((?:{words_of}|step|worker|archive|ledger|view|phrase)\.[a-z-]+)"'
     kinds = set().union(*(codes_in(room, pattern) for room in rooms))

@@ -11,7 +11,7 @@ import pytest
 from page_site import PageSite, Visitor, page_site
 
 from coread.domain.person import Permission, Role
-from coread.gateways.identity import Identity, IdentityOptions
+from coread.gateways.identity import IdentityOptions
 from coread.gateways.reading_room import ReadingRoom
 from coread.gateways.web import WebOptions, web_app
 from coread.governance import permissions_of
@@ -32,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
     with page_site(tmp_path_factory.mktemp("security")) as site:
         # Every test comes from one address; that guessing is slowed is tested on a site of its own.
         options = IdentityOptions(failures_per_minute=1_000_000)
-        site.identity = Identity(site.people, site.sessions, site.tokens, options, site.clock)
+        site.identity = site.make_identity(options)
         site.app = web_app(site, WebOptions(), ReadingRoom(site.pages, site.identity))
         site.room.study(1)
         site.room.study(2, PatientName="Another^Person", PatientID="OTHER-1")

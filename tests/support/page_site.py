@@ -18,12 +18,12 @@ from starlette.applications import Starlette
 from coread.archive import Workers
 from coread.domain.person import Person, Role
 from coread.domain.review import SignedReport
-from coread.gateways.identity import Identity, IdentityOptions
+from coread.gateways.identity import Identity, IdentityOptions, Oversight
 from coread.gateways.pages import PageRooms, Pages, Target
 from coread.gateways.reading_room import ReadingRoom as Doors
 from coread.gateways.serving import WebServer
 from coread.gateways.web import WebOptions, web_app
-from coread.governance import Hasher, People, Sessions, Tokens
+from coread.governance import Approvals, Emergencies, Hasher, People, Restrictions, Sessions, Tokens
 from coread.review import Policy
 from coread.routing import load_rules
 from coread.settings import Settings, describe
@@ -63,7 +63,9 @@ class PageSite:
         keeper = (house.database, house.ledger)
         self.people = People(*keeper, hasher=Hasher(memory_kib=8, passes=1, lanes=1))
         self.sessions, self.tokens = Sessions(*keeper), Tokens(*keeper)
-        self.identity = Identity(self.people, self.sessions, self.tokens, IdentityOptions(), self.clock)
+        restrictions = Restrictions(*keeper)
+        self.oversight = Oversight(restrictions, Emergencies(*keeper, restrictions), Approvals(*keeper))
+        self.identity = self.make_identity(IdentityOptions())
         self.workers = Workers(house.database)
         self.archive, self.intake, self.studies = house.archive, house.intake, house.studies
         self.resources = self.room.resources
@@ -73,6 +75,9 @@ class PageSite:
     @property
     def clock(self) -> Clock:
         return self.room.clock
+
+    def make_identity(self, options: IdentityOptions) -> Identity:
+        return Identity(self.people, self.sessions, self.tokens, options, self.clock, self.oversight)
 
     def _page_rooms(self) -> PageRooms:
         house = self.room.house

@@ -55,6 +55,8 @@ class Query:
     ``from-to`` of dates or times. An empty value matches everything. `SEARCHABLE` names the keywords."""
     limit: int = 100
     offset: int = 0
+    hidden: frozenset[str] = frozenset()
+    """Study Instance UIDs of studies that whoever asks may not see."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.limit <= _MAX_LIMIT and self.offset >= 0):
@@ -251,6 +253,8 @@ def _conditions(connection: Connection, query: Query, level: str) -> list[Condit
     wanted = {keyword: value for keyword, value in query.matches.items() if value not in ("", "*")}
     is_sqlite = connection.dialect.name == "sqlite"
     conditions = _combined_moment(wanted)
+    if query.hidden:
+        conditions.append(_column_at(level, "StudyInstanceUID").not_in(query.hidden))
     return conditions + [_condition(level, keyword, wanted[keyword], is_sqlite) for keyword in wanted]
 
 

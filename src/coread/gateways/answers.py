@@ -29,6 +29,12 @@ def service_root(request: Request, public_url: str) -> str:
     return (public_url or str(url)).rstrip("/")
 
 
+def hidden_studies(request: Request) -> frozenset[str]:
+    """Return the Study Instance UIDs of restricted studies that the caller may not see, as identity found."""
+    hidden = getattr(request.state, "hidden_studies", frozenset())
+    return hidden if isinstance(hidden, frozenset) else frozenset()
+
+
 def fault_body(error: CoReadError) -> dict[str, object]:
     """Say `error` in JSON: number, sentence, found, expected, remedy."""
     return {

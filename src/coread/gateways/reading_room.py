@@ -11,7 +11,7 @@ from coread.domain.person import Role
 from coread.domain.review import SignedReport
 from coread.errors import SettingsFault
 from coread.gateways.audit import audit_source, equip
-from coread.gateways.identity import Identity, IdentityOptions, OidcOptions
+from coread.gateways.identity import Identity, IdentityOptions, OidcOptions, Oversight
 from coread.gateways.pages.keeping.system_page import Target
 from coread.gateways.pages.pages import PageRooms, Pages
 from coread.settings import DestinationSettings, Settings, describe
@@ -38,7 +38,9 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
     """
     settings = clinic.settings
     equip(clinic)
-    identity = Identity(clinic.people, clinic.sessions, clinic.tokens, _identity(settings), now)
+    identity = Identity(
+        clinic.people, clinic.sessions, clinic.tokens, _identity(settings), now, _oversight(clinic)
+    )
     pages = Pages(
         PageRooms(
             desk=clinic.desk,
@@ -64,10 +66,14 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
             wake=clinic.wake,
             notary=clinic.notary,
             audit_source=audit_source(settings),
+            exports=lambda: clinic.exports,
         )
     )
-            exports=lambda: clinic.exports,
     return ReadingRoom(pages, identity, settings.login.required)
+
+
+def _oversight(clinic: Clinic) -> Oversight:
+    return Oversight(clinic.restrictions, clinic.emergencies, clinic.approvals)
 
 
 def _target(destination: DestinationSettings) -> Target:

@@ -75,6 +75,7 @@ STATUSES: dict[type[errors.CoReadError], Status] = {
     errors.WeakPassword: Status(_NOT_AUTHORISED, 422, "value", 65),
     errors.IdentityProviderFault: Status(_NOT_AUTHORISED, 502, "transient", 69),
     errors.AccountConflict: Status(_NOT_AUTHORISED, 409, "conflict", 65),
+    errors.StudyRestricted: Status(_NOT_AUTHORISED, 403, "forbidden", 77),
     errors.CohortRefused: Status(_PROCESSING_FAILURE, 422, "business-rule", 65),
     errors.AnnotationRefused: Status(_PROCESSING_FAILURE, 422, "value", 65),
     errors.RunRefused: Status(_PROCESSING_FAILURE, 409, "conflict", 73),

@@ -4,6 +4,15 @@ from coread.governance.access import ANONYMOUS, MATRIX, Caller, permissions_of
 from coread.governance.accounts import LANGUAGES
 from coread.governance.attempts import Patience
 from coread.governance.consent import ConsentRules, Consents, StudyConsents
+from coread.governance.oversight import (
+    APPROVABLE,
+    Approval,
+    Approvals,
+    Emergencies,
+    Opening,
+    Restriction,
+    Restrictions,
+)
 from coread.governance.passwords import Hasher, PasswordPolicy, generate_password
 from coread.governance.people import Claims, People
 from coread.governance.rows import Account
@@ -15,19 +24,26 @@ from coread.governance.totp import code_at as totp_code_at
 
 __all__ = [
     "ANONYMOUS",
+    "APPROVABLE",
     "HALF",
     "LANGUAGES",
     "MATRIX",
     "METADATA",
     "Account",
+    "Approval",
+    "Approvals",
     "Caller",
     "Claims",
     "ConsentRules",
     "Consents",
+    "Emergencies",
     "Hasher",
+    "Opening",
     "PasswordPolicy",
     "Patience",
     "People",
+    "Restriction",
+    "Restrictions",
     "Session",
     "SessionLimits",
     "Sessions",

@@ -21,6 +21,9 @@ from coread.ledger import Ledger, Transactions
 #: By which scanners of leaked secrets, and people, know what they have found.
 PREFIX = "crt_"
 
+#: How long a token that was replaced stays good.
+ROTATION_GRACE = timedelta(hours=24)
+
 _USED_GRAIN = timedelta(hours=1)
 
 
@@ -111,6 +114,38 @@ class Tokens:
             connection.execute(insert(TOKENS).values(**row, issued_us=at, expires_us=expires_at))
             facts = {"token": row["id"], "scopes": row["scopes"], "expires": expires_at.isoformat()}
             self._register.record(connection, "token.issued", person_id, by, at, **facts)
+        return secret
+
+    def rotate(self, id: str, at: datetime, expires_at: datetime, *, by: str) -> str:
+        """Issue a token of the same name, person and scopes in place of one, which ends with its grace.
+
+        Parameters
+        ----------
+        id
+            Of the token that is replaced; it stays good for `ROTATION_GRACE`, so that the program can change.
+        at, expires_at
+            From when until when the new one holds.
+        by
+            Actor who rotates it.
+
+        Raises
+        ------
+        NotFound
+            If there is none of this id.
+        AccountConflict
+            If it is over already.
+        AccessDenied
+            If its person may not do any more what it may.
+        """
+        old = self.get(id)
+        if not old.is_good(at):
+            raise AccountConflict("a token that is over", "one that is good", "issue a new one")
+        secret = self.issue(old.name, old.person.id, old.scopes, at, expires_at, by=by)
+        ends = min(old.expires_at, at + ROTATION_GRACE)
+        with self._register.turn() as connection:
+            connection.execute(update(TOKENS).where(TOKENS.c.id == id).values(expires_us=ends))
+            facts = {"token": id, "ends": ends.isoformat()}
+            self._register.record(connection, "token.rotated", old.person.id, by, at, **facts)
         return secret
 
     def find(self, secret: str, at: datetime) -> Token | None:

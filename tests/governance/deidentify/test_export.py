@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pydicom
 import pytest
@@ -10,11 +11,14 @@ from deidentifying import KEY, read, written
 from pydicom.fileset import FileSet
 from typer.testing import CliRunner
 
+from coread.clinic import Clinic
+from coread.domain.person import Role
 from coread.errors import ContainerRefused
 from coread.gateways.cli import app
 from coread.governance.deidentify import Deidentifier, Pseudonyms, load_profile
 from coread.governance.deidentify.export import deidentify_folder
 from coread.governance.deidentify.report import ReviewPage
+from coread.settings import Settings
 from coread.testing import text_report
 from coread.testing.leaks import find_leaks, main
 
@@ -33,6 +37,17 @@ def folder(tmp_path, ct):
     (source / "report").write_bytes(written(report))
     (source / "notes.txt").write_text("not DICOM")
     return source
+
+
+def approved(folder, subject):
+    """Have one person ask to see who stands behind a pseudonym, and another grant it."""
+    at = datetime.now(UTC)
+    with Clinic(Settings.model_validate({"data": {"folder": str(folder)}})) as clinic:
+        asker, second = (
+            clinic.people.add(n, n, [Role.QUALITY], by="person:test", at=at) for n in ("ann", "bob")
+        )
+        asked = clinic.approvals.ask("reidentify", subject, "the patient must be told", asker, at)
+        return clinic.approvals.decide(asked.id, True, second, at).id
 
 
 def deidentifier(name="tcia"):
@@ -120,7 +135,8 @@ def test_the_reviewers_page_shows_what_was_changed_and_what_was_left(folder, tmp
     assert "Quillfeather" not in json.dumps(page.summary.facts(), ensure_ascii=False)
 
 
-def test_the_command_line_from_folder_to_name(folder, tmp_path):
+def test_the_command_line_from_folder_to_name(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("COREAD_DATA__FOLDER", str(tmp_path / "kept"))
     run = CliRunner().invoke
     secrets, shares, out = (str(tmp_path / name) for name in ("secrets", "shares", "out"))
     made = run(app, ["vault", "create", "--custodian", "ann", "--custodian", "bob", "--shares", shares,
@@ -144,6 +160,9 @@ def test_the_command_line_from_folder_to_name(folder, tmp_path):
     ]
     why = ["--reason", "the patient must be told", "--lawful-basis", "GDPR 6(1)(d)"]
     asked = ["vault", "reidentify", "study-7", pseudonym, *why, *both]
-    found = run(app, asked, input="correct horse battery\nstaple of iron gate\n")
+    words = "correct horse battery\nstaple of iron gate\n"
+    assert "MRN7788991" not in run(app, asked, input=words).output  # two shares, and nobody approved
+    approval = approved(tmp_path / "kept", f"study-7/{pseudonym}")
+    found = run(app, [*asked, "--approval", approval], input=words)
     assert found.exit_code == 0, found.output
     assert "MRN7788991" in found.output

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from coread.archive import Database
 from coread.errors import AccessDenied, NotFound
-from coread.gateways.cli.opening import wide_console
+from coread.gateways.cli.opening import SettingsFile, open_clinic, wide_console
+from coread.gateways.cli.protecting.oversight import use_approval
 from coread.governance.deidentify import Deidentifier, Profile, Pseudonyms, TextFinder, load_profile
 from coread.governance.deidentify.export import deidentify_folder
 from coread.governance.deidentify.pixels.rapid import RapidText, is_installed
@@ -166,13 +167,15 @@ def create_vault(
 
 
 @_vault.command("reidentify")
-def reidentify(
+def reidentify(  # noqa: PLR0913, PLR0917 - one act, told whole
     domain: str,
     pseudonym: str,
     share: Annotated[list[Path], typer.Option(help="Share file; two, of different custodians.")],
     reason: Annotated[str, typer.Option(help="In words; stays on record.")],
     lawful_basis: Annotated[str, typer.Option(help="The law's clause; stays on record.")],
+    approval: Annotated[str, typer.Option(help="Number of the request that a second person granted.")] = "",
     secrets: Secrets = Path("coread-secrets"),
+    settings: SettingsFile = None,
 ) -> None:
     """Say who stands behind a pseudonym; two custodians, each with a passphrase. Stays on record."""
     if not (secrets / _PUBLIC_KEY).is_file():
@@ -186,5 +189,7 @@ def reidentify(
         for path in share
     ]
     opening = Opening((opened[0], opened[1]), reason, lawful_basis)
+    with open_clinic(settings) as clinic:
+        use_approval(clinic, approval, "reidentify", f"{domain}/{pseudonym}")
     entry = _open_vault(secrets).reidentify(domain, pseudonym, opening, datetime.now(UTC))
     _console.print_json(json.dumps(dict(entry.facts), ensure_ascii=False))

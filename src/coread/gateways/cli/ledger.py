@@ -17,6 +17,7 @@ from coread.clinic import Clinic
 from coread.errors import DecisionRefused, NotFound
 from coread.gateways.audit import audit_source, clerk_of, equip
 from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, find_settings, open_clinic, wide_console
+from coread.gateways.cli.protecting.oversight import use_approval
 from coread.ledger import (
     AuditSource,
     Exporter,
@@ -208,9 +209,13 @@ def keys(settings: SettingsFile = None) -> None:
 
 
 @_ledger.command("rotate-key")
-def rotate_key(settings: SettingsFile = None) -> None:
+def rotate_key(
+    approval: Annotated[str, typer.Option(help="Number of the request that a second person granted.")] = "",
+    settings: SettingsFile = None,
+) -> None:
     """Take a new key into use; the old one vouches for it, and its file is kept beside: put it away."""
     with open_clinic(settings) as clinic:
+        use_approval(clinic, approval, "rotate-ledger-key")
         new = clinic.notary.rotate()
     _console.print(f"heads are now signed by {new.id}", markup=False)
 

@@ -18,7 +18,7 @@ from coread.governance import People
 
 _console = wide_console()
 _person = typer.Typer(no_args_is_help=True, help="People: add, list, roles, deactivate, reset-password.")
-_token = typer.Typer(no_args_is_help=True, help="Tokens for programs: issue, list, revoke.")
+_token = typer.Typer(no_args_is_help=True, help="Tokens for programs: issue, list, rotate, revoke.")
 
 
 Login = Annotated[str, typer.Argument(help="Login of the person.")]
@@ -118,6 +118,19 @@ def issue(
         person, at = _found(clinic.people, login), _now()
         ends = at + timedelta(days=days)
         secret = clinic.tokens.issue(name, person.id, frozenset(scope), at, ends, by=COMMAND_LINE)
+    typer.echo(secret)
+
+
+@_token.command()
+def rotate(
+    token_id: str,
+    days: Annotated[int, typer.Option(min=1, help="How long the new one holds.")] = 365,
+    settings: SettingsFile = None,
+) -> None:
+    """Issue another secret in place of a token's; the old one stays good for a day."""
+    at = _now()
+    with open_clinic(settings) as clinic:
+        secret = clinic.tokens.rotate(token_id, at, at + timedelta(days=days), by=COMMAND_LINE)
     typer.echo(secret)
 
 

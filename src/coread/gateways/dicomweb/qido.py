@@ -14,7 +14,7 @@ from coread.archive import SEARCHABLE, Archive, Query
 from coread.dicom import facts_json, keyword_of
 from coread.domain.identity import check_uid
 from coread.errors import BadQuery
-from coread.gateways.answers import service_root
+from coread.gateways.answers import hidden_studies, service_root
 from coread.gateways.dicomweb.attributes import ATTRIBUTES, Level
 from coread.gateways.dicomweb.wado import json_offers
 
@@ -80,7 +80,8 @@ class Search:
     def _answer(self, request: Request, level: Level) -> Response:
         offer = json_offers(request)
         asked = parse_search(request.query_params, request.path_params, level, self._max_results)
-        found = self._finders[level](Query(asked.filters, limit=asked.limit + 1, offset=asked.offset))
+        hidden = hidden_studies(request)
+        found = self._finders[level](Query(asked.filters, asked.limit + 1, asked.offset, hidden))
         warnings = [*asked.warnings, *([_MORE] if len(found) > asked.limit == self._max_results else [])]
         headers = {"Warning": ", ".join(f'299 coread "{text}"' for text in warnings)} if warnings else {}
         if not found:

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from coread.archive import Resources
-from coread.errors import BadQuery, CoReadError, NotAcceptable, NotFound
-from coread.gateways.answers import fault_handlers, retry_headers, service_root
+from coread.errors import BadQuery, CoReadError, NotAcceptable, NotFound, StudyRestricted
+from coread.gateways.answers import fault_handlers, hidden_studies, retry_headers, service_root
 from coread.gateways.fhir.capability import (
     BY_IMAGING_STUDY,
     RESOURCE_TYPES,
@@ -85,15 +85,18 @@ class _Service:
     def read(self, request: Request) -> Response:
         """Give one resource."""
         _check_format(request)
-        kind = _kind(request)
-        return Response(self._resources.get(kind, request.path_params["id"]), media_type=_FHIR_JSON)
+        kind, id = _kind(request), request.path_params["id"]
+        text = self._resources.get(kind, id)
+        if (hidden := hidden_studies(request)) and self._resources.study_of(kind, id) in hidden:
+            raise StudyRestricted("a resource of a restricted study", "one that is open to the caller")
+        return Response(text, media_type=_FHIR_JSON)
 
     def search(self, request: Request) -> Response:
         """Give the resources that match, a page at a time."""
         _check_format(request)
         kind = _kind(request)
         page = _page(kind, request)
-        found = self._found(kind, page)
+        found = self._found(kind, page, hidden_studies(request))
         texts = found[: page.count]
         address = f"{self._base(request)}/{kind}"
         links = [_link("self", address, page, page.offset)]
@@ -101,9 +104,9 @@ class _Service:
             links.append(_link("next", address, page, page.offset + page.count))
         return FhirResponse(_searchset([json.loads(text) for text in texts], links, self._base(request)))
 
-    def _found(self, kind: str, page: Page) -> list[str]:
+    def _found(self, kind: str, page: Page, hidden: frozenset[str]) -> list[str]:
         params = self._with_study(dict(page.params))
-        return self._resources.search(kind, params, page.count + 1, page.offset)
+        return self._resources.search(kind, params, page.count + 1, page.offset, hidden)
 
     def _with_study(self, params: dict[str, str]) -> dict[str, str]:
         """Turn a reference to an ImagingStudy into the study that it describes."""

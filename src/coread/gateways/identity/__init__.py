@@ -3,5 +3,6 @@
 from coread.gateways.identity.guard import caller_of, guard, required
 from coread.gateways.identity.identity import Identity
 from coread.gateways.identity.options import IdentityOptions, OidcOptions
+from coread.gateways.identity.oversight import Oversight
 
-__all__ = ["Identity", "IdentityOptions", "OidcOptions", "caller_of", "guard", "required"]
+__all__ = ["Identity", "IdentityOptions", "OidcOptions", "Oversight", "caller_of", "guard", "required"]

@@ -16,6 +16,7 @@ from coread.gateways.identity.login import LoginPages
 from coread.gateways.identity.middleware import WhoCalls
 from coread.gateways.identity.oidc import SignOn
 from coread.gateways.identity.options import IdentityOptions
+from coread.gateways.identity.oversight import Oversight, OversightPages, StudyGate
 from coread.gateways.identity.people import PeoplePages
 from coread.gateways.identity.reception import Reception
 from coread.gateways.pages.routes import Address
@@ -33,6 +34,8 @@ class Identity:
         What is allowed, and whom to believe.
     clock
         Tells the time.
+    oversight
+        Keepers of acts under watch; None: no study is restricted.
 
     Examples
     --------
@@ -56,18 +59,23 @@ class Identity:
         tokens: Tokens,
         options: IdentityOptions,
         clock: Callable[[], datetime],
+        oversight: Oversight | None = None,
     ) -> None:
         self._reception = Reception(people, sessions, tokens, options, clock)
+        self._oversight = oversight
         login = LoginPages(self._reception)
         self._parts = (
             login,
             SignOn(self._reception, login),
             AccountPages(self._reception),
             PeoplePages(self._reception),
+            *([OversightPages(self._reception, oversight)] if oversight else []),
         )
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Stand before an application: it finds the caller in ``scope["state"]["caller"]``."""
+        if self._oversight:
+            app = StudyGate(app, self._oversight.restrictions, self._reception.clock)
         return WhoCalls(app, self._reception)
 
     def table(self) -> tuple[Address, ...]:

@@ -21,6 +21,8 @@ Each template may use, beside its own context:
     The entries of the navigation.
 ``here``
     Path and query of the request.
+``emergency_until``
+    Until when a restricted study is open to the caller by a given reason; None for any other page.
 
 Autoescaping is on for every template. There is no inline script and no inline style.
 """
@@ -70,10 +72,10 @@ SECTIONS: Final = (
     Section("worklist", "/", Permission.SEE_WORKLIST),
     Section("system", "/system", Permission.SEE_SYSTEM),
     Section("quality", "/quality", Permission.SEE_QUALITY),
-    Section("audit", "/audit", Permission.SEE_LEDGER),
-    Section("people", "/people", Permission.KEEP_PEOPLE),
     Section("oversight", "/oversight", Permission.OVERSEE),
     Section("exports", "/exports", Permission.REVIEW_EXPORTS),
+    Section("audit", "/audit", Permission.SEE_LEDGER),
+    Section("people", "/people", Permission.KEEP_PEOPLE),
     Section("settings", "/settings", Permission.SEE_SETTINGS),
 )
 
@@ -142,6 +144,7 @@ def _shared(request: Request) -> dict[str, Any]:
         "may": lambda name: Permission(name) in permissions,
         "sections": _open_sections(permissions),
         "here": _here(request),
+        "emergency_until": getattr(request.state, "emergency_until", None),
         "static": static_files.address,
         "person_name": lambda value: formats.person_name(value, language),
     }

@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from coread.domain.person import Permission
+from coread.gateways.answers import hidden_studies
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.reading import from_json
 from coread.gateways.pages.reading.as_json import plain
+from coread.gateways.pages.reading.restricted import open_questions, without_restricted
 from coread.gateways.pages.reading.rows import row
 from coread.gateways.pages.rendering import page_of, render
 from coread.review import CaseState, Counts, Filter, ReviewDesk, Worklist
@@ -50,19 +52,19 @@ class ListPage:
         if not asked.caller.may(Permission.SEE_WORKLIST):
             return RedirectResponse(page_of(asked.caller.permissions), 303)
         wanted = filter_of(asked)
-        found = self._desk.worklist(asked.person, wanted)
+        found = self._found(asked, wanted)
         context = self._rows(asked, wanted, found) | self._around(asked, wanted, found)
         return render(asked.request, "worklist.html", context)
 
     def rows(self, asked: Asked) -> Response:
         """Give the counts and rows alone, for the open page."""
         wanted = filter_of(asked)
-        found = self._desk.worklist(asked.person, wanted)
+        found = self._found(asked, wanted)
         return render(asked.request, "worklist_fragment.html", self._rows(asked, wanted, found))
 
     def data(self, asked: Asked) -> Response:
         """Give the list as JSON."""
-        found = self._desk.worklist(asked.person, filter_of(asked))
+        found = self._found(asked, filter_of(asked))
         return JSONResponse(plain(found), headers={"Cache-Control": "no-store"})
 
     def save_view(self, asked: Asked) -> Response:
@@ -79,6 +81,11 @@ class ListPage:
         """Delete a saved view."""
         self._desk.delete_view(asked.person, from_json.text(asked.json(), "name", most=_MOST_NAME))
         return JSONResponse({"address": "/"})
+
+    def _found(self, asked: Asked, wanted: Filter) -> Worklist:
+        found = self._desk.worklist(asked.person, wanted)
+        word = asked.words.t("list.restricted")
+        return without_restricted(found, hidden_studies(asked.request), word, bool(wanted.text))
 
     def _rows(self, asked: Asked, wanted: Filter, found: Worklist) -> dict[str, Any]:
         said = asked.words
@@ -100,7 +107,7 @@ class ListPage:
             "views": _views(asked, wanted, found.counts, own, current),
             "own_view": current if current in own else "",
             "can_save_view": _is_filtered(wanted) and current not in own,
-            "questions": self._desk.questions_to(asked.person),
+            "questions": open_questions(self._desk.questions_to(asked.person), hidden_studies(asked.request)),
             "rows_address": f"/worklist/rows?{_query(wanted)}",
             "previous_address": _turned(wanted, -_PAGE) if wanted.offset else "",
             "next_address": _turned(wanted, _PAGE) if found.has_more else "",
