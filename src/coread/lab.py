@@ -36,6 +36,7 @@ from coread.learning.cohorts.sources import PUBLISHED, published
 from coread.learning.cohorts.sources.dicom import DicomSource, FolderFiles
 from coread.learning.cohorts.storing import read_cohort
 from coread.learning.cohorts.taking import Source
+from coread.learning.federated.command_line import federation, site
 from coread.learning.recipe import Recipe, recipes
 from coread.ledger import Ledger
 from coread.settings import load
@@ -365,6 +366,9 @@ def new_reader(  # noqa: PLR0913, PLR0917 - options of one command
             folder = make(home, data, Run(into / f"{name}-run", seed, tell))
         _checked(folder)
 
+
+app.add_typer(federation.app, name="federation")
+app.add_typer(site.app, name="site")
 
 study = typer.Typer(no_args_is_help=True, help="Studies of doctors reading with and without a reader.")
 app.add_typer(study, name="reader-study")

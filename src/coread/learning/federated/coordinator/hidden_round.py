@@ -132,7 +132,10 @@ class HiddenRound:
         return Update(mean, weight, {}, extra)
 
     def _made(self, update: Update, held: Collector) -> Made:
-        notes = {"took_part": list(held.survivors), "largest_rounding": f"{max(self._rounding, default=0.0):.3g}"}
+        notes = {
+            "took_part": list(held.survivors),
+            "largest_rounding": f"{max(self._rounding, default=0.0):.3g}",
+        }
         return Made({ALL: update}, self._refused, notes)
 
 
