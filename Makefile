@@ -5,6 +5,8 @@ LAB_VENV ?= .lab-venv
 BIN := $(VENV)/bin
 LAB_BIN := $(LAB_VENV)/bin
 OUT ?= demo-out
+# A file of tests at a time in each core's process, the slow files first.
+SPREAD := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo demo-open test test-lab check bench bench-quick bench-lab bench-lab-quick docs serve clean
 
@@ -38,12 +40,12 @@ serve: $(VENV)/.demo  ## The same clinic, kept running
 
 test: $(VENV)/.dev  ## Set up and pass the tests, with branch coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m coverage run -m pytest $(SPREAD) $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 
 test-lab: $(LAB_VENV)/.lab  ## The lab's tests (needs torch)
-	$(LAB_BIN)/python -m pytest tests/learning $(ARGS)
+	OMP_NUM_THREADS=1 $(LAB_BIN)/python -m pytest tests/learning $(SPREAD) $(ARGS)
 
 check: $(VENV)/.dev  ## Style, types, floors, docs
 	$(BIN)/ruff check .
