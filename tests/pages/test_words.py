@@ -14,6 +14,7 @@ import pytest
 
 from coread import errors
 from coread.casebook import EntryKind
+from coread.domain.consent import Rule, Status, Use
 from coread.domain.finding import Presence
 from coread.domain.reading import Outcome
 from coread.domain.review import Mode, Origin, RejectReason, Verdict
@@ -169,6 +170,10 @@ GROUPS_OF_VALUES: dict[str, tuple[str, ...]] = {
     "nav": tuple(section.key for section in rendering.SECTIONS),
     "settings_group": tuple(Settings.model_fields),
     "answer": tuple(outcome for outcome in Outcome),
+    "use": tuple(Use),
+    "consent_status": tuple(Status),
+    "consent_rule": tuple(Rule),
+    "confidence": ("read", "reported", "unchecked"),
 }
 
 

@@ -66,6 +66,9 @@ def reading_room(clinic: Clinic) -> ReadingRoom:
             wake=clinic.wake,
             notary=clinic.notary,
             audit_source=audit_source(settings),
+            consents=clinic.consents,
+            contact=settings.consent.contact,
+            organisation=settings.review.organisation,
             exports=lambda: clinic.exports,
         )
     )

@@ -11,7 +11,7 @@ from typing import Any
 from coread.archive import Archive, Deliveries, Readings, Studies
 from coread.casebook import AskedQuestion, Casebook, KeptView, Phrase, from_json, to_json
 from coread.domain.bundle import Card
-from coread.domain.consent import Consenting, EverybodyConsents, Use, passes
+from coread.domain.consent import Consenting, EverybodyConsents, Permit, Use, passes
 from coread.domain.event import Event
 from coread.domain.finding import Confidence
 from coread.domain.person import Person
@@ -170,6 +170,10 @@ class ReviewDesk:
         """Return a study as `open` does, without counting as an opening: for a page that is open already."""
         table = self._tables.lay(study_uid, person)
         return review_of(table, table.case.revision if since is None else since)
+
+    def permits(self, study_uid: str) -> Mapping[Use, Permit]:
+        """Return what a study's patient lets be done with it now, for each use beside care."""
+        return {use: self._from.consents.may(study_uid, use) for use in Use if use is not Use.CARE}
 
     def take_lock(self, study_uid: str, person: Person) -> StudyReview:
         """Make the study the person's for a while.

@@ -17,6 +17,7 @@ from coread.domain.event import Event
 from coread.domain.person import Permission
 from coread.domain.review import SignedReport
 from coread.gateways.pages.asking import Asked
+from coread.gateways.pages.consent import ConsentPage, NoticePage
 from coread.gateways.pages.keeping.audit_page import AuditPage
 from coread.gateways.pages.keeping.exports_page import ExportsPage
 from coread.gateways.pages.keeping.quality_page import QualityPage
@@ -32,7 +33,7 @@ from coread.gateways.pages.reading.study_page import StudyPage
 from coread.gateways.pages.routes import Access, Address, Form, routes
 from coread.gateways.pages.static_files import MOUNT, StaticFiles
 from coread.gateways.pages.static_files import address as address_of
-from coread.governance import People
+from coread.governance import Consents, People
 from coread.governance.exports import ExportDesk
 from coread.intake import Intake
 from coread.ledger import AuditSource, Ledger, Notary
@@ -79,6 +80,12 @@ class PageRooms:
     """Who signs the ledger; None where nobody does."""
     audit_source: AuditSource = field(default_factory=AuditSource)
     """Who speaks in audit records."""
+    consents: Consents | None = None
+    """What patients agreed to; None where nobody keeps it."""
+    contact: str = ""
+    """Whom patients ask about AI and consent."""
+    organisation: str = ""
+    """Hospital as reports name it."""
     exports: Callable[[], ExportDesk] | None = None
     """De-identified copies on their way out; None where there are none."""
 
@@ -110,6 +117,8 @@ class Pages:
         )
         self._settings = SettingsPage(rooms.settings, rooms.people)
         self._exports = ExportsPage(rooms.exports, rooms.people)
+        self._consents = ConsentPage(rooms.consents, rooms.people, rooms.now)
+        self._notice = NoticePage(rooms.desk, rooms.ledger, rooms.now, rooms.contact, rooms.organisation)
 
     def routes(self) -> list[Route]:
         """Return Starlette's routes of all pages."""
@@ -128,6 +137,7 @@ class Pages:
             *self._of_report(),
             *self._of_house(),
             *self._of_exports(),
+            *self._of_consent(),
         )
 
     def _open(self) -> tuple[Address, ...]:
@@ -213,6 +223,16 @@ class Pages:
             Address("GET", "/audit/studies/{study_uid}/{form}", ledger, self._responsibility.export),
             Address("POST", "/api/v1/audit/verification", ledger, self._audit.verify, Form.DATA),
             Address("GET", "/settings", Permission.SEE_SETTINGS, self._settings.show),
+        )
+
+    def _of_consent(self) -> tuple[Address, ...]:
+        keep, page = Permission.KEEP_CONSENTS, self._consents
+        return (
+            Address("GET", "/consents", keep, page.show),
+            Address("POST", "/consents/find", keep, page.find),
+            Address("POST", "/consents/record", keep, page.record),
+            Address("GET", "/consents/{person_ref}", keep, page.person),
+            Address("GET", "/studies/{study_uid}/notice", Permission.SEE_IMAGES, self._notice.show),
         )
 
     def _of_exports(self) -> tuple[Address, ...]:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from coread.domain.consent import Act, Decision, PatientIdentity, Permit, Said, Standing, Use
 from coread.domain.event import Event
@@ -134,6 +134,16 @@ class Consents:
         if row is None:
             raise NotFound("no such decision", "one of the register's", "look for the patient's")
         return decision_of(row)
+
+    def reference(self, person: PatientIdentity) -> str:
+        """Return what stands for a person in the record; empty for one who is not in it."""
+        with self._database.read() as connection:
+            return ref_of(connection, self._housed(person)) or ""
+
+    def count(self) -> int:
+        """Return the place of the last decision."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.max(DECISIONS.c.place))).scalar() or 0
 
     def person_of(self, person_ref: str) -> PatientIdentity | None:
         """Return who stands behind a reference; None for a person who was forgotten."""

@@ -56,6 +56,7 @@ class StudyPage:
             "first_image": first,
             "review_json": self._reviews.body(review),
             "surroundings": self._surroundings(asked, first),
+            "permits": [p for p in self._desk.permits(review.study_instance_uid).values() if p.is_kept],
         }
         return render(asked.request, "study.html", context)
 
