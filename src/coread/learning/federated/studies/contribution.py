@@ -245,7 +245,7 @@ def rows_of(
         row(
             f"contribution, {site}: Shapley value (validation AUC)",
             {"value": one.value, **n},
-            note=f"missed {_signed(one.missed)}, gained on its own validation patients {_signed(one.gained)}, "
+            note=f"missed {_signed(one.missed)}, gained on its own patients {_signed(one.gained)}, "
             f"share {divided['honest'][site]:.1%}",
         )
         for site, one in given["honest"].items()

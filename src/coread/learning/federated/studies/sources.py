@@ -43,7 +43,7 @@ SPECIFICITY = 0.8
 """Of validation patients without disease: where the threshold for sensitivity is set."""
 
 ARMS = [
-    Arm("alone"),
+    Arm("alone", local={"rate": 3e-4}),
     Arm("pooled"),
     Arm("fedavg", "fedavg"),
     Arm("default", DEFAULT),
@@ -72,7 +72,7 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
     seeds = SEEDS[:1] if quick else SEEDS
     arms = [*ARMS, Arm("local prior kept", DEFAULT, task=replace(shared.task, prior_free=False))]  # type: ignore[type-var]
     if quick:
-        shared, arms = replace(shared, local=replace(LOCAL, rounds=3, steps=5)), arms[:5]
+        shared, arms = replace(shared, local=replace(LOCAL, rounds=3, steps=5)), arms[:6]
     held: dict[str, dict[str, list[Said]]] = {"val": {}, "test": {}}
     works = [(arm, seed) for arm in arms for seed in seeds]
     for number, (arm, seed) in enumerate(works):

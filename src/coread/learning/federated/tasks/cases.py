@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,15 @@ class Cases:
 
     def learned(self) -> Rows:
         """Labelled training cases, each image once: what is byte for byte the same counts once."""
+        return self._learned
+
+    @cached_property
+    def _learned(self) -> Rows:
         rows = np.flatnonzero((np.asarray(self.part) == "train") & np.isfinite(self.target))
-        first = np.unique(self.features[rows], axis=0, return_index=True)[1] if len(rows) else rows
-        return np.asarray(rows[np.sort(first)], dtype=np.int64)
+        first: dict[bytes, int] = {}
+        for row in rows:
+            first.setdefault(self.features[row].tobytes(), int(row))
+        return np.array(sorted(first.values()), dtype=np.int64)
 
     def judged(self, part: str) -> Rows:
         """Cases of a part whose truth is known."""

@@ -70,7 +70,6 @@ class OutlineTask:
         """Train on windows of the site's training nodules, prompted as a doctor would."""
         nodules = learned(data)
         net, rng = with_arrays(self.net(), parameters), np.random.default_rng(seed)
-        net.to(memory_format=torch.channels_last)
         loss = update_locally(net, self._loss(data, nodules, int(instructions["batch"])), instructions, rng)
         return Update(arrays_of(net), max(len(nodules), 1), {"loss": loss})
 
@@ -87,7 +86,6 @@ class OutlineTask:
                 for nodule, row in zip(chosen, rows, strict=True)
             ]
             shown, target = (torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True))
-            shown = shown.contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=fast_half()):
                 logits, _ = net(shown)
             return outline_loss(logits.float(), target, torch.ones_like(target))
@@ -95,7 +93,7 @@ class OutlineTask:
         return loss
 
     def judged(self, data: SiteData, parameters: Parameters, part: str) -> Judged:
-        """Dice of each nodule of a part against its readers' consensus, prompted by a click."""
+        """Dice of each nodule against its readers' consensus, by a click, where they mark most."""
         held = _examined(data.site, data.folder, tuple(sorted(data.query.items())), part)
         net = with_arrays(self.net(), parameters)
         probability = read_all(net, held.inputs["click"])[0]  # type: ignore[arg-type]
@@ -129,7 +127,16 @@ def _learned(site: str, folder: Path, query: tuple[tuple[str, Any], ...]) -> lis
 @lru_cache(maxsize=64)
 def _examined(site: str, folder: Path, query: tuple[tuple[str, Any], ...], part: str) -> Examined:
     data = SiteData(site, folder, dict(query))
-    return examined(cohort_of(folder), [nodule for nodule in nodules_of(data) if nodule.split == part])
+    held = examined(cohort_of(folder), [nodule for nodule in nodules_of(data) if nodule.split == part])
+    first = np.unique(held.owner, return_index=True)[1]  # slices of a nodule stand in the order of their area
+    return Examined(
+        held.cohort,
+        held.nodules,
+        held.owner[first],
+        held.row[first],
+        {how: [spots[k] for k in first] for how, spots in held.prompts.items()},
+        {how: inputs[first] for how, inputs in held.inputs.items()},
+    )
 
 
 def window(image: NDArray[np.uint8], target: Float32, rng: Generator) -> tuple[Float32, Float32]:
