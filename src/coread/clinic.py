@@ -23,9 +23,12 @@ from coread.archive import (
     Database,
     Deliveries,
     DiskStore,
+    Keyring,
+    ObjectStore,
     Quarantine,
     Readings,
     Resources,
+    SealedStore,
     Studies,
     Workers,
 )
@@ -99,7 +102,7 @@ class Clinic:
         self._probe = probe
         self.database = Database(settings.database_url)
         self.database.migrate()
-        self.store = DiskStore(settings.data.folder / "objects", settings.data.low_disk_mb * _MB)
+        self.store = _store(settings)
         self.ledger = Ledger(self.database)
         self.notary = _notary(settings, self.database, self.ledger)
         self.studies = Studies(self.database)
@@ -294,6 +297,12 @@ def _notary(settings: Settings, database: Database, ledger: Ledger) -> Notary:
     file = settings.ledger.witness_file
     witnesses = [FileWitness(file)] if file else []
     return Notary(database, ledger, settings.ledger_key, now, settings.ledger.origin, witnesses)
+
+
+def _store(settings: Settings) -> ObjectStore:
+    disk = DiskStore(settings.data.folder / "objects", settings.data.low_disk_mb * _MB)
+    keys = settings.data.keys
+    return SealedStore(disk, Keyring.read(keys)) if keys else disk
 
 
 def _vetting(settings: Settings) -> Vetting:

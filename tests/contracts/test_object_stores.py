@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coread.archive import DiskStore
+from coread.archive import DiskStore, Keyring, SealedStore
 from coread.testing.stores import FullStoreTests, MemoryStore, StoreTests
 
 
@@ -25,6 +25,15 @@ class TestDiskStore(StoreTests):
 class TestDiskStoreThatSyncsFolders(TestDiskStore):
     def store(self) -> DiskStore:
         return DiskStore(self.folder, sync_folders=True)
+
+
+class TestSealedStore(TestDiskStore):
+    """The disk, with every object encrypted."""
+
+    ring = Keyring.new()
+
+    def store(self) -> SealedStore:
+        return SealedStore(DiskStore(self.folder, low_disk_bytes=1), self.ring)
 
 
 class TestMemoryStore(StoreTests):

@@ -10,11 +10,15 @@ import typer
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, open_clinic, wide_console
+from coread.archive import Keyring, SealedStore
+from coread.errors import NotFound
+from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, find_settings, open_clinic, wide_console
 from coread.intake import ImportSummary, import_path
 
 _console = wide_console()
-_archive = typer.Typer(no_args_is_help=True, help="The kept images: verify, delete, expire, conflicts.")
+_archive = typer.Typer(
+    no_args_is_help=True, help="The kept images: verify, delete, expire, conflicts, new-key, rewrap."
+)
 _quarantine = typer.Typer(
     no_args_is_help=True, help="Objects that could not be filed: list, show, retry, remove."
 )
@@ -61,6 +65,41 @@ def verify(settings: SettingsFile = None) -> None:
     _console.print(f"{len(faults)} faults")
     if faults:
         raise typer.Exit(1)
+
+
+@_archive.command("new-key")
+def new_key(settings: SettingsFile = None) -> None:
+    """Take a new key for objects at rest into use; the former ones still open what they closed."""
+    path = _keys_file(settings)
+    Keyring.read(path).turned().write(path)
+    _console.print(
+        "a new key is in use at the next start; `coread archive rewrap` then closes old objects by it"
+    )
+
+
+@_archive.command()
+def rewrap(
+    drop_former: Annotated[bool, typer.Option(help="Forget the former keys afterwards.")] = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Close the key of every sealed object by the key in use; no picture is touched, a stop does no harm."""
+    path = _keys_file(settings)
+    with open_clinic(settings) as clinic, Progress(console=_console) as progress:
+        if not isinstance(clinic.store, SealedStore):
+            raise NotFound("a store that is not sealed", "data.keys", "name a file for the keys")
+        task = progress.add_task("closing anew", total=None)
+        changed = clinic.store.rewrap(lambda done: progress.update(task, completed=done))
+        plain = sum(id == "none" for id in clinic.store.wrapping_keys())
+    if drop_former:
+        Keyring.read(path).alone().write(path)
+    _console.print(f"{changed} objects closed by the key in use; {plain} were kept before and are not sealed")
+
+
+def _keys_file(settings: SettingsFile) -> Path:
+    path = find_settings(settings).data.keys
+    if path is None:
+        raise NotFound("no file for keys", "data.keys", "name a file for the keys")
+    return path
 
 
 @_archive.command()
