@@ -110,6 +110,9 @@ def test_pieces_are_neither_moved_nor_cut_off_nor_taken_from_elsewhere(store, di
     damaged(disk.path(one), lambda held: bytes(held[: HEAD_BYTES + sealed]))
     with pytest.raises(ChecksumMismatch):
         store.read(one)
+    damaged(disk.path(one), lambda held: bytes(held[:60]))
+    with pytest.raises(ObjectLost):
+        store.read(one)
     damaged(disk.path(one), lambda _: disk.path(two).read_bytes())
     with pytest.raises(ObjectLost, match="none of our keys"):
         store.read(one)

@@ -20,7 +20,7 @@ from coread.archive.tables import CONFLICTS, INSTANCES, QUARANTINE, REMOVALS
 from coread.dicom import read_meta, scan_header
 from coread.domain.event import Event
 from coread.domain.study import Header
-from coread.errors import InputFault, ObjectLost
+from coread.errors import ChecksumMismatch, InputFault, ObjectLost
 from coread.ledger import Ledger
 
 _CHUNK_BYTES = 1 << 20
@@ -117,6 +117,8 @@ def _fault_of(database: Database, store: ObjectStore, key: str, digest: str) -> 
     except ObjectLost:
         # It may have been deleted between the row's reading and now.
         return "lost" if _has_row(database, key) else ""
+    except ChecksumMismatch:  # a sealed object tells by itself
+        return "changed"
 
 
 def _has_row(database: Database, key: str) -> bool:

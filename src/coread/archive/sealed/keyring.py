@@ -53,7 +53,7 @@ class Keyring:
             return None
         try:
             return AESGCM(self.keys[id]).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], belongs_to)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # other bytes, or too few of them
             return None
 
     def write(self, path: Path) -> None:
