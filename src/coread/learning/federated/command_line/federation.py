@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +83,30 @@ def status(folder: Folder, plan: PlanOption = "") -> None:
     console.print(table)
     if result := kept.read("result"):
         console.print(table_of(result))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder to write into.")] = Path(
+        "federation-out"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the published sets; without it, public patients.")
+    ] = None,
+) -> None:
+    """Run three hospitals and a coordinator on this machine, over TLS, on real data (minutes)."""
+    from coread.learning.federated.trial.demonstration import demonstrate  # noqa: PLC0415 - heavy
+    from coread.learning.federated.trial.picture import draw, statements, write_page  # noqa: PLC0415
+
+    shutil.rmtree(out / "federation", ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    result = demonstrate(data, out, lambda text: console.print(text, markup=False, highlight=False))
+    draw(result, out / "federation.png")
+    write_page(result, out / "federation.png", out / "federation.html")
+    console.print(table_of(result))
+    for line in statements(result):
+        console.print(line, markup=False, highlight=False)
+    console.print(f"written: {out / 'federation.html'} ({result['demonstration_s']} s)", markup=False)
 
 
 def table_of(result: dict[str, Any]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from flwr.supercore.fab import Fab
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
 from coread.errors import FederationRefused
@@ -113,7 +115,10 @@ def driven(place: Place, sites: Mapping[str, str]) -> Iterator[FlowerWire]:
     token = _seat(place, authority, run_id)
     grid = HttpGrid(place.address, False, authority, token=token)
     heart = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
-    grid.set_run(run_from_proto(grid._runtime_client.PullTaskInput(PullTaskInputRequest()).run))
+    given = grid._runtime_client.PullTaskInput(PullTaskInputRequest())
+    TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+    TaskIdentity.node_id = given.context.node_id
+    grid.set_run(run_from_proto(given.run))
     heart.start()
     try:
         yield FlowerWire(grid, nodes)
@@ -172,8 +177,6 @@ def _new_run(control: ControlHttpClient, folder: Path) -> int:
     (app / "pyproject.toml").write_text(_APP)
     (app / "nothing.py").write_text("app = None\n")
     bundle = build_fab_from_disk(app)
-    import hashlib  # noqa: PLC0415
-
     fab = Fab(hashlib.sha256(bundle).hexdigest(), bundle, {})
     made = control.StartRun(StartRunRequest(fab=fab_to_proto(fab)))
     kept.write_text(str(made.run_id))

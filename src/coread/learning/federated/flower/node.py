@@ -57,7 +57,8 @@ Result = TypeVar("Result")
 
 #: SuperLink takes a node for gone after twice this time without a sign of life (its least is 10 s).
 HEARTBEAT_S = 10.0
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 2.0
+_LET_IN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class SiteNode:
         kept = self._connection.folder / "node-id.txt"
         if kept.exists():
             self._goodbye(int(kept.read_text()))
-        pause = 0.2
+        pause, begun = 0.2, time.monotonic()
         while True:
             try:
                 self._node = Node(node_id=self._activated())
@@ -197,8 +198,9 @@ class SiteNode:
             except httpx.TransportError as fault:
                 _demand_certificate(fault, self._connection.link)
                 self._tell("the coordinator is not there; trying again")
+                begun = time.monotonic()
             except httpx.HTTPStatusError as fault:
-                _demand_known(fault)
+                _demand_let_in(fault, time.monotonic() - begun)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
@@ -250,14 +252,17 @@ def _demand_certificate(fault: httpx.TransportError, link: str) -> None:
         raise FederationRefused(found, "a certificate of the authority in site.json", remedy, link) from fault
 
 
-def _demand_known(fault: httpx.HTTPStatusError) -> None:
-    """Wait where SuperLink still takes the former process for connected; else this node is not let in."""
+def _demand_let_in(fault: httpx.HTTPStatusError, asking_s: float) -> None:
+    """Give up where SuperLink goes on not letting this node in.
+
+    It says the same of a node that it does not know (yet) and of one whose former process it still takes for
+    connected: so the node asks for a while.
+    """
     text = fault.response.text
-    if "could not be activated" in text or fault.response.status_code in (502, 503, 504):
-        return
-    if fault.response.status_code in (400, 401, 403, 404, 409, 412, 500):
+    if "ersion" in text:
+        remedy = "install the version of the lab that the coordinator uses"
+        raise FederationRefused("another version of Flower", "the coordinator's", remedy, "") from fault
+    if asking_s > _LET_IN_S and fault.response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        found = f"a coordinator that does not let this node in ({fault.response.status_code})"
         remedy = "send card.json to the coordinator, who enrols the site; then start again"
-        raise FederationRefused(
-            f"a coordinator that does not know this node ({fault.response.status_code})",
-            "a registered node", remedy, "",
-        ) from fault  # fmt: skip
+        raise FederationRefused(found, "a registered node", remedy, "") from fault
