@@ -7,8 +7,9 @@ Collection, boxes by General Blockchain, CC BY 4.0), takes that difference away 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,27 @@ def cropped(finder: LungFinder, eye: Eye) -> Change:
         if min(r1 - r0, c1 - c0) < SIDE // 8:
             return image.astype(np.float32)  # no lungs that could be: the image as it is
         return image[r0:r1, c0:c1].astype(np.float32)
+
+    return change
+
+
+def common_frame(data: Path, eye: Callable[[], Eye]) -> Change:
+    """The steps "lungs" and "alike" in a row; the finder is taught when the first image is asked for.
+
+    Parameters
+    ----------
+    data
+        Folder of the published sets.
+    eye
+        Gives the trunk.
+    """
+
+    @cache
+    def ready() -> Change:
+        return alike(cropped(teach_finder(lung_boxes(data), eye()), eye()))
+
+    def change(image: Grey) -> NDArray[np.floating]:
+        return ready()(image)
 
     return change
 
