@@ -114,7 +114,7 @@ HEAD = {
         "Training on disturbed images (grey curve, blur, noise, compression, borders): 0.46 to 0.56 "
         "on validation children, 0.44 to 0.49 on validation adults; texture that a hospital's own "
         "processing makes is what carries a frozen head.",
-        "Bringing features of whole images to the other hospital's mean and deviation: at most 0.02 either way.",
+        "Bringing features of whole images to the other hospital's mean and deviation: at most 0.02.",
         "Heads on the finest level (28 x 28 cells, 40 channels): 0.92 on validation adults, but "
         "0.59 and 0.61 once the same images were disturbed, and 0.39 on validation children: a "
         "fingerprint of acquisition, not shipped. The head for the own hospital in the table above reads it "
