@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from coread.domain.event import Event
 from coread.errors import AccessDenied, NotFound
@@ -116,6 +116,40 @@ class Vault:
                 self._ledger.append_in(connection, [event])
             raise
         return Entry(domain, pseudonym, json.loads(text))
+
+    def forget(self, domain: str, pseudonym: str, by: str, at: datetime, basis: str) -> int:
+        """Destroy an entry for ever, and with it the one way from a pseudonym to a person.
+
+        The entry's own key was never kept: without its ephemeral public key nothing is left to open, whoever
+        holds the shares. Whom openings in the ledger were about is deleted as well; every proof holds.
+
+        Parameters
+        ----------
+        domain, pseudonym
+            Which entry.
+        by, at
+            Who, when.
+        basis
+            Why this is lawful; names no person.
+
+        Returns
+        -------
+        int
+            Events that point to nobody any more.
+
+        Raises
+        ------
+        NotFound
+            If the vault holds no such pseudonym.
+        """
+        with self._database.write() as connection:
+            self._ledger.lock_in(connection)
+            _found(connection, domain, pseudonym)
+            is_entry = (ENTRIES.c.domain == domain) & (ENTRIES.c.pseudonym == pseudonym)
+            connection.execute(delete(ENTRIES).where(is_entry))
+            facts = {"domain": domain, "entries": "1"}
+            self._ledger.append_in(connection, [Event("vault.entry-destroyed", domain, by, at, facts)])
+        return self._ledger.forget([pseudonym], by, at, basis)
 
     def _key(self, opening: Opening) -> bytes:
         if len(opening.reason.strip()) < _REASON_LETTERS or not opening.lawful_basis.strip():
