@@ -205,6 +205,48 @@ def ledger(result: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
+def deidentify(result: dict[str, Any]) -> list[str]:
+    """Headers scored, burned-in names hidden, speed beside the peers."""
+    headers, text, speed = (result.get(part, {}) for part in ("headers", "text", "speed"))
+    rows = []
+    if "score" in headers:
+        checks = headers["score"]
+        rows.append(["planted identifiers in headers handled rightly", _share(checks, 2), checks["n"]])
+    if "recall" in text:
+        rows.append(["burned-in names hidden", _share(text["recall"], 1), text["recall"]["n"]])
+        rows += [
+            [f"– contrast {name}", _share(found, 1), found["n"]]
+            for name, found in text["recall_by"]["contrast"].items()
+        ]
+    if "recall" in result.get("peer", {}):
+        found = result["peer"]["recall"]
+        rows.append([f"the same by {result['peer']['peer']}", _share(found, 1), found["n"]])
+    names = [name for name in ("coread", "deid", "dicom-anonymizer") if name in speed]
+    speeds = [
+        [name, f"{speed[name]['files_per_s']:.0f}", f"{speed[name]['processor_ms_per_file']:.2f}"]
+        for name in names
+    ]
+    ratios = "; ".join(
+        f"CoRead is {speed[f'times_{name}']['by_clock']:.1f} times {name} by the clock, "
+        f"{speed[f'times_{name}']['by_processor_time']:.1f} times by processor time"
+        for name in names[1:]
+    )
+    return [
+        "## De-identification",
+        "",
+        *table(["what", "share (95 %)", "n"], rows),
+        *table(["headers of 1,000 files", "files/s", "processor ms a file"], speeds),
+        f"{ratios}. More, with what falls short: [de-identification](deidentification.md).",
+        "",
+        *made(result),
+    ]
+
+
+def _share(found: dict[str, Any], digits: int) -> str:
+    value, lower, upper = (f"{100 * found[name]:.{digits}f}" for name in ("value", "lower", "upper"))
+    return f"{value} % ({lower}–{upper})"
+
+
 SECTIONS = {
     "intake": intake,
     "latency": latency,
@@ -214,6 +256,7 @@ SECTIONS = {
     "kills": kills,
     "install": install,
     "ledger": ledger,
+    "deidentify": deidentify,
 }
 
 

@@ -24,6 +24,7 @@ SCRIPTS = (
     "reading_room.py",
     "kills.py",
     "ledger.py",
+    "deidentify.py",
 )
 TAKES_QUICK = {*SCRIPTS} - {"install.py"}
 

@@ -38,6 +38,7 @@ ONE_ROOM = {
     ),
     "rfc3161_client": ("gateways/audit",),
     "argon2": ("governance/passwords.py",),
+    "rapidocr": ("governance/deidentify/pixels/rapid.py",),
     "joserfc": ("gateways/identity",),
     "segno": ("gateways/identity",),
     "jinja2": ("gateways",),

@@ -1,8 +1,10 @@
 """An auditor that knows nothing of how a folder was de-identified.
 
 It reads the input, writes down every value that may name someone by the attribute's representation and name
-alone (no table of the standard, no profile), and searches the output for each: in the decoded texts, in the
-bytes of the file in several encodings, pixel data left out; on request also in the texts of the pixels.
+alone (no table of the standard, no profile), what the file meta says of machines, and what looks like a name
+in values whose form nobody knows. It then searches the output for each: in the decoded texts, in the whole
+file's bytes in several encodings (private blocks, file meta, preamble, comments of compressed frames, what
+is no DICOM at all), in encapsulated documents, and on request in the texts of pixels and overlays.
 
     python -m coread.testing.leaks BEFORE AFTER
 """
@@ -21,6 +23,14 @@ import numpy.typing as npt
 
 from coread.dicom import DicomObject, keyword_of, open_object
 from coread.errors import CoReadError
+from coread.testing.hidden import (
+    binary_values,
+    documents,
+    meta_words,
+    names_in,
+    overlay_planes,
+    texts_of_document,
+)
 
 #: Reads the texts of a frame, uint8 [row, column] or [row, column, 3].
 ReadsText = Callable[[npt.NDArray[np.uint8]], Iterable[str]]
@@ -38,8 +48,10 @@ _CJK = re.compile(r"[\u3400-\u9fff\uac00-\ud7af\u3040-\u30ff]")
 _ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be")
 _MIN_LATIN, _MIN_CJK, _MIN_NUMBER = 4, 2, 5
 _STANDARD_UID = "1.2.840.10008."
-#: Pixel Data in little and big endian; what follows it is not searched as bytes.
+#: Pixel Data in little and big endian; what follows it is searched for longer words only, for among millions
+#: of samples any few bytes are met by chance.
 _PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+_MIN_BYTES, _MIN_BYTES_OF_PIXELS = 4, 8
 #: Words that headers say of nobody; what else stays by a profile's own will shows as a leak, to be judged.
 _EMPTY_WORDS = frozenset(
     ("anonymous", "anonymized", "unknown", "removed", "none", "test", "patient", "name", "hospital")
@@ -52,9 +64,9 @@ class Leak:
 
     file: str
     where: str
-    """Keyword, ``bytes`` or ``pixels of frame n``."""
+    """Keyword, ``bytes``, ``file name``, ``document``, ``overlay`` or ``pixels of frame n``."""
     kind: str
-    """``name``, ``number``, ``date`` or ``uid``."""
+    """``name``, ``number``, ``date``, ``uid``; ``document`` for one that a person must look at."""
     value: str
 
 
@@ -66,6 +78,24 @@ class Register:
         self.dates: set[str] = set()
         self.births: set[str] = set()
         self.uids: set[str] = set()
+
+    def take_file(self, data: bytes, model: dict[str, Any]) -> None:
+        """Take in a file: its data set, and what hides beside it.
+
+        Parameters
+        ----------
+        data
+            The file's bytes.
+        model
+            Its data set in the DICOM JSON model.
+        """
+        self.take(model)
+        for word in meta_words(data):
+            if len(word) >= _MIN_NUMBER and word.lower() not in _EMPTY_WORDS:
+                self.words.setdefault(word.lower(), "number")
+        for _, value in binary_values(model):
+            for name in names_in(value):
+                self._take_name(name)
 
     def take(self, model: dict[str, Any]) -> None:
         """Take in one object's data set in the DICOM JSON model."""
@@ -115,8 +145,14 @@ class Searcher:
         self._word = _any(register.words, str)
         days = {form for day in register.dates for form in _spelled(day)}
         self._day = _any(days, str)
-        forms = {w.encode(e, "ignore") for w in (*register.words, *register.uids) for e in _ENCODINGS}
-        self._bytes = _any({form for form in forms if len(form) >= 4}, bytes)
+        words = {w.encode(e, "ignore") for w in register.words for e in _ENCODINGS}
+        uids = {uid.encode(e) for uid in register.uids for e in _ENCODINGS}
+        self._bytes = (
+            _any({form for form in words if len(form) >= _MIN_BYTES}, bytes, b"[A-Za-z0-9]"),
+            _any(uids, bytes, b"[0-9.]"),
+        )
+        long_ones = {form for form in words if len(form) >= _MIN_BYTES_OF_PIXELS}
+        self._long = (_any(long_ones, bytes, b"[A-Za-z0-9]"), self._bytes[1])
 
     def in_text(self, text: str) -> Iterator[tuple[str, str]]:
         """Give (kind, value) of all that is found in a text."""
@@ -126,21 +162,21 @@ class Searcher:
         for found in self._day.findall(text) if self._day else ():
             yield "date", found
 
-    def in_bytes(self, data: bytes) -> Iterator[tuple[str, str]]:
-        """Give (kind, value) of all that is found in bytes."""
-        for found in set(self._bytes.findall(data)) if self._bytes else ():
+    def in_bytes(self, data: bytes, *, of_pixels: bool = False) -> Iterator[tuple[str, str]]:
+        """Give (kind, value) of all that is found in bytes; among those of pixels longer words only."""
+        patterns = self._long if of_pixels else self._bytes
+        for found in {each for pattern in patterns if pattern for each in pattern.findall(data)}:
             text = next(
                 (t for e in _ENCODINGS if (t := found.decode(e, "ignore").lower()) in self.register.words), ""
             )
             yield (self.register.words[text], text) if text else ("uid", found.decode("latin-1"))
 
 
-def _any(words: Iterable[Any], kind: type) -> re.Pattern[Any] | None:
+def _any(words: Iterable[Any], kind: type, border: bytes = b"") -> re.Pattern[Any] | None:
     ordered = sorted(words, key=lambda word: (-len(word), word))
     if not ordered:
         return None
     if kind is bytes:
-        border = b"[A-Za-z0-9.]"
         any_of = b"|".join(map(re.escape, ordered))
         return re.compile(b"(?<!%s)(?:%s)(?!%s)" % (border, any_of, border), re.IGNORECASE)
     # Ideographs have no borders of words.
@@ -169,26 +205,42 @@ def find_leaks(before: Path, after: Path, reads: ReadsText | None = None) -> Ite
     before, after
         Folders.
     reads
-        Reads text in frames; None leaves the pixels out.
+        Reads text in frames; None leaves pixels and overlays out.
     """
+    yield from find_leaks_of(((str(path), path.read_bytes()) for path in _files(before)), after, reads)
+
+
+def find_leaks_of(
+    before: Iterable[tuple[str, bytes]], after: Path, reads: ReadsText | None = None
+) -> Iterator[tuple[int, list[Leak]]]:
+    """Do as `find_leaks` with an input that lies in no folder: name and bytes of each file."""
     register = Register()
-    for _, opened in _objects(before):
-        register.take(opened.header_json())
+    for _, data in before:
+        opened = _opened(data)
+        if opened is not None:
+            register.take_file(data, opened.header_json())
     searcher = Searcher(register)
-    for done, (path, opened) in enumerate(_objects(after), 1):
-        name = str(path.relative_to(after))
-        found = set(_in_header(searcher, opened)) | set(_in_bytes(searcher, path))
-        if reads is not None and opened.has_pixels:
-            found |= set(_in_pixels(searcher, opened, reads))
+    for done, path in enumerate(_files(after), 1):
+        name, data = str(path.relative_to(after)), path.read_bytes()
+        found = set(_in_bytes(searcher, name, data))
+        opened = _opened(data)
+        if opened is not None:
+            found |= {*_in_header(searcher, opened), *_in_documents(searcher, opened)}
+            if reads is not None:
+                found |= {*_in_pixels(searcher, opened, reads), *_in_overlays(searcher, opened, reads)}
         yield done, [Leak(name, *leak) for leak in sorted(found)]
 
 
-def _objects(folder: Path) -> Iterator[tuple[Path, DicomObject]]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        try:
-            yield path, open_object(path)
-        except CoReadError:
-            continue
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+def _opened(data: bytes) -> DicomObject | None:
+    """Return the object, None where it is none, or a directory of media: those are searched as bytes."""
+    try:
+        return open_object(data)
+    except CoReadError:
+        return None
 
 
 def _in_header(searcher: Searcher, opened: DicomObject) -> Iterator[tuple[str, str, str]]:
@@ -212,11 +264,26 @@ def _values(model: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
                 yield keyword_of(tag) or tag, element["vr"], str(value)
 
 
-def _in_bytes(searcher: Searcher, path: Path) -> Iterator[tuple[str, str, str]]:
-    data = path.read_bytes()
+def _in_bytes(searcher: Searcher, name: str, data: bytes) -> Iterator[tuple[str, str, str]]:
     starts = [at for tag in _PIXEL_TAGS if (at := data.rfind(tag)) > 0]
-    yield from (("bytes", *found) for found in searcher.in_bytes(data[: min(starts, default=len(data))]))
-    yield from (("file name", *found) for found in searcher.in_bytes(str(path.name).encode()))
+    end = min(starts, default=len(data))
+    yield from (("bytes", *found) for found in searcher.in_bytes(data[:end]))
+    yield from (("bytes", *found) for found in searcher.in_bytes(data[end:], of_pixels=True))
+    yield from (("file name", *found) for found in searcher.in_bytes(name.encode()))
+
+
+def _in_documents(searcher: Searcher, opened: DicomObject) -> Iterator[tuple[str, str, str]]:
+    """Search what is encapsulated; that it goes out at all is told, for no program reads every kind."""
+    for media_type, data in documents(opened):
+        yield "document", "document", media_type
+        for text in texts_of_document(data):
+            yield from (("document", *found) for found in searcher.in_text(text))
+
+
+def _in_overlays(searcher: Searcher, opened: DicomObject, reads: ReadsText) -> Iterator[tuple[str, str, str]]:
+    for _, plane in overlay_planes(opened):
+        for text in reads(plane):
+            yield from (("overlay", *found) for found in searcher.in_text(text))
 
 
 def _in_pixels(searcher: Searcher, opened: DicomObject, reads: ReadsText) -> Iterator[tuple[str, str, str]]:

@@ -226,6 +226,30 @@ def test_bits_beside_the_pixel_that_hold_an_overlay_are_cleared(ct, tcia):
     assert (np.frombuffer(read(made.data).PixelData, "<u2") == values).all()
 
 
+def test_such_bits_are_cleared_too_where_text_was_blanked():
+    pixels = tissue(2, False, "u2")
+    data = image(pixels, NATIVE[1], BitsStored=12, HighBit=11, WindowCenter="2048", WindowWidth="4096")
+    dataset = read(data)
+    dataset.PixelData = (pixels | 0x8000).astype("<u2").tobytes()
+    dataset.add_new(0x60000102, "US", 15)
+    made = deidentifier().deidentify(written(dataset))
+    assert isinstance(made, Deidentified)
+    assert made.pixels.mask.any()
+    assert np.frombuffer(read(made.data).PixelData, "<u2").max() < 0x1000
+
+
+def test_slanted_text_is_blanked_by_its_own_rectangle():
+    along = FoundText(((10, 10), (45, 31), (40, 40), (5, 19)), "x", 1.0).mask((64, 96))
+    upright = FoundText(((5, 10), (45, 40)), "x", 1.0).mask((64, 96))
+    assert along[25, 25]
+    assert not along[12, 40]
+    assert along.sum() < 0.55 * upright.sum()
+    level = FoundText(((10, 10), (50, 10), (50, 20), (10, 20)), "x", 1.0).mask((64, 96))
+    rows, columns = np.nonzero(level)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 22, 4, 56)
+    assert not FoundText(((-30, -30), (-20, -30), (-20, -25), (-30, -25)), "x", 1.0).mask((64, 96)).any()
+
+
 def test_comments_in_compressed_frames_are_blanked_in_place():
     jpeg = (
         b"\xff\xd8" + b"\xff\xe1\x00\x0aJohnDoe\0" + b"\xff\xfe\x00\x06Jane" + b"\xff\xda\x00\x02rest\xff\xd9"

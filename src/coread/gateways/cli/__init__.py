@@ -13,7 +13,17 @@ from rich.console import Console
 
 from coread import __version__
 from coread.errors import CoReadError
-from coread.gateways.cli import consent, deidentify, demo, keeping, ledger, people, protecting, serving, showing
+from coread.gateways.cli import (
+    consent,
+    demo,
+    keeping,
+    leaving,
+    ledger,
+    people,
+    protecting,
+    serving,
+    showing,
+)
 from coread.gateways.statuses import status_of
 
 __all__ = ["app", "main"]
@@ -25,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="CoRead 共读: studies come in, readings go out, and every step is on record.",
 )
-for part in (serving, keeping, showing, ledger, consent, people, protecting, deidentify, demo):
+for part in (serving, keeping, showing, ledger, consent, people, protecting, leaving, demo):
     part.add_to(app)
 
 

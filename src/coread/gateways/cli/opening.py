@@ -33,6 +33,11 @@ def find_settings(given: Path | None) -> Settings:
     return load(file, os.environ)
 
 
+def is_configured(given: Path | None) -> bool:
+    """Tell whether there is a clinic here: a settings file is named, or lies in the working folder."""
+    return given is not None or bool(os.environ.get("COREAD_SETTINGS")) or _DEFAULT_FILE.is_file()
+
+
 def open_clinic(given: Path | None) -> Clinic:
     """Open the rooms without any door: nothing listens, nothing is read."""
     settings = find_settings(given)

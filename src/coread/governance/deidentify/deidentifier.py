@@ -170,10 +170,9 @@ class _Run:
         face: bool,
     ) -> Deidentified:
         new = _uids_of(elements)
-        data = write_elements(elements, encoding_of(self.syntax))
         prefix = part10_prefix(self.facts.get("SOPClassUID", ""), new["instance"], self.syntax)
         return Deidentified(
-            data=prefix + data,
+            data=write_elements(elements, encoding_of(self.syntax), prefix),
             subject=subject,
             uids=new,
             former_uids=self.former_uids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 
 _DATE = re.compile(r"(\d{4})\.?(\d\d)?\.?(\d\d)?")
 
@@ -34,6 +35,7 @@ def shift_datetime(value: str, days: int) -> str | None:
     return _each(value, days, has_time=True)
 
 
+@lru_cache(maxsize=4096)  # the objects of a study bear the same dates
 def _each(value: str, days: int, *, has_time: bool) -> str | None:
     moved = [_one(part.strip(" \0"), days, has_time) for part in value.split("\\")]
     return None if None in moved else "\\".join(str(part) for part in moved)
@@ -50,5 +52,5 @@ def _one(value: str, days: int, has_time: bool) -> str | None:
         moved = date(int(year), int(month or 7), int(day or 15)) + timedelta(days=days)
     except (ValueError, OverflowError):
         return None
-    text = f"{moved:%Y%m%d}".zfill(8)
+    text = f"{moved.year:04}{moved.month:02}{moved.day:02}"
     return text[: 8 if day else 6 if month else 4] + value[match.end() :]

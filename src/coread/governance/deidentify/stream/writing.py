@@ -19,19 +19,24 @@ from coread.governance.deidentify.stream.elements import (
 _NUL_PADDED = frozenset((b"UI", b"OB", b"UN"))
 
 
-def write_elements(elements: Iterable[Element], encoding: Encoding) -> bytes:
+def write_elements(elements: Iterable[Element], encoding: Encoding, prefix: bytes = b"") -> bytes:
     """Write a data set; sequences and items get explicit lengths, group lengths are left out.
 
     The same elements give the same bytes.
+
+    Parameters
+    ----------
+    prefix
+        What stands before the data set in its file; joined here, so that pixels are copied once.
     """
-    pieces: list[bytes | memoryview] = []
+    pieces: list[bytes | memoryview] = [] if encoding.deflated else [prefix]
     _Writer(encoding).write(elements, pieces)
     data = b"".join(pieces)
     if not encoding.deflated:
         return data
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     deflated = deflater.compress(data) + deflater.flush()
-    return deflated + b"\0" * (len(deflated) % 2)
+    return prefix + deflated + b"\0" * (len(deflated) % 2)
 
 
 class _Writer:
