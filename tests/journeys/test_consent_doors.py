@@ -20,7 +20,7 @@ from coread.domain.review import Verdict
 from coread.errors import DecisionRefused, NotFound
 from coread.review import Filter
 from coread.testing.growing import GROWING_READER
-from coread.testing.patients import chest_radiograph
+from coread.testing.patients import chest_radiograph, ct_slice
 from coread.testing.readers import EXAMPLE_READERS
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "coread"
@@ -60,7 +60,7 @@ RULES = """
 [[rule]]
 name = "radiographs"
 owner = "the tests"
-when = { Modality = ["DX"] }
+when = { Modality = ["DX", "CT"] }
 readers = ["example-brightness", "example-growing"]
 destinations = ["pacs"]
 """
@@ -142,9 +142,9 @@ class House:
         self.clinic = Clinic(settings.load(None, given), senders, readers, probe)
         self.keys = 0
 
-    def file(self, number: int) -> str:
+    def file(self, number: int, make: Callable[..., bytes] = chest_radiograph) -> str:
         uid = f"1.2.826.0.1.3680043.10.4.{number}"
-        data = chest_radiograph(
+        data = make(
             number, study_uid=uid, series_uid=f"{uid}.1", sop_uid=f"{uid}.1.1",
             facts={"PatientID": f"P{number}", "IssuerOfPatientID": "HOSPITAL"},
         )  # fmt: skip
@@ -169,8 +169,8 @@ class House:
             assert time.monotonic() < limit, f"waited for {kind} in vain; on record: {kinds}"
             time.sleep(0.02)
 
-    def read(self, number: int) -> str:
-        uid = self.file(number)
+    def read(self, number: int, make: Callable[..., bytes] = chest_radiograph) -> str:
+        uid = self.file(number, make)
         self.clinic.wake()
         self.wait_for("study.read", uid)
         return uid
@@ -259,7 +259,7 @@ def ask(house: House, uid: str) -> None:
 
 def test_no_reader_can_be_asked(house):
     house.start()
-    uid = house.read(1)
+    uid = house.read(1, ct_slice)
     assert [reader.name for reader in house.clinic.desk.look(uid, DOCTOR).askable] == ["example-growing"]
     house.say(1, Act.REFUSED, Use.AI)
     assert house.clinic.desk.look(uid, DOCTOR).askable == ()
@@ -268,7 +268,7 @@ def test_no_reader_can_be_asked(house):
 
 
 def test_a_question_that_waits_is_not_answered(house):
-    uid = house.file(1)
+    uid = house.file(1, ct_slice)
     house.clinic.studies.complete_now(uid)
     house.clinic.studies.close(uid, clinic_now())
     ask(house, uid)

@@ -15,8 +15,8 @@ def standing(decisions: Sequence[Decision], use: Use, rule: Rule, at: datetime) 
 
     The last decision holds, by its place on record and not by a clock. A refusal or withdrawal holds from the
     moment it is on record, at whatever time it is asked about. A consent that has not begun yet is passed
-    over. One that has ended does not begin anew when a clock goes back: no time before the person's latest
-    decision counts as before an end.
+    over. When a clock goes back, one that has begun has begun, and one that has ended does not begin anew: no
+    time counts as before a decision's own recording, nor, for an end, as before the person's latest decision.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def standing(decisions: Sequence[Decision], use: Use, rule: Rule, at: datetime) 
             continue
         if decision.act in _DENIALS:
             return Standing(use, _DENIALS[decision.act], rule, decision)
-        if decision.valid_from > at:
+        if decision.valid_from > max(at, decision.recorded_at):
             continue
         has_ended = decision.valid_until is not None and decision.valid_until <= max(at, latest)
         return Standing(use, Status.EXPIRED if has_ended else Status.GIVEN, rule, decision)
