@@ -26,6 +26,7 @@ from coread.archive import (
     Keyring,
     ObjectStore,
     Quarantine,
+    Query,
     Readings,
     Resources,
     SealedStore,
@@ -33,7 +34,7 @@ from coread.archive import (
     Workers,
 )
 from coread.casebook import Casebook
-from coread.domain.consent import Use
+from coread.domain.consent import NEEDS, NO_CONSENT, Act, Decision, PatientIdentity, Use
 from coread.domain.person import Role as PersonRole
 from coread.domain.review import Mode
 from coread.errors import NotFound, ReaderUnavailable
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 Role: TypeAlias = Literal["all", "gateway", "worker"]
 
 _MB = 1 << 20
+_MOST_STUDIES = 1000
 
 
 class Clinic:
@@ -125,6 +127,7 @@ class Clinic:
         self.casebook = Casebook(self.database, self.ledger, now)
         self.consents = consents_of(settings, self.database, self.ledger)
         self.study_consents = StudyConsents(self.consents, self.archive.persons, now)
+        self.consents.listeners.append(self._heard)
         self.worker: Worker | None = None
 
     @cached_property
@@ -224,6 +227,26 @@ class Clinic:
         """Look for complete studies at once; without a worker in this process, do nothing."""
         if self.worker:
             self.worker.wake()
+
+    def _heard(self, person: PatientIdentity, decision: Decision) -> None:
+        """Have readers read what they could not for want of a consent that has come now."""
+        is_for_readers = decision.act is Act.GIVEN and decision.use in NEEDS[Use.AI]
+        if not is_for_readers or set("*?\\") & set(person.patient_id):
+            return
+        found = self.archive.find_studies(Query({"PatientID": person.patient_id}, limit=_MOST_STUDIES))
+        for facts in found:
+            uid = facts["StudyInstanceUID"]
+            is_own = self.consents.reference(PatientIdentity.of(facts)) == decision.person_ref
+            if is_own and self._is_unread(uid) and self.study_consents.may(uid, Use.AI).is_allowed:
+                self.studies.arrived(uid, now(), 0)
+        self.wake()
+
+    def _is_unread(self, study_uid: str) -> bool:
+        """Tell whether the newest readings were left undone for want of consent, and nobody has signed."""
+        held = self.readings.of_study(study_uid)
+        newest = max((reading.study_version for reading in held), default=0)
+        codes = {r.reason.code for r in held if r.study_version == newest and r.reason}
+        return NO_CONSENT in codes and not self.casebook.reports_of(study_uid)
 
     def stop(self) -> None:
         """Stop the worker and close the database; what is under way goes on at the next start."""

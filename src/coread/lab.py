@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from coread.archive import Archive, Database, DiskStore, Studies
+from coread.archive import Archive, Database, DiskStore, Keyring, SealedStore, Studies
 from coread.domain.codes import Code
 from coread.domain.consent import Use
 from coread.errors import CohortRefused, CoReadError
@@ -284,7 +284,9 @@ def _consents(settings: Path | None, key_file: Path | None) -> tuple[CohortConse
     if not Path(read.database_url.removeprefix("sqlite:///")).exists() and "sqlite" in read.database_url:
         raise CohortRefused("settings of no clinic's archive", "those of a clinic", "give --settings")
     database = Database(read.database_url)
-    archive, studies = Archive(database, DiskStore(read.data.folder / "objects", 0)), Studies(database)
+    disk = DiskStore(read.data.folder / "objects", 0)
+    store = SealedStore(disk, Keyring.read(read.data.keys)) if read.data.keys else disk
+    archive, studies = Archive(database, store), Studies(database)
     rules = ConsentRules(read.consent.jurisdiction, tuple(Use(use) for use in read.consent.opt_in))
     register = Consents(database, Ledger(database), _now, rules, read.consent.issuer)
 

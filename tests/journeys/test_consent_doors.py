@@ -330,3 +330,15 @@ def test_the_list_tells_nothing_of_readers_and_teaching(house):
     assert {reason.code for reason in entry.reasons} & {"finding", "disagreement", "withheld"} == set()
     with pytest.raises(DecisionRefused, match="teaching"):
         desk.mark_teaching(uid, DOCTOR, True)
+
+
+def test_a_consent_that_comes_later_lets_readers_read_what_waited(house):
+    house.say(1, Act.REFUSED, Use.AI)
+    house.start()
+    uid = house.read(1)
+    assert set(readings(house, uid).values()) == {(Outcome.ABSTAINED, NO_CONSENT)}
+    house.say(1, Act.GIVEN, Use.AI)
+    house.wait_for("study.read", uid, 2)
+    newest = max(house.clinic.readings.of_study(uid), key=lambda reading: reading.study_version)
+    assert (newest.study_version, newest.outcome) == (2, Outcome.FINDINGS)
+    assert len(house.clinic.desk.look(uid, DOCTOR).findings) > 0

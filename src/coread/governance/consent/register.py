@@ -59,6 +59,8 @@ class Consents:
         self.rules = rules
         """What holds where nothing was decided."""
         self._issuer = issuer
+        self.listeners: list[Callable[[PatientIdentity, Decision], None]] = []
+        """Told of each new decision once it is on record."""
 
     def may(self, person: PatientIdentity, use: Use, at: datetime) -> Permit:
         """Say whether what belongs to a person may be put to a use: every door asks here and nowhere else.
@@ -113,6 +115,8 @@ class Consents:
             row["place"] = connection.execute(insert(DECISIONS), row).inserted_primary_key[0]
             decision = decision_of(row)
             self._ledger.append_in(connection, [_event(decision)])
+        for listener in self.listeners:
+            listener(said.person, decision)
         return decision
 
     def history(self, person: PatientIdentity) -> tuple[Decision, ...]:
