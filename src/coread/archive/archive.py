@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, cast, delete, insert, select, type_coerce
+from sqlalchemy import JSON, Connection, cast, delete, func, insert, select
 
 from coread.archive import query as questions
 from coread.archive import upkeep
@@ -142,8 +142,13 @@ class Archive:
         Nobody where nothing of the study is kept.
         """
         is_original = INSTANCES.c.source.not_like("reader:%")
-        text = cast(INSTANCES.c.facts, JSON) if not self._database.is_sqlite else INSTANCES.c.facts
-        named = [type_coerce(text, JSON)[word].as_string() for word in ("PatientID", "IssuerOfPatientID")]
+        facts = INSTANCES.c.facts
+        named = [
+            func.json_extract(facts, f"$.{word}")
+            if self._database.is_sqlite
+            else cast(facts, JSON).op("->>")(word)
+            for word in ("PatientID", "IssuerOfPatientID")
+        ]
         query = select(*named).where(INSTANCES.c.study_instance_uid == study_instance_uid, is_original)
         with self._database.read() as connection:
             found = connection.execute(query.distinct()).all()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keeping import house_on
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DatabaseError
 
@@ -33,6 +34,7 @@ from coread.governance.consent import sourced_rules, standing
 from coread.governance.consent.tables import DECISIONS
 from coread.governance.vault import Entry, Opening, Vault, prepare, public_key_of, split_key
 from coread.ledger import Ledger, Notary
+from coread.testing.patients import chest_radiograph
 
 DAY = timedelta(days=1)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -357,3 +359,14 @@ def test_a_destroyed_entry_of_the_vault_leaves_every_proof_as_it_was(tmp_path):
     with pytest.raises(NotFound):
         vault.forget("trial", "anon-7", "person:o", NOON, "again")
     database.close()
+
+
+def test_the_archive_tells_whom_a_study_names(database_url, tmp_path):
+    house = house_on(database_url, tmp_path)
+    for number, patient in enumerate([{"PatientID": "A"}, {"PatientID": "A"}, {"PatientID": "B 'x'"}]):
+        facts = patient | {"IssuerOfPatientID": "H"}
+        made = chest_radiograph(1, study_uid="1.2.3", sop_uid=f"1.2.3.{number}", facts=facts)
+        house.intake.accept_bytes(made, "folder")
+    assert set(house.archive.persons("1.2.3")) == {PatientIdentity("A", "H"), PatientIdentity("B 'x'", "H")}
+    assert house.archive.persons("1.2.4") == ()
+    house.database.close()
