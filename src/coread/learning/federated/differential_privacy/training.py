@@ -84,6 +84,7 @@ def _step(
     parts = [part for part in net.parameters() if part.requires_grad]
     sums = [torch.zeros_like(part) for part in parts]
     if len(target):
+        features.requires_grad_()  # else the hooks that collect gradients by example complain
         nn.functional.binary_cross_entropy_with_logits(net(features), target, reduction="sum").backward()
         sums = clipped_sums([part.grad_sample for part in parts], clip)
     for part, total in zip(parts, sums, strict=True):

@@ -68,12 +68,15 @@ class Game:
         What is trained, and where.
     judges
         Sites on whose validation patients a coalition is judged.
+    planted
+        The site whose training cases are not what they were; coalitions without it are worth what they were.
     """
 
     task: HeadTask
     sites: Mapping[str, SiteData]
     local: LocalPlan
     judges: Sequence[str]
+    planted: str = ""
 
     def model(self, some: Coalition, seed: int) -> Parameters:
         """What a coalition trains."""
@@ -108,7 +111,7 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
     worths = {}
     for number, (name, game) in enumerate(games.items()):
         progress(name, number / (len(games) + 1))
-        worths[name] = worth_of_all(game, seeds, run, name.replace(" ", "-"))
+        worths[name] = worth_of_all(game, seeds, run, name.replace(" ", "-"), worths.get("honest", {}))
     progress("statements", len(games) / (len(games) + 1))
     accounts = {name: account_of(games[name], worth, seeds) for name, worth in worths.items()}
     accounts["two names"] = two_names(honest, worths["honest"], seeds)
@@ -116,12 +119,15 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
     return dict(plain(concluded(given, worths["honest"], seeds)))
 
 
-def worth_of_all(game: Game, seeds: Sequence[int], run: Run, name: str) -> dict[Coalition, float]:
-    """Worth of every coalition, kept as far as it is known."""
+def worth_of_all(
+    game: Game, seeds: Sequence[int], run: Run, name: str, honest: Mapping[Coalition, float]
+) -> dict[Coalition, float]:
+    """Worth of every coalition, kept as far as it is known; those without the planted site as when honest."""
     known: dict[str, float] = run.read_json(name) or {}
     for some in coalitions(list(game.sites)):
         if name_of(some) not in known:
-            known[name_of(some)] = game.worth(some, seeds)
+            same = some in honest and game.planted not in some
+            known[name_of(some)] = honest[some] if same else game.worth(some, seeds)
             run.write_json(name, known)
     return {some: known[name_of(some)] for some in coalitions(list(game.sites))}
 
@@ -149,7 +155,7 @@ def _with_cases(game: Game, site: str, change: Callable[[Cases], Cases]) -> Game
     def cases(data: SiteData) -> Cases:
         return changed if data.site == site else plain_cases(data)
 
-    return replace(game, task=replace(game.task, cases_of=cases))
+    return replace(game, task=replace(game.task, cases_of=cases), planted=site)
 
 
 def account_of(game: Game, worth: Mapping[Coalition, float], seeds: Sequence[int]) -> Account:

@@ -23,35 +23,39 @@ from coread.learning.federated.tasks.outlining import learned
 from coread.learning.federated.tasks.sites import lidc_sites, nodule_outline
 from coread.learning.nodule.outlining import outline_loss
 from coread.learning.nodule.prompts import click
+from coread.learning.runs.run import Run
 from coread.readers.ct_nodule.window import SIDE, cut, layers
 
 EPSILON = 8.0
 """Budget of one released update in these trials: the weaker of the two that are studied."""
 
 CLIP = 1.0
-EXAMPLES = 8
-"""Images that are attacked, each by itself."""
+EXAMPLES, IMAGES, SEARCH = 8, 3, 200
+"""Cases whose features, and images, are attacked one by one; steps of a search for an image."""
 
 
 def inversions(
-    data: Path, task: HeadTask, sites: Mapping[str, SiteData], quick: bool = False
+    data: Path, task: HeadTask, sites: Mapping[str, SiteData], run: Run, quick: bool = False
 ) -> dict[str, Any]:
     """Correlations of what was recovered with what was seen, by network and protection."""
-    count, noise = 2 if quick else EXAMPLES, _noise(len(task.cases_of(sites["nih"]).learned()))
-    return {
-        "head on frozen features, one example, no protection": _over(
-            [_head(task, sites["nih"], index, 0.0) for index in range(count)]
-        ),
-        f"head on frozen features, one example, epsilon {EPSILON:g}": _over(
-            [_head(task, sites["nih"], index, noise) for index in range(count)]
-        ),
-        "outlining network, one image, no protection": _over(
-            [_outline(data, index, 0.0, 30 if quick else 400) for index in range(count)]
-        ),
-        f"outlining network, one image, epsilon {EPSILON:g}": _over(
-            [_outline(data, index, noise, 30 if quick else 400) for index in range(count)]
-        ),
-    }
+    noise = _noise(len(task.cases_of(sites["nih"]).learned()))
+    cases, images, steps = (2, 1, 20) if quick else (EXAMPLES, IMAGES, SEARCH)
+    found = {}
+    for protection, amount in (("no protection", 0.0), (f"epsilon {EPSILON:g}", noise)):
+        heads = [_head(task, sites["nih"], index, amount) for index in range(cases)]
+        found[f"head on frozen features, one example, {protection}"] = _over(heads)
+        shown = [_image(data, index, amount, steps, run) for index in range(images)]
+        found[f"outlining network, one image, {protection}"] = _over(shown)
+    return found
+
+
+def _image(data: Path, index: int, noise: float, steps: int, run: Run) -> float:
+    name = f"image-{index}-{'noisy' if noise else 'plain'}"
+    held = run.read_json(name)
+    if held is None:
+        held = {"correlation": _outline(data, index, noise, steps)}
+        run.write_json(name, held)
+    return float(held["correlation"])
 
 
 def _noise(examples: int) -> float:

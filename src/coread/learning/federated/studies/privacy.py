@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ PLAIN = LocalPlan(rounds=20, steps=20, batch=32, rate=1e-3, decay=0.1)
 LONG = replace(PLAIN, rounds=20, steps=100, rate=3e-3, decay=0.0)
 """Trained until it knows its patients: the worst case of a careless federation."""
 
-NOISY = LocalPlan(rounds=20, steps=10, batch=128, rate=2e-3, decay=0.0)
+NOISY = LocalPlan(rounds=10, steps=10, batch=256, rate=1e-2, decay=0.0)
 """Fewer and larger updates: noise is spread over more examples. Chosen on validation patients."""
 
 CLIP = 1.0
@@ -100,12 +101,11 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
     attacked: dict[str, Any] = {}
     for number, condition in enumerate(CONDITIONS[:3] if quick else CONDITIONS):
         progress(condition.name, number / (len(CONDITIONS) + 1))
-        areas[condition.name] = utility(task, sites, condition, SEEDS[:1] if quick else SEEDS)
-        attacked[condition.name] = _kept(
-            run, f"attack-{number}", lambda c=condition: attack(task, sites, c, 4 if quick else FEDERATIONS)
-        )
+        part = run.part(f"condition{number}")
+        areas[condition.name] = utility(task, sites, condition, SEEDS[:1] if quick else SEEDS, part)
+        attacked[condition.name] = attack(task, sites, condition, 6 if quick else FEDERATIONS, part)
     progress("inversion", len(CONDITIONS) / (len(CONDITIONS) + 1))
-    inverted = _kept(run, "inversion", lambda: inversions(data, task, sites, quick=quick))
+    inverted = plain(inversions(data, task, sites, run.part("inversion"), quick=quick))
     return dict(plain(concluded(areas, attacked, inverted)))
 
 
@@ -125,17 +125,36 @@ def trained(task: HeadTask, sites: Mapping[str, SiteData], condition: Condition,
 
 
 def utility(
-    task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, seeds: Sequence[int]
+    task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, seeds: Sequence[int], run: Run
 ) -> dict[str, Any]:
     """Test areas by seed, and the budget that each site spent."""
     said: list[Said] = []
     budget: dict[str, Any] = {}
     for seed in seeds:
-        held = trained(task, sites, condition, seed)
-        said.append({(FEDERATION, n): task.judged(d, held.parameters, "test") for n, d in sites.items()})
-        if condition.privacy:
-            budget = {name: plain(budget_of(task, data, held)) for name, data in sites.items()}
+        kept = _kept(run, f"utility-{seed}", lambda s=seed: _used(task, sites, condition, s))
+        start = task.initial(0)
+        said.append(
+            {
+                (FEDERATION, name): replace(
+                    task.judged(data, start, "test"), score=np.array(kept["scores"][name])
+                )
+                for name, data in sites.items()
+            }
+        )
+        budget = kept["spent"]
     return {"draws": {name: at_site(said, FEDERATION, name) for name in sites}, "spent": budget, "said": said}
+
+
+def _used(
+    task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, seed: int
+) -> dict[str, dict[str, Any]]:
+    held = trained(task, sites, condition, seed)
+    return {
+        "scores": {name: task.judged(data, held.parameters, "test").score for name, data in sites.items()},
+        "spent": {name: budget_of(task, data, held) for name, data in sites.items()}
+        if condition.privacy
+        else {},
+    }
 
 
 def budget_of(task: HeadTask, data: SiteData, held: Federated) -> Any:
@@ -144,7 +163,9 @@ def budget_of(task: HeadTask, data: SiteData, held: Federated) -> Any:
     return spent(rounds, delta_for(len(task.cases_of(data).learned())))
 
 
-def attack(task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, count: int) -> dict[str, Any]:
+def attack(
+    task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, count: int, run: Run
+) -> dict[str, Any]:
     """Attack each of `count` federations with the others as shadows.
 
     Returns
@@ -152,21 +173,32 @@ def attack(task: HeadTask, sites: Mapping[str, SiteData], condition: Condition, 
     dict
         ``loss`` and ``lira``: mean area over the attacked federations with the interval of the mean.
     """
-    cases = {name: _trained_on(task, data) for name, data in sites.items()}
-    inside = {name: halves(one, count, index) for index, (name, one) in enumerate(sorted(cases.items()))}
-    models = []
+    names = sorted(sites)
+    cases = {name: _trained_on(task, sites[name]) for name in names}
+    inside = {name: halves(cases[name], count, index) for index, name in enumerate(names)}
+    scores = []
     for number in range(count):
-        lent = {name: cases[name].only(np.flatnonzero(inside[name][number])) for name in cases}
-        models.append(
-            trained(replace(task, cases_of=lambda data, held=lent: held[data.site]), sites, condition, number)
-        )
-    names = sorted(cases)
+        lent = {name: cases[name].only(np.flatnonzero(inside[name][number])) for name in names}
+        kept = _kept(run, f"shadow-{number}", partial(_shadow, task, sites, condition, (number, lent, cases)))
+        scores.append(kept["scores"])
     truth = np.concatenate([cases[name].truth for name in names])
     member = np.concatenate([inside[name] for name in names], axis=1)
-    score = np.stack(
-        [np.concatenate([_scores(task, sites[n], cases[n], m.parameters) for n in names]) for m in models]
-    )
-    return {"loss": _by_loss(score, truth, member), "lira": _by_lira(score, truth, member)}
+    return {
+        kind: how(np.array(scores), truth, member) for kind, how in (("loss", _by_loss), ("lira", _by_lira))
+    }
+
+
+def _shadow(
+    task: HeadTask,
+    sites: Mapping[str, SiteData],
+    condition: Condition,
+    lent: tuple[int, Mapping[str, Cases], Mapping[str, Cases]],
+) -> dict[str, Any]:
+    """Scores of all cases by a federation that was trained on those that it was lent."""
+    number, some, cases = lent
+    held = trained(replace(task, cases_of=lambda data: some[data.site]), sites, condition, number)
+    parts = [_scores(task, sites[name], cases[name], held.parameters) for name in sorted(cases)]
+    return {"scores": np.concatenate(parts)}
 
 
 def _trained_on(task: HeadTask, data: SiteData) -> Cases:
