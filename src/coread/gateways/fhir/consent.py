@@ -68,7 +68,7 @@ def said_of(resource: object, actor: str) -> Said:
         valid_from=begins,
         valid_until=ends,
         decided_at=_decided(checked.get("dateTime", ""), must_be_there=given),
-        evidence_sha256=_evidence(checked.get("sourceAttachment") or {}),
+        evidence_sha256=_evidence(resource),
     )
 
 
@@ -273,8 +273,10 @@ def _moment(text: str, where: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _evidence(attachment: Mapping[str, Any]) -> str:
-    data = attachment.get("data", "")
+def _evidence(resource: object) -> str:
+    """Return the digest of the signed form, taken from the resource as it came: models mend bad base64."""
+    attachment = resource.get("sourceAttachment") if isinstance(resource, dict) else None
+    data = (attachment or {}).get("data") or ""
     try:
         return hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest() if data else ""
     except binascii.Error:
