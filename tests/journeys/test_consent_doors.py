@@ -39,6 +39,14 @@ TRIED = {
     "review/table.py:shown": (HERE, "test_nothing_of_a_reader_is_shown_decided_or_asked_anew"),
     "review/worklist/assembling.py:_permitted": (HERE, "test_the_list_tells_nothing_of_readers_and_teaching"),
     "review/desk.py:mark_teaching": (HERE, "test_the_list_tells_nothing_of_readers_and_teaching"),
+    "governance/exports/desk.py:_without_withdrawn": (
+        "governance/exports/test_doors.py",
+        "test_who_withdraws_while_it_waits_is_not_in_what_leaves",
+    ),
+    "gateways/cli/leaving/consenting.py:check_folder": (
+        "governance/consent/test_consent_commands.py",
+        "test_a_folder_with_somebody_who_said_no_does_not_leave",
+    ),
     "learning/cohorts/sources/dicom.py:headers": (LAB, "test_a_cohort_is_built_of_who_agrees"),
     "learning/cohorts/sources/dicom.py:read": (LAB, "test_consent_is_asked_again_when_pixels_are_read"),
     "learning/cohorts/consented.py:recheck": (LAB, "test_who_withdraws_leaves_a_cohort_that_was_built"),

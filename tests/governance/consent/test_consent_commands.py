@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from coread.errors import ConsentRefused, DecisionRefused, NotFound
 from coread.gateways.cli import app
+from coread.testing.patients import chest_radiograph
 
 
 @pytest.fixture
@@ -90,3 +91,23 @@ def test_a_file_of_resources_is_taken_in_and_faults_are_named(coread, tmp_path):
 def test_a_use_must_be_named(coread):
     assert coread("record", "P1").exit_code == 2
     assert coread("record", "P1", "--use", "care", "--until", "soon").exit_code == 2
+
+
+def test_a_folder_with_somebody_who_said_no_does_not_leave(coread, tmp_path):
+    """Where no officer looks at exports, the command itself asks the register."""
+    (tmp_path / "coread.toml").write_text("[exports]\nneeds_review = false\n")
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    for name in ("P1", "P2"):
+        (source / f"{name}.dcm").write_bytes(
+            chest_radiograph(1, facts={"PatientID": name}, sop_uid=f"1.2.{name[1]}")
+        )
+    words = ["deidentify", str(source), "--out", str(out), "--secrets", str(tmp_path / "secrets")]
+    coread("record", "P1", "--use", "teaching", "--refused")
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, DecisionRefused)
+    assert "P1.dcm" in str(refused.exception)
+    assert not out.exists()
+    (source / "P1.dcm").unlink()
+    CliRunner().invoke(app, words)
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 1

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from coread.domain.consent import Use
+from coread.gateways.cli.leaving.consenting import check_folder
 from coread.gateways.cli.leaving.auditing import finder_or_none, tell_leaks
 from coread.gateways.cli.leaving.exports import Domain, ProfileName, hold_folder, tell
 from coread.gateways.cli.leaving.secrets_folder import Secrets, keep_in_vault, key_for
@@ -51,6 +52,7 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one act, told whole
                 wish = Wish(rules, domain, out, "folder", COMMAND_LINE, use)
                 tell(clinic, hold_folder(clinic, folder, wish, jobs))
                 return
+            check_folder(clinic, folder, use)
     deidentifier = Deidentifier(rules, Pseudonyms(key_for(rules, secrets), domain), finder_or_none(_console))
     page = ReviewPage(rules, domain)
     with Progress(console=_console) as progress:
