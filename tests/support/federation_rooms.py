@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -114,6 +116,14 @@ class LocalWire:
         return [answer for answer in made if answer is not None]
 
 
+@cache
+def _empty_ledger() -> bytes:
+    """A ledger without events; making its tables takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        Record.kept_in(Path(folder)).close()
+        return (Path(folder) / "ledger.sqlite").read_bytes()
+
+
 class Rooms:
     """A coordinator and its sites below one folder."""
 
@@ -124,6 +134,8 @@ class Rooms:
         for at in range(count):
             name = f"site{at}"
             data = write_numbers(folder / "data" / name, at, 30 + 10 * at)
+            (folder / name).mkdir(parents=True)
+            (folder / name / "ledger.sqlite").write_bytes(_empty_ledger())
             settings = SiteSettings(
                 name, str(data), coordinator=self.key.public, least_free_mb=1, authority="", link=""
             )
@@ -156,6 +168,9 @@ class Rooms:
     def rounds(self, plan: Plan | None = None, place: str = "coordinator") -> Rounds:
         plan = plan or self.plan
         asking = Asking(self.wire, self.clock, plan, self.key.sign)
+        if not (self.folder / place / "ledger.sqlite").exists():
+            (self.folder / place).mkdir(exist_ok=True)
+            (self.folder / place / "ledger.sqlite").write_bytes(_empty_ledger())
         record = Record.kept_in(self.folder / place)
         return Rounds(
             asking, strategy_in(plan), Kept(self.folder / place, plan), record, lambda text, share: None

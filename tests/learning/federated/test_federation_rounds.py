@@ -63,7 +63,7 @@ def test_by_the_root_of_examples_too(rooms):
     hidden = replace(rooms.hidden(), strategy=balanced)
     rooms.approve(plan)
     rooms.approve(hidden)
-    same(run(rooms, plan)[0], run(rooms, hidden)[0], 1e-5)
+    same(run(rooms, plan)[0], run(rooms, hidden)[0], 1e-4)  # the weights are rounded
 
 
 def test_under_secure_aggregation_no_single_update_weight_or_figure_leaves(rooms):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from coread.errors import RecipeUnavailable
 
+#: Parts of CoRead whose source is hashed.
+PARTS = ("learning/", "evaluation/")
 #: Packages on whose versions the numbers of a training depend.
 PACKAGES = ("coread", "numpy", "torch", "flwr")
 
@@ -29,7 +31,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def code_sha256(task: str) -> str:
-    """Hash the source of CoRead and of the package that holds the task.
+    """Hash the source of what trains, measures and decides what leaves, and of the task's own package.
+
+    Of CoRead itself this is ``learning`` and ``evaluation``; a site may have another clinic beside it.
 
     Parameters
     ----------
@@ -49,6 +53,8 @@ def code_sha256(task: str) -> str:
     made = hashlib.sha256()
     for package in sorted({"coread", task.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0]}):
         for name, path in sorted(_sources(package).items()):
+            if package == "coread" and not name.startswith(PARTS):
+                continue
             made.update(f"{package}/{name}\n{path.stat().st_size}\n".encode())
             made.update(path.read_bytes())
     return made.hexdigest()
