@@ -24,6 +24,8 @@ NOT_SETTINGS = frozenset(
         "COREAD_SHARED_DATA",
         "COREAD_REQUIRE_PEERS",
         "COREAD_KILLS",
+        "COREAD_FUZZ",
+        "COREAD_FUZZ_S",
         "COREAD_NEW_PICTURES",
     }
 )

@@ -71,6 +71,13 @@ class Head:
     signature: bytes
 
 
+#: No file of an export but its events and proofs is larger; those are read line by line.
+MOST_BYTES = 256 << 20
+
+#: What reading a damaged folder or zip may raise.
+UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
 def verify_export(
     source: Path,
     pinned: Sequence[str] = (),
@@ -97,14 +104,14 @@ def verify_export(
         origins = {head.origin for head in heads}
         keys = read_keys(files.get("keys.jsonl", b""), pinned, origins, report)
         seen = read_heads(witnessed, "witnessed", report) if witnessed else []
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         report.faults.append(f"export: cannot be read ({type(error).__name__})")
         return report
     check_signatures([*heads, *seen], keys, report)
     roots = {head.size: head.root for head in heads}
     try:
         check_contents(source, files, roots, seen, report)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         report.faults.append(f"export: cannot be read ({type(error).__name__})")
     if not files.keys() & _LARGE:
         report.faults.append("export: holds neither events nor proofs")
@@ -130,6 +137,8 @@ def read_files(source: Path) -> Mapping[str, bytes]:
         paths = {p.relative_to(source).as_posix(): p for p in source.rglob("*") if p.is_file()}
         return {name: b"" if name in _LARGE else path.read_bytes() for name, path in paths.items()}
     with zipfile.ZipFile(source) as packed:
+        if any(i.file_size > MOST_BYTES for i in packed.infolist() if i.filename not in _LARGE):
+            raise ValueError("a file that unpacks to more than an export has")
         return {name: b"" if name in _LARGE else packed.read(name) for name in packed.namelist()}
 
 
