@@ -16,12 +16,13 @@ from coread.dicom import open_object  # noqa: E402
 from coread.domain import codes  # noqa: E402
 from coread.domain.finding import Confidence  # noqa: E402
 from coread.domain.reading import Prompt  # noqa: E402
+from coread.learning.evidence.predictions import read_predictions  # noqa: E402
 from coread.learning.nodule.cohort import lidc  # noqa: E402
 from coread.learning.nodule.export import OUTPUTS, clinic_look, export_onnx  # noqa: E402
 from coread.learning.nodule.outlining import Plan  # noqa: E402
 from coread.learning.nodule.packing import gatekeeping, recipe, shipping  # noqa: E402
-from coread.learning.nodule.packing.calibrating import GOAL, THRESHOLD, curve_of  # noqa: E402
-from coread.learning.nodule.rating import judging, malignancy, ranking  # noqa: E402
+from coread.learning.nodule.packing.calibrating import GOAL, THRESHOLD, abstaining, curve_of  # noqa: E402
+from coread.learning.nodule.rating import curves, judging, malignancy, ranking  # noqa: E402
 from coread.learning.nodule.rating.measured import COLUMNS, measure  # noqa: E402
 from coread.learning.nodule.teaching import lessons, standardised_ratings  # noqa: E402
 from coread.learning.nodule.unet import NoduleNet  # noqa: E402
@@ -29,7 +30,7 @@ from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers import Machine, open_bundle  # noqa: E402
 from coread.readers.ct_nodule import reader_of  # noqa: E402
 from coread.readers.ct_nodule.traits import CONCEPTS, MALIGNANCY  # noqa: E402
-from coread.readers.ct_nodule.window import CHANNELS, SIDE  # noqa: E402
+from coread.readers.ct_nodule.window import CHANNELS, SIDE, Spot  # noqa: E402
 from coread.testing.patients import dicom_from_pixels  # noqa: E402
 from coread.testing.prompted import ask_one  # noqa: E402
 
@@ -48,7 +49,7 @@ def shipped(cohort, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     for module in (recipe, shipping):
         patch.setattr(module, "lidc", lambda data: cohort)
-    patch.setattr(gatekeeping, "foreign_windows", strange)
+    patch.setattr(gatekeeping, "foreign_views", strange)
     run, made = Run(folder / "run", 1), recipe.CtNoduleRecipe(SCALE)
     made.train(folder, run)
     for step in (made.bundle, made.evaluate, made.explain):
@@ -59,8 +60,9 @@ def shipped(cohort, tmp_path_factory):
 
 def strange(data, split, rng):
     for _ in range(12):
-        yield "stripes", np.tile(np.arange(SIDE) % 8 / 8, (CHANNELS, SIDE, 1)).astype(np.float32)
-        yield "noise", rng.random((CHANNELS, SIDE, SIDE), np.float32)
+        stripes, phase = np.tile(np.arange(96) % 8, (96, 1)), int(rng.integers(40, 56))
+        yield "stripes", gatekeeping.view_of(stripes, Spot(48.0, float(phase)))
+        yield "noise", gatekeeping.view_of(rng.random((96, 96)), Spot(48.0, 48.0))
 
 
 def test_the_exported_network_agrees(tmp_path):
@@ -96,9 +98,18 @@ def test_every_figure_of_the_evaluation_has_an_interval_and_a_baseline(shipped):
     assert held["seeds"] == 1
 
 
+def test_answers_and_failures_are_kept_for_the_evidence(shipped, cohort):
+    held = read_predictions(shipped[0].path("answers.csv"))
+    assert set(held.names) <= {nodule.nodule_id for nodule in cohort.where("test")}
+    assert held.baselines.keys() == {"own size"}
+    assert held.groups.keys() == {"vendor", "sex", "size", "age"}
+    assert all(shipped[0].path(each["picture"]).is_file() for each in shipped[0].read_json("failures"))
+    assert shipped[0].read_json("history")[-1]["step"] == SCALE.plan.steps
+
+
 def test_a_step_done_twice_writes_the_same_bundle(shipped, cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(shipping, "lidc", lambda data: cohort)
-    monkeypatch.setattr(gatekeeping, "foreign_windows", strange)
+    monkeypatch.setattr(gatekeeping, "foreign_views", strange)
     shipping.make_bundle(tmp_path, shipped[0], tmp_path / "again", SCALE)
     for name in ("weights.onnx", "calibration.json"):
         assert (tmp_path / "again" / name).read_bytes() == (shipped[1] / name).read_bytes()
@@ -117,7 +128,7 @@ def test_test_patients_are_not_looked_at_before_evaluate(shipped, cohort, tmp_pa
     monkeypatch.setattr(type(cohort), "where", watched)
     monkeypatch.setattr(shipping, "lidc", lambda data: cohort)
     monkeypatch.setattr(recipe, "lidc", lambda data: cohort)
-    monkeypatch.setattr(gatekeeping, "foreign_windows", strange)
+    monkeypatch.setattr(gatekeeping, "foreign_views", strange)
     made, run = recipe.CtNoduleRecipe(malignancy.Scale(Plan(steps=2, batch=4, width=4), None, 1)), shipped[0]
     made.train(tmp_path, Run(tmp_path / "run", 2))
     recipe.CtNoduleRecipe(SCALE).bundle(tmp_path, run, tmp_path / "bundle")
@@ -168,10 +179,31 @@ def test_a_curve_is_calibrated_and_its_band_holds_the_threshold():
     rng = np.random.default_rng(2)
     score = rng.normal(0, 2, 400)
     truth = (rng.random(400) < 1 / (1 + np.exp(-score))).astype(int)
-    curve = curve_of(truth, score, [str(i) for i in range(400)], ("drawn", "绘制"), abstain=True)
+    patients = [str(i) for i in range(400)]
+    curve = abstaining(curve_of(truth, score, patients, "temperature", ("drawn", "绘制")), truth, score)
     assert curve.confidence(0.0).probability == pytest.approx(0.5, abs=0.1)
     assert curve.band.lower <= THRESHOLD <= curve.band.upper
     assert GOAL.reach(np.array([0, 1]), np.array([0.1, 0.9])) == 0
+
+
+@pytest.mark.parametrize("how", curves.CURVES)
+def test_each_way_mends_log_odds_that_are_too_bold(how):
+    rng = np.random.default_rng(3)
+    score = rng.normal(0, 2, 600)
+    truth = (rng.random(600) < 1 / (1 + np.exp(-score))).astype(int)
+    curve = curves.CURVES[how](truth[:300], 3 * score[:300], np.ones(300))
+    bold = 1 / (1 + np.exp(-3 * score[300:]))
+    assert curves.log_loss(truth[300:], curve(3 * score[300:])) < curves.log_loss(truth[300:], bold) - 0.1
+
+
+def test_patients_held_back_choose_the_way():
+    rng = np.random.default_rng(4)
+    score = rng.normal(0, 2, 300)
+    truth = (rng.random(300) < 0.02 + 0.5 / (1 + np.exp(-6 * score))).astype(int)
+    chosen, losses = curves.choose(truth, score, [str(i // 2) for i in range(300)])
+    assert losses.keys() == curves.CURVES.keys()
+    assert chosen != "temperature"  # its curve passes through one half, which is wrong here
+    assert losses[chosen] == min(losses.values())
 
 
 def test_nodules_are_measured_once_with_every_column(cohort, tmp_path):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import Logistic, logit, sigmoid
+from coread.evaluation import logit, sigmoid
 from coread.readers.uncertainty import Band, Calibration
 
 Float = NDArray[np.floating[Any]]
@@ -64,8 +64,12 @@ class AbstentionGoal:
         return Band(low, high)
 
 
+Curve = Callable[[Float], Float]
+"""Probabilities [case] of scores [case]."""
+
+
 def knotted(
-    curve: Logistic, refits: Sequence[Logistic], knots: Float, band: Band, calibrated_on: tuple[str, str]
+    curve: Curve, refits: Sequence[Curve], knots: Float, band: Band, calibrated_on: tuple[str, str]
 ) -> Calibration:
     """Return a curve at knots with the pointwise 95 % interval of its refits.
 

@@ -21,6 +21,10 @@ from coread.readers.ct_nodule.window import CHANNELS, SIDE, Spot, cut, layers
 Float32 = NDArray[np.float32]
 
 
+REMEMBERED = 20
+"""Times that the loss is noted for the report."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that decides the weights beside data, code and seed.
@@ -115,6 +119,8 @@ def train(lessons: Lessons, plan: Plan, run: Run, name: str = "outline") -> Nodu
         batch = _batch(lessons, np.array([rng.choice(slices_of[n]) for n in nodules]), rng, plan.elsewhere)
         keeper.notes["loss"] = _step(net, batch, plan, optimiser)
         schedule.step()
+        if (step + 1) % max(1, plan.steps // REMEMBERED) == 0:
+            run.remember(step + 1, loss=keeper.notes["loss"])
     net.eval()
     return net
 

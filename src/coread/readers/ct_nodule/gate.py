@@ -56,24 +56,36 @@ REASONS = {code: Reason(code, text, text_zh) for code, (text, text_zh) in _TEXTS
 """Every reason that this gate can give, by code."""
 
 
+FURTHEST = 8.0
+"""Deviations beyond which a sight is not placed: what is so far off is strange, however far."""
+
+
 @dataclass(frozen=True, eq=False)
 class SceneGate:
-    """Whether the network's window shows lung CT.
+    """Whether the place that was pointed at lies in lung CT.
+
+    It judges a *sight*: what the network saw of its window, and the texture of the crop
+    (`coread.readers.ct_nodule.texture`).
 
     Attributes
     ----------
     mean, axes
-        Of the training windows' scenes, [feature]; principal axes scaled to unit variance, [feature, axis].
+        Of the training sights, [feature]; directions scaled to unit variance, [feature, place].
+    middle, white
+        Of the training places, [place]; their whitening, [place, place].
     weight, bias
-        Logistic regression in those axes: lung CT against other pictures, [axis] and a number.
+        Logistic regression on places and their squares: lung CT against other pictures, [2 * place] and a
+        number.
     most_distance
-        Largest root mean square distance per axis that is accepted, chosen on validation patients.
+        Largest root mean square distance per direction that is accepted, chosen on validation patients.
     least_score
         Smallest log-odds of lung CT that is accepted, likewise.
     """
 
     mean: Float
     axes: Float
+    middle: Float
+    white: Float
     weight: Float
     bias: float
     most_distance: float
@@ -82,33 +94,39 @@ class SceneGate:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> SceneGate:
         """Make it from the arrays of the bundle's ``gate.npz``."""
+        arrays = (held[name].astype(np.float64) for name in ("mean", "axes", "middle", "white", "weight"))
         numbers = (float(held[name]) for name in ("bias", "most_distance", "least_score"))
-        return cls(held["mean"], held["axes"], held["weight"], *numbers)
+        return cls(*arrays, *numbers)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The same as arrays."""
         return {name: np.asarray(getattr(self, name)) for name in self.__dataclass_fields__}
 
-    def distance(self, scene: Float) -> Float:
-        """Distance [window] of scenes [window, feature] from the training, in standard deviations per axis.
+    def distance(self, sight: Float) -> Float:
+        """Distance [window] of sights [window, feature] from the training, in standard deviations.
 
-        Mahalanobis distance in the leading principal axes: Lee et al., NeurIPS 2018, arXiv:1807.03888.
+        Mahalanobis distance in the leading directions: Lee et al., NeurIPS 2018, arXiv:1807.03888.
         """
-        return np.asarray(np.sqrt((self.placed(scene) ** 2).mean(-1)))
+        return np.asarray(np.sqrt((((self.placed(sight) - self.middle) @ self.white) ** 2).mean(-1)))
 
-    def score(self, scene: Float) -> Float:
+    def score(self, sight: Float) -> Float:
         """Log-odds [window] of being lung CT."""
-        return np.asarray(np.clip(self.placed(scene), -8, 8) @ self.weight + self.bias)
+        return np.asarray(expanded(self.placed(sight)) @ self.weight + self.bias)
 
-    def accepts(self, scene: Float) -> NDArray[np.bool_]:
-        """Whether each window [window, feature] may be read, [window]."""
+    def accepts(self, sight: Float) -> NDArray[np.bool_]:
+        """Whether each sight [window, feature] may be read, [window]."""
         return np.asarray(
-            (self.distance(scene) <= self.most_distance) & (self.score(scene) >= self.least_score)
+            (self.distance(sight) <= self.most_distance) & (self.score(sight) >= self.least_score)
         )
 
-    def placed(self, scene: Float) -> Float:
-        """Scenes [window, feature] in the principal axes, [window, axis]."""
-        return np.asarray((scene - self.mean) @ self.axes)
+    def placed(self, sight: Float) -> Float:
+        """Sights [window, feature] in the training's directions, [window, place]."""
+        return np.asarray(np.clip((sight - self.mean) @ self.axes, -FURTHEST, FURTHEST))
+
+
+def expanded(places: Float) -> Float:
+    """Places [window, place] and their squares, [window, 2 * place]: strange is too much and too little."""
+    return np.concatenate([places, places**2], axis=-1)
 
 
 def refusal_by_header(facts: Mapping[str, str], frames: int, normal_z: float | None) -> Reason | None:

@@ -28,8 +28,9 @@ from coread.readers.ct_nodule.looks import features_of, largest
 from coread.readers.ct_nodule.measuring import Spacing, axes, ranged, volume_mm3
 from coread.readers.ct_nodule.similar import Casebook
 from coread.readers.ct_nodule.stack import Cut, Look, followed
+from coread.readers.ct_nodule.texture import sight
 from coread.readers.ct_nodule.traits import CONCEPTS, MALIGNANCY, Judge, rounded
-from coread.readers.ct_nodule.window import CROP, Spot, cut
+from coread.readers.ct_nodule.window import CROP, Spot, cut, stretched
 from coread.readers.onnx import Session
 from coread.readers.uncertainty import Calibration
 
@@ -88,12 +89,13 @@ class CtNodule:
         slices = Pixels(images)
         if slices[asked].ndim != 2:
             return Unfit(REASONS["not-greyscale"])
-        refusal = refusal_by_grey(cut(slices[asked], spot.centre, CROP))
+        crop = cut(slices[asked], spot.centre, CROP)
+        refusal = refusal_by_grey(crop)
         if refusal:
             return Unfit(refusal)
         cuts = followed(slices, asked, spot, self.look)
         seen = next(found for found in cuts if found.index == asked)
-        if not bool(self.gate.accepts(seen.scene[None])[0]):
+        if not bool(self.gate.accepts(sight(seen.scene, stretched(crop))[None])[0]):
             return Unfit(REASONS["not-lung-ct"])
         if not seen.area_px:
             return [ReaderOutput(log_odds(seen.trust), site=codes.LUNG)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import fit_platt, patient_weights
+from coread.evaluation import patient_weights
 from coread.learning.calibrating import AbstentionGoal, knotted
+from coread.learning.nodule.rating.curves import CURVES
 from coread.readers.uncertainty import Calibration
 
 Float = NDArray[np.floating[Any]]
@@ -27,27 +29,28 @@ GOAL = AbstentionGoal(error=0.05, threshold=THRESHOLD)
 
 
 def curve_of(
-    truth: NDArray[np.int64],
-    score: Float,
-    patients: Sequence[str],
-    calibrated_on: tuple[str, str],
-    *,
-    abstain: bool,
+    truth: NDArray[np.int64], score: Float, patients: Sequence[str], how: str, calibrated_on: tuple[str, str]
 ) -> Calibration:
-    """Fit Platt's curve with the interval of its patient bootstrap.
+    """Fit a curve with the interval of its patient bootstrap; it abstains nowhere.
 
     Parameters
     ----------
     truth, score, patients
         Of validation cases, [case].
+    how
+        One of `coread.learning.nodule.rating.curves.CURVES`.
     calibrated_on
         The held-out set in English and in Chinese words.
-    abstain
-        Whether to choose a band of abstention that meets `GOAL`.
     """
-    curve = fit_platt(truth, score)
+    fit = CURVES[how]
+    curve = fit(truth, score, np.ones(len(score)))
     drawn = patient_weights(patients, RESAMPLES, 0)
-    refits = [fit_platt(truth, score, row) for row in drawn if 0 < (row * truth).sum() < row.sum()]
+    refits = [fit(truth, score, row) for row in drawn if 0 < (row * truth).sum() < row.sum()]
     knots = np.linspace(float(score.min()), float(score.max()), KNOTS)
-    band = GOAL.band(GOAL.reach(truth, curve(score)) if abstain else 0.0)
-    return knotted(curve, refits, knots, band, calibrated_on)
+    return knotted(curve, refits, knots, GOAL.band(0.0), calibrated_on)
+
+
+def abstaining(held: Calibration, truth: NDArray[np.int64], score: Float) -> Calibration:
+    """Give a curve the band of abstention that meets `GOAL` on the same validation cases, [case]."""
+    probability = np.interp(score, held.score, held.probability)
+    return replace(held, band=GOAL.band(GOAL.reach(truth, probability)))

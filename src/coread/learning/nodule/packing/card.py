@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from coread.domain.codes import LUNG_NODULE
 from coread.readers.ct_nodule.traits import MALIGNANCY
 from coread.readers.ct_nodule.window import CHANNELS, SIDE
 
 NAME = "ct-nodule"
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MANUFACTURER = "CoRead"
 
 REACH_MM = 40.0
@@ -100,15 +98,15 @@ MEASURED = (
     "Test patients, {n} judged nodules: malignancy AUC {auc:.3f} ({low:.3f} to {high:.3f}); the readers' area alone {area:.3f}; among nodules of equal size {equal:.3f}.",
     "Outline against the readers' consensus: Dice {dice:.3f} on the asked slice, {stack:.3f} over all published slices; the stated interval held the readers' long axis in {long:.0%} and volume in {volume:.0%} of test nodules.",
     "At {beside:.0%} of places beside nodules something was outlined all the same.",
-    "Calibration of malignancy on test patients is poor: error {ece:.2f} (0 is perfect); read the probability as a rank, not as a frequency.",
-    "The gate by pixels is weak: of windows of radiographs, ultrasound and blood it refuses {least:.0%} to {most:.0%} only. That an image is lung CT must be true in the header.",
+    "Calibration of malignancy on {shown} outlined test nodules: error {ece:.2f}, where a perfect curve would show {perfect:.2f} on so few; Brier score {brier:.3f} ({prevalence:.3f} for always the prevalence). It was tested on clearly benign and clearly malignant impressions only.",
+    "The gate by pixels refuses {least:.0%} to {most:.0%} of windows of radiographs, ultrasound and blood, and fewer of a kind that it was not shown in training. That an image is lung CT must be true in the header.",
 )
 MEASURED_ZH = (
     "测试患者 {n} 个结节：恶性评级 AUC {auc:.3f}（{low:.3f} 至 {high:.3f}）；仅用医师轮廓面积为 {area:.3f}；同等大小结节间为 {equal:.3f}。",
     "与医师共识轮廓的 Dice：所指层面 {dice:.3f}，全部层面 {stack:.3f}；所给区间包含医师长径的比例为 {long:.0%}，体积为 {volume:.0%}。",
     "在结节旁的位置，仍有 {beside:.0%} 勾画出轮廓。",
-    "恶性评级概率在测试患者上的校准较差：误差 {ece:.2f}（0为完美）；请将其视为排序而非频率。",
-    "像素质控较弱：对X线片、超声和血细胞图像窗口仅拒绝 {least:.0%} 至 {most:.0%}；图像确为肺部CT须由头信息保证。",
+    "恶性评级概率在 {shown} 个已勾画测试结节上的校准误差为 {ece:.2f}（样本如此少时，完美校准也会显示 {perfect:.2f}）；Brier 评分 {brier:.3f}（恒取患病率时为 {prevalence:.3f}）。仅在印象明确为良性或恶性的结节上作过检验。",
+    "像素质控拒绝 {least:.0%} 至 {most:.0%} 的X线片、超声和血细胞图像窗口；对训练中未见过的图像类型拒绝更少。图像确为肺部CT须由头信息保证。",
 )
 
 
@@ -117,10 +115,11 @@ _NOT_STRANGE = ("lung_ct", "noise")
 
 def measured(report: Mapping[str, Any], sentences: tuple[str, ...]) -> list[str]:
     """What the evaluation itself shows, in words."""
-    own = report["areas"]["bottleneck"]
+    own, of = report["areas"]["bottleneck"], report["calibration"]
     strange = [held["refused"]["value"] for name, held in report["gate"].items() if name not in _NOT_STRANGE]
     facts = {
-        "ece": float(np.mean(report["calibration"]["ece_10_equal_mass_by_seed"])),
+        "ece": of["ece_10_equal_mass_by_seed"][0], "perfect": of["ece_of_a_perfect_curve_by_seed"][0],
+        "brier": of["brier_by_seed"][0], "prevalence": of["brier_of_prevalence"], "shown": of["nodules_by_seed"][0],
         "least": min(strange, default=0.0), "most": max(strange, default=0.0),
         "n": own["n"], "auc": own["value"], "low": own["lower"], "high": own["upper"],
         "area": at(report, "/areas/readers_area/value"), "equal": at(report, "/equal_size/bottleneck/value"),

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from coread.domain import codes
 from coread.learning.calibrating import as_kept
 from coread.learning.nodule.cohort import Cohort, Nodule, lidc, patients_of
 from coread.learning.nodule.export import clinic_look
-from coread.learning.nodule.packing.calibrating import THRESHOLD, curve_of
+from coread.learning.nodule.packing.calibrating import THRESHOLD, abstaining, curve_of
 from coread.learning.nodule.packing.card import card_facts
-from coread.learning.nodule.packing.gatekeeping import gate_report, teach_gate
+from coread.learning.nodule.packing.gatekeeping import Gates, gate_report, teach_gate
+from coread.learning.nodule.packing.remembering import remember
 from coread.learning.nodule.prompts import click
+from coread.learning.nodule.rating.curves import choose
 from coread.learning.nodule.rating.judging import answers, fit_judge, principal_axes
 from coread.learning.nodule.rating.malignancy import (
+    SPLITS,
     Scale,
     judged_nodules,
     measured_split,
@@ -43,6 +47,9 @@ from coread.readers.ct_nodule.traits import MALIGNANCY, Judge
 
 Float = NDArray[np.floating[Any]]
 
+WITHOUT = "gates_without"
+"""Name in the run of the gates that have not met one kind of picture."""
+
 GATE, JUDGE, CASES, RATIOS = "gate.npz", "judge.npz", "cases.npz", "ratios.npz"
 
 QUANTITIES = {"long_mm": codes.LONG_AXIS, "short_mm": codes.SHORT_AXIS, "volume_mm3": codes.VOLUME}
@@ -63,7 +70,9 @@ def make_bundle(data: Path, run: Run, folder: Path, scale: Scale) -> None:
     _save(folder / JUDGE, judge.arrays())
     _save(folder / CASES, casebook(seen, judge).arrays())
     run.progress("teaching the gate", 0.6)
-    _save(folder / GATE, teach_gate(cohort, data, look, run.rng("gate")).arrays())
+    gates = teach_gate(cohort, data, look, run.rng("gate"))
+    _save(folder / GATE, gates.shipped.arrays())
+    run.save(WITHOUT, {kind: tensors(gate.arrays()) for kind, gate in gates.without.items()})
     _save(folder / RATIOS, size_ratios(val))
     beside = elsewhere(cohort, val.nodules, look, run.rng("elsewhere", 1))
     write_json(folder / CALIBRATION, calibrations(val, beside, judge))
@@ -74,6 +83,17 @@ def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         k: v.astype(np.float32) if v.dtype == np.float64 and v.ndim else v for k, v in arrays.items()
     }
     np.savez_compressed(path, **halved)
+
+
+def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+    """Arrays as a run keeps them."""
+    return {name: torch.from_numpy(np.asarray(held, dtype=np.float64)) for name, held in arrays.items()}
+
+
+def gates_without(run: Run) -> dict[str, SceneGate]:
+    """The gates that have not met one kind, as the run kept them; none if it did not."""
+    kept = run.load(WITHOUT) or {}
+    return {k: SceneGate.of_arrays({n: t.numpy() for n, t in held.items()}) for k, held in kept.items()}
 
 
 def casebook(train: Measured, judge: Judge) -> Casebook:
@@ -107,27 +127,27 @@ def size_ratios(val: Measured) -> dict[str, NDArray[Any]]:
 
 
 def calibrations(val: Measured, beside: Float, judge: Judge) -> dict[str, Any]:
-    """Both curves in the form that the clinic reads."""
+    """Both curves in the form that the clinic reads, the way of each chosen on patients held back."""
     trust = np.array([log_odds(float(t)) for t in np.r_[val.column("trust"), beside]])
     there = np.r_[np.ones(len(val.nodules)), np.zeros(len(beside))].astype(np.int64)
-    patients = patients_of(val.nodules)
+    patients = patients_of(val.nodules) * 2
     on = (
         f"LIDC-IDRI validation: {len(val.nodules)} nodules and as many places beside them",
         f"LIDC-IDRI 验证集：{len(val.nodules)} 个结节及其旁等量位置",
     )
+    curves = {
+        codes.LUNG_NODULE.value: curve_of(there, trust, patients, choose(there, trust, patients)[0], on)
+    }
     part = val.where(val.seen & np.array([n.readers >= 2 and n.malignant is not None for n in val.nodules]))
-    truth = np.array([nodule.malignant for nodule in part.nodules])
+    truth = np.array([nodule.malignant for nodule in part.nodules], dtype=np.int64)
+    score, patients = answers(judge, part), patients_of(part.nodules)
     rated = (
         f"LIDC-IDRI validation: {len(truth)} nodules, indeterminate ones left out",
         f"LIDC-IDRI 验证集：{len(truth)} 个结节，不含良恶性未定者",
     )
-    curves = {
-        codes.LUNG_NODULE.value: curve_of(there, trust, [*patients, *patients], on, abstain=False),
-        MALIGNANCY.value: curve_of(
-            truth, answers(judge, part), patients_of(part.nodules), rated, abstain=True
-        ),
-    }
-    return {"findings": {value: as_kept(curve) for value, curve in curves.items()}}
+    curve = curve_of(truth, score, patients, choose(truth, score, patients)[0], rated)
+    curves[MALIGNANCY.value] = abstaining(curve, truth, score)
+    return {"findings": {value: as_kept(held) for value, held in curves.items()}}
 
 
 def appraise(data: Path, run: Run, folder: Path, scale: Scale, origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,12 +156,14 @@ def appraise(data: Path, run: Run, folder: Path, scale: Scale, origin: Mapping[s
     look = clinic_look(folder / WEIGHTS)
     found = one_seed(cohort, run, scale)
     with np.load(folder / GATE) as held:
-        gate = SceneGate.of_arrays(held)
-    report = conclude([found], judged_nodules(cohort, scale, "test"))
-    report["gate"] = gate_report(cohort, data, look, gate, run.rng("gate report"))
+        gates = Gates(SceneGate.of_arrays(held), gates_without(run))
+    test, val = (judged_nodules(cohort, scale, split) for split in SPLITS[:0:-1])
+    report = conclude([found], test, val)
+    report["gate"] = gate_report(cohort, data, look, gates, run.rng("gate report"))
     report["timing"] = timing(cohort, folder)
     report["explanation"] = corrections(found)
     report["origin"] = dict(origin)
+    remember(cohort, test, found, run, folder)
     return pack(folder, plain(report))
 
 

@@ -68,8 +68,8 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
 
         run = Run(out, SEEDS[0]).part(f"seed{seed}", seed, tell)
         found.append(one_seed(cohort, run, scale))
-    test = judged_nodules(cohort, scale, "test")
-    return dict(plain(conclude(found, test)))
+    test, val = (judged_nodules(cohort, scale, split) for split in SPLITS[:0:-1])
+    return dict(plain(conclude(found, test, val)))
 
 
 def judged_nodules(cohort: Cohort, scale: Scale, split: Split) -> list[Nodule]:

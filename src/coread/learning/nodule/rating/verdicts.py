@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import (
-    Interval,
-    brier,
-    expected_calibration_error,
-    fit_platt,
-)
+from coread.evaluation import Interval, brier, calibration_line, expected_calibration_error
 from coread.learning.nodule.cohort import Nodule, patients_of
+from coread.learning.nodule.rating.curves import CURVES, choose
 from coread.learning.nodule.rating.ranking import EQUAL, area, area_gain, equal_size_area
 from coread.learning.nodule.scoring import mean_interval
 
@@ -37,8 +33,15 @@ AGES = ((0, 60, "under 60"), (60, 70, "60 to 69"), (70, 120, "70 and over"))
 SIZES = ((0, 8, "under 8 mm"), (8, 15, "8 to 15 mm"), (15, 100, "15 mm and over"))
 
 
-def conclude(found: Found, test: Sequence[Nodule]) -> dict[str, Any]:
-    """The whole result of the study."""
+UNSEEN = -10.0
+"""Scores below stand for nodules on which nothing was outlined: the clinic gives them no probability."""
+
+DRAWS = 400
+"""Times that labels are drawn from the probabilities themselves, for the error of a perfect curve."""
+
+
+def conclude(found: Found, test: Sequence[Nodule], val: Sequence[Nodule]) -> dict[str, Any]:
+    """The whole result of the study; `val` are the judged nodules that curves were fitted to."""
     truth = np.array([nodule.malignant for nodule in test])
     chosen = black_box(found)
     patients = patients_of(test)
@@ -56,7 +59,7 @@ def conclude(found: Found, test: Sequence[Nodule]) -> dict[str, Any]:
         "concepts": concept_areas(found),
         "presence": presence(found),
         "sizes": sizes(found),
-        "calibration": calibration(found, truth),
+        "calibration": calibration(found, truth, patients_of(val)),
         "subgroups": subgroups(truth, held, test),
         "wrong_labels": wrong_labels(found),
         "rows": rows(found, truth, held, test, chosen),
@@ -167,21 +170,42 @@ def _ratio(read: float | None, own: float | None) -> float:
     return float(read) / float(own) if read and own else float("nan")
 
 
-def calibration(found: Found, truth: Float) -> dict[str, Any]:
-    """Of the bottleneck, calibrated on validation patients, by seed."""
-    checks = []
+def calibration(found: Found, truth: Float, val_patients: Sequence[str]) -> dict[str, Any]:
+    """Of the bottleneck's probability, by seed: the curve chosen and fitted on validation patients.
+
+    Nodules on which nothing was outlined have no probability and take no part. Beside the error stands the
+    one that a perfect curve would show on so few nodules: it is not 0.
+    """
+    report: dict[str, Any] = {}
     for each in found:
-        old = np.array(each["splits"]["val"]["scores"]["bottleneck"])
-        curve = fit_platt(np.array(each["validation_truth"]), old)
-        probability = curve(each["splits"]["test"]["scores"]["bottleneck"])
-        checks.append((expected_calibration_error(truth, probability), brier(truth, probability)))
-    errors, scores = zip(*checks, strict=True)
-    share = truth.mean()
+        for name, value in _calibrated(each, truth, val_patients).items():
+            report.setdefault(f"{name}_by_seed", []).append(value)
+    share = float(truth.mean())
+    return report | {"brier_of_prevalence": share * (1 - share)}
+
+
+def _calibrated(each: Mapping[str, Any], truth: Float, val_patients: Sequence[str]) -> dict[str, Any]:
+    val, test = (np.array(each["splits"][part]["scores"]["bottleneck"]) for part in ("val", "test"))
+    learned, judged = val > UNSEEN, test > UNSEEN
+    old = np.array(each["validation_truth"])[learned]
+    patients = [name for name, keep in zip(val_patients, learned, strict=True) if keep]
+    chosen, losses = choose(old, val[learned], patients)
+    probability = CURVES[chosen](old, val[learned], np.ones(len(old)))(test[judged])
+    line = calibration_line(truth[judged], probability)
     return {
-        "ece_10_equal_mass_by_seed": errors,
-        "brier_by_seed": scores,
-        "brier_of_prevalence": share * (1 - share),
-    }
+        "curve": chosen, "log_loss_held_back": losses,
+        "ece_10_equal_mass": expected_calibration_error(truth[judged], probability),
+        "ece_of_a_perfect_curve": _perfect(probability),
+        "brier": brier(truth[judged], probability), "slope": line.slope, "intercept_at_slope": line.intercept,
+        "nodules": int(judged.sum()), "not_outlined": int((~judged).sum()),
+    }  # fmt: skip
+
+
+def _perfect(probability: Float) -> float:
+    """Mean calibration error if each nodule's chance were exactly its probability."""
+    rng = np.random.default_rng(0)
+    drawn = (rng.random((DRAWS, len(probability))) < probability).astype(int)
+    return float(np.mean([expected_calibration_error(row, probability) for row in drawn]))
 
 
 def subgroups(truth: Float, held: Mapping[str, Float], test: Sequence[Nodule]) -> dict[str, Any]:
@@ -189,8 +213,8 @@ def subgroups(truth: Float, held: Mapping[str, Float], test: Sequence[Nodule]) -
     groups: dict[str, list[str]] = {
         "vendor": [nodule.vendor for nodule in test],
         "sex": [nodule.sex or "unknown" for nodule in test],
-        "age_years": [_band(nodule.age_years, AGES) for nodule in test],
-        "diameter": [_band(nodule.diameter_mm, SIZES) for nodule in test],
+        "age_years": [band(nodule.age_years, AGES) for nodule in test],
+        "diameter": [band(nodule.diameter_mm, SIZES) for nodule in test],
     }
     report: dict[str, Any] = {}
     for by, names in groups.items():
@@ -209,7 +233,8 @@ def subgroups(truth: Float, held: Mapping[str, Float], test: Sequence[Nodule]) -
     return report
 
 
-def _band(value: float | None, bands: Sequence[tuple[float, float, str]]) -> str:
+def band(value: float | None, bands: Sequence[tuple[float, float, str]]) -> str:
+    """Name of the band that holds a value; ``unknown`` for none."""
     if value is None:
         return "unknown"
     return next((name for low, high, name in bands if low <= value < high), "unknown")
