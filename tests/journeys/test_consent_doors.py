@@ -18,6 +18,7 @@ from coread.domain.person import Person, Role
 from coread.domain.reading import Outcome, Prompt
 from coread.domain.review import Verdict
 from coread.errors import DecisionRefused, NotFound
+from coread.ledger import account
 from coread.review import Filter
 from coread.testing.growing import GROWING_READER
 from coread.testing.patients import chest_radiograph, ct_slice
@@ -209,6 +210,8 @@ def test_no_reader_is_run(house):
     assert house.clinic.archive.study(refused).instances, "the doctor still reads the study"
     made = house.clinic.ledger.events(refused, "reading.made")[0].event
     assert (made.facts["consent_status"], made.facts["reason"]) == ("withdrawn", NO_CONSENT)
+    drawn = account(house.clinic.ledger.events(refused)).statements
+    assert next(s.holds for s in drawn if s.code == "consent-named"), "nothing was done against it"
     house.wait_for("delivery.done", agreed)
     assert all(refused.encode() not in data for data in house.sent)
     assert house.clinic.resources.search("DiagnosticReport", {"study": refused}, 10, 0) == []
