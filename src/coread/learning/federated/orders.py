@@ -22,7 +22,7 @@ class Order:
     """What the coordinator asks of a site."""
 
     kind: str
-    """propose, where, train, keys, shares, masked, unmask, evaluate or alone."""
+    """propose, where, train, keys, shares, masked, unmask, evaluate, alone or final."""
     plan: str
     """SHA-256 of the plan under which it is given."""
     number: str

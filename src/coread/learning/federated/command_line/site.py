@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from coread.learning.federated.command_line.federation import table_of
 from coread.learning.federated.plan.words import in_words
 from coread.learning.federated.sites.counting import suppressed
 from coread.learning.federated.sites.folder import SiteFolder, SiteSettings
@@ -133,6 +134,24 @@ def stop(folder: Folder, plan: PlanWord, by: By, reason: Reason = "") -> None:
     held = site.plan_of(plan)
     site.approvals.stop(held, by, reason)
     console.print(f"stopped: {held.name} {held.sha256}", markup=False)
+
+
+@app.command()
+def result(folder: Folder, plan: PlanWord) -> None:
+    """Show what every site gained or lost, this one first; the finished model lies beside the figures."""
+    site = SiteFolder(folder)
+    held = site.plan_of(plan)
+    path = site.work(held) / "result.json"
+    if not path.exists():
+        console.print("no result has come yet")
+        raise typer.Exit(1)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    console.print(table_of(found))
+    mine = found["sites"].get(site.settings.name, {}).get("gain", {})
+    for name, gained in mine.items():
+        words = "gained" if gained > 0 else "LOST" if gained < 0 else "neither gained nor lost"
+        console.print(f"this site {words} {abs(gained):.3f} of {name} against training alone", markup=False)
+    console.print(f"model: {path.with_name('final.npz')}", markup=False)
 
 
 @app.command()

@@ -72,6 +72,7 @@ class Conducting:
             self._wait_for_word(rounds, wait_s)
         state = rounds.run(lambda: task_of(self.plan.task, self.plan.options).initial(self.plan.seed))
         result = self._result(rounds, state)
+        result["handed_over_to"] = rounds.hand_over(state, result)
         kept.write("result", result)
         size, root = record.root()
         kept.write("ledger", {"events": size, "root": root})

@@ -16,6 +16,7 @@ from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.record import Record
 from coread.learning.federated.strategies import State, Strategy
 from coread.learning.federated.task import Parameters, Update
+from coread.learning.runs.files import plain
 
 Tell = Callable[[str, float], None]
 
@@ -183,6 +184,14 @@ class Rounds:
         gathered = self.asking.gather(orders)
         figures = {site: dict(a.facts.get("metrics", a.facts)) for site, a in gathered.answers.items()}
         return {**figures, **{site: {"silent": why} for site, why in gathered.silent.items()}}
+
+    def hand_over(self, state: State, result: Mapping[str, Any]) -> list[str]:
+        """Give every site the finished model and all sites' figures; return who has them."""
+        facts = {"round": self.plan.rounds, "result": plain(result)}
+        arrays = {"parameters": state.parameters}
+        orders = {site: self.asking.order("final", facts=facts, arrays=arrays) for site in self._connected()}
+        said = self.asking.gather(orders, within_s=300.0).answers
+        return sorted(site for site, answer in said.items() if answer.kind == "final")
 
     def _connected(self) -> Sequence[str]:
         """Invited sites that are there and have not left; one that is missing is waited for once."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from coread.errors import CoReadError, FederationRefused
-from coread.learning.federated.orders import Answer, Arrays, Order
+from coread.learning.federated.orders import Answer, Arrays, Order, digest_of
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.plan.plan import Plan, read_plan
 from coread.learning.federated.sites import refusing
@@ -93,6 +93,7 @@ class Desk:
             "train": self._train,
             "evaluate": self._evaluate,
             "alone": self._alone,
+            "final": self._final,
             "keys": self._hiding.keys,
             "shares": self._hiding.shares,
             "masked": self._masked,
@@ -137,6 +138,15 @@ class Desk:
         """Train alone and measure; the parameters stay here, the figures leave."""
         part = str(order.facts.get("part", "test"))
         return {"metrics": self._of(plan).measured_alone(part), "part": part}, {}
+
+    def _final(self, order: Order, plan: Plan) -> Reply:
+        """Keep the finished model and every site's figures; what this site gained or lost is on record."""
+        self._of(plan).keep_final(dict(order.arrays["parameters"]), order.facts["result"])
+        mine = order.facts["result"].get("sites", {}).get(self.site.settings.name, {}).get("gain", {})
+        told = {f"gain {name}": f"{value:+.4f}" for name, value in mine.items()}
+        facts = {**told, "model_sha256": digest_of(order.arrays["parameters"])}
+        self.site.record.note("result", plan.sha256, "coordinator", facts, f"result:{plan.sha256}")
+        return {}, {}
 
     def _of(self, plan: Plan) -> Work:
         return Work(self.site, plan, self._task(plan))

@@ -18,6 +18,7 @@ from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.sites.folder import SiteFolder
 from coread.learning.federated.strategies.at_site import personal, round_seed, take_part
 from coread.learning.federated.task import FederatedTask, Parameters, Update
+from coread.learning.runs.files import write_json
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class Work:
         """Measure what this site would read with on its own held-out patients."""
         own = personal(parameters, self._stays(self.plan.rounds + 1))
         return dict(self.task.evaluate(self.site.data(self.plan), own, part))
+
+    def keep_final(self, parameters: Parameters, result: Mapping[str, Any]) -> None:
+        """Keep the finished model, with what stays private to this site in it, and all sites' figures."""
+        own = personal(parameters, self._stays(self.plan.rounds + 1))
+        write_arrays(self.folder / "final.npz", {"parameters": own}, {"plan": self.plan.sha256})
+        write_json(self.folder / "result.json", result)
 
     def alone(self) -> Parameters:
         """Train without anyone else: the same start, as many rounds, as many local updates."""
