@@ -110,7 +110,7 @@ def test_pages(checker: Checker, clinic: JourneyClinic, everybody: str, language
     person = next(p for p in clinic.clinic.people.list() if p.login == "a.meyer")
     for path in (
         "/", "/?state=signed&modality=CT&unread=1", "/account", "/people", f"/people/{person.id}", "/system",
-        "/quality", "/quality/readers/chest-radiograph", "/audit", "/settings", "/studies/1.2.3.4.5",
+        "/quality", "/quality/readers/chest-radiograph", "/exports", "/audit", "/settings", "/studies/1.2.3.4.5",
         "/nothing",
     ):  # fmt: skip
         checker.go(path)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from coread.domain.consent import PatientIdentity, Permit, Status, Use
+from coread.domain.consent import PatientIdentity, Permit, Status, Use, passes
 from coread.domain.event import Event
 from coread.errors import DecisionRefused
 from coread.governance.deidentify.export import FileOutcome
@@ -287,6 +287,7 @@ class ExportDesk:
             job, state=state, decided_at=at, decided_by=actor, reason=reason.strip()[:1000]
         )
 
+    @passes(Use.LEARNING, Use.FEDERATION, Use.TEACHING)
     def _without_withdrawn(self, shelf: Shelf) -> Job:
         """Drop whoever does not agree (any more) to this use. The one place where consent meets an export."""
         job = shelf.job()
