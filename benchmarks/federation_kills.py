@@ -1,4 +1,4 @@
-"""kill -9 at random: a federation of three sites while sites, coordinator and SuperLink are killed again and again.
+"""kill -9 at random: three sites train while sites, coordinator and SuperLink are killed again and again.
 
     python benchmarks/federation_kills.py [--quick] [--kills 20] [--rounds 30] [--out FILE]
 
@@ -43,9 +43,9 @@ def main() -> int:
     wanted.add_argument("--out", type=Path, default=RESULTS / "federation_kills.json")
     given = wanted.parse_args()
     kills, rounds = (4, 8) if given.quick else (given.kills, given.rounds)
-    calm = run(rounds, 0, given)
+    calm = run(rounds, 0, 0.0, given)
     print("calm:", round(calm["seconds"], 1), "s", flush=True)
-    stormy = run(rounds, kills, given)
+    stormy = run(rounds, kills, calm["seconds"], given)
     lost = [(stormy["seconds"] - calm["seconds"]) / max(len(stormy["kills"]), 1)]
     largest = max(float(np.max(np.abs(stormy["model"][n] - calm["model"][n]))) for n in calm["model"])
     result = {
@@ -71,7 +71,7 @@ def _names() -> tuple[str, ...]:
     return (*SPECIMENS, "coordinator", "superlink")
 
 
-def run(rounds: int, kills: int, given: argparse.Namespace) -> dict[str, Any]:
+def run(rounds: int, kills: int, usual_s: float, given: argparse.Namespace) -> dict[str, Any]:
     """One whole federation."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -80,10 +80,11 @@ def run(rounds: int, kills: int, given: argparse.Namespace) -> dict[str, Any]:
         with Trial(folder, lent) as trial:
             plan = trial.freeze(draft(rounds=rounds, pace_s=given.pace, hidden=given.secure))
             trial.approve(plan)
-            return _run(trial, plan, kills, random.Random(given.seed))
+            pauses = (usual_s / max(kills, 1), random.Random(given.seed))
+            return _run(trial, plan, kills, *pauses)
 
 
-def _run(trial: Trial, plan: Plan, kills: int, rng: random.Random) -> dict[str, Any]:
+def _run(trial: Trial, plan: Plan, kills: int, pause_s: float, rng: random.Random) -> dict[str, Any]:
     start = time.monotonic()
     for site in trial.sites:
         trial.start_site(site)
@@ -96,7 +97,7 @@ def _run(trial: Trial, plan: Plan, kills: int, rng: random.Random) -> dict[str, 
     _wait(lambda: len(kept.history()) >= 1, 600)
     while not kept.read("result"):
         if len(done) < kills:
-            time.sleep(rng.uniform(0.5, 2 * plan.rounds * 1.6 / max(kills, 1)))
+            time.sleep(rng.uniform(0.0, 2 * pause_s))
             if not kept.read("result") and (killed := _kill(trial, rng.choice(_names()))):
                 done.append({**killed, "after_s": round(time.monotonic() - start, 1)})
                 print(len(done), done[-1], "round", len(kept.history()), flush=True)

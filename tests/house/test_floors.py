@@ -23,7 +23,7 @@ ONE_ROOM = {
     "dbos": ("workflow/engine.py",),
     "starlette": ("gateways",),
     "uvicorn": ("gateways",),
-    "httpx": ("gateways",),
+    "httpx": ("gateways", "learning/federated/flower"),
     "fhir": ("results/fhir", "gateways/fhir"),
     "reportlab": ("results/printed",),
     "sqlalchemy": ("archive", "casebook", "governance", "ledger", "workflow/engine.py"),
