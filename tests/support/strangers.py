@@ -233,7 +233,7 @@ CONSENT = {
     "resourceType": "Consent", "status": "active",
     "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]},
     "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-    "patient": {"identifier": {"system": "urn:x", "value": "P1"}}, "dateTime": "2026-01-02T03:04:05Z",
+    "patient": {"identifier": {"value": "P1", "assigner": {"display": "House"}}}, "dateTime": "2026-01-02T03:04:05Z",
     "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
     "provision": {"type": "permit", "purpose": [
         {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "CLINTRL"}]},
