@@ -9,13 +9,13 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 from PIL import Image  # noqa: E402
 
 from coread.learning.chest import chest_radiograph as recipe  # noqa: E402
-from coread.learning.chest.answers import keep_answers  # noqa: E402
 from coread.learning.chest.appraisal import marked  # noqa: E402
 from coread.learning.chest.augment import disturb  # noqa: E402
 from coread.learning.chest.calibrating import GOAL, fit_calibration  # noqa: E402
 from coread.learning.chest.cohort import NIH_FINDINGS, Radiograph, chest_cohort, foreign_images  # noqa: E402
 from coread.learning.chest.export import export_onnx  # noqa: E402
 from coread.learning.chest.gatekeeping import drawn, keyhole  # noqa: E402
+from coread.learning.chest.recipe import keep_marks  # noqa: E402
 from coread.learning.chest.shipping import Network, load_calibration, plain, save_calibration  # noqa: E402
 from coread.learning.chest.transfer import ChestNet, freeze_early, training_mode  # noqa: E402
 from coread.learning.evidence.gathering import gather, open_sources  # noqa: E402
@@ -207,7 +207,7 @@ def test_a_run_keeps_answers_and_failures_from_which_evidence_is_made(tmp_path):
     )
     marks = marked(items, score, uncalibrated(0.5), 0.5)
     wrong = int(((score >= 0.5) != [bool(item.opacity) for item in items]).sum())
-    keep_answers(run, marks, {"noise": rng.normal(size=160)}, "retrospective")
+    keep_marks(run, marks, rng.normal(size=160))
     assert len(run.path("answers.csv").read_text().splitlines()) == 161
     gallery = run.read_json("failures")
     assert len(gallery) == min(wrong, 24)

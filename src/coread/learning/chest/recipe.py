@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coread.learning.chest import chest_radiograph, shipping
-from coread.learning.chest.answers import frozen_scores, keep_answers
-from coread.learning.chest.appraisal import Marked
-from coread.learning.chest.cohort import chest_cohort
+from coread.learning.chest.appraisal import Marked, age_band
+from coread.learning.chest.cohort import Radiograph, chest_cohort, grey
+from coread.learning.chest.crossing.table import FLOOR_STRENGTH
 from coread.learning.chest.sites.atlas import Atlas
+from coread.learning.chest.sites.heads import fit_head
+from coread.learning.evidence.predictions import SITE, appraise, read_predictions
 from coread.learning.explaining.report import shown_map
 from coread.learning.explaining.subject import Subject
+from coread.learning.runs.answers import Answer, keep_answers
+from coread.learning.runs.gallery import Case, keep_failures
 from coread.learning.runs.run import Run
 from coread.readers.bundle import CALIBRATION, EVALUATION, WEIGHTS
+
+Float = NDArray[np.float64]
 
 STEPS = "coread-lab train|bundle|evaluate|explain chest-radiograph"
 
@@ -38,7 +46,10 @@ class ChestRecipe:
     def evaluate(self, data: Path, run: Run, folder: Path) -> None:
         """Read the test split once, and write evaluation and card."""
         origin = shipping.origin_of(run.folder, STEPS)
-        keep = partial(_keep, run)
+
+        def keep(marks: Marked, atlas: Atlas) -> None:
+            keep_marks(run, marks, frozen_scores(atlas))
+
         shipping.evaluate(data, run.folder, folder, origin, lambda text: run.progress(text, 0.5), keep)
 
     def explain(self, data: Path, run: Run, folder: Path) -> None:
@@ -51,9 +62,67 @@ class ChestRecipe:
         shipping.pack(folder, held)
 
 
-def _keep(run: Run, marks: Marked, atlas: Atlas) -> None:
-    """Leave the answers to the run, for its report and for the evidence."""
-    keep_answers(run, marks, frozen_scores(atlas), "retrospective")
+GRADE = "retrospective"
+
+
+def keep_marks(run: Run, marks: Marked, baseline: Float) -> None:
+    """Keep the table of answers, its appraisal (``predictions.json``) and the gallery of failures.
+
+    Parameters
+    ----------
+    run
+        Where to keep them; evidence of sample size and failures is made from them.
+    marks
+        The test radiographs with the reader's answers.
+    baseline
+        Score of the naive reader, [case].
+    """
+    rows = zip(marks.items, marks.cases.score, marks.cases.probability, baseline, strict=True)
+    answers = [
+        Answer(
+            i.path.name,
+            i.patient,
+            i.opacity,
+            float(score),
+            float(p),
+            facts_of(i),
+            {"frozen backbone": float(b)},
+        )
+        for i, score, p, b in rows
+    ]
+    kept = read_predictions(keep_answers(run, answers))
+    run.write_json("predictions", appraise(kept, marks.threshold, GRADE))
+    pairs = zip(marks.items, marks.cases.probability, strict=True)
+    keep_failures(run, [_case(item, float(chance)) for item, chance in pairs], marks.threshold)
+
+
+def facts_of(item: Radiograph) -> dict[str, str]:
+    """What is known of a radiograph beside its pixels; empty where the source says nothing."""
+    age = age_band(item.age_years) or ""
+    return {SITE: item.site, "view": item.view or "", "sex": item.sex or "", "age": age}
+
+
+def frozen_scores(atlas: Atlas) -> Float:
+    """Scores [test image] of the backbone as it came under a plain head for each hospital."""
+    tests = atlas.rows("test")
+    score = np.zeros(len(atlas.items))
+    for site in sorted({item.site for item in atlas.some(tests)}):
+        learners, mine = atlas.rows("train", site), atlas.rows("test", site)
+        head = fit_head(atlas.last()[learners], atlas.truth(learners), strength=FLOOR_STRENGTH)
+        score[mine] = head(atlas.last()[mine])
+    return np.asarray(score[tests])
+
+
+def _case(item: Radiograph, probability: float) -> Case:
+    """One card of the gallery."""
+    known = item.age_years is not None
+    english = (item.site, item.kind, f"view {item.view or 'not on record'}")
+    chinese = (item.site, item.kind, f"体位{item.view or '未记录'}")
+    return Case(
+        grey(item.path), item.opacity, probability, item.path.name,
+        ", ".join((*english, *([f"{item.age_years:.0f} y"] if known else []))),
+        "，".join((*chinese, *([f"{item.age_years:.0f} 岁"] if known else []))),
+    )  # fmt: skip
 
 
 def subject_of(data: Path, run: Path, folder: Path) -> Subject:
