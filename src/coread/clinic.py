@@ -34,6 +34,7 @@ from coread.archive import (
     Workers,
 )
 from coread.casebook import Casebook
+from coread.domain.event import Event
 from coread.domain.consent import NEEDS, NO_CONSENT, Act, Decision, PatientIdentity, Use
 from coread.domain.person import Role as PersonRole
 from coread.domain.review import Mode
@@ -229,17 +230,20 @@ class Clinic:
             self.worker.wake()
 
     def _heard(self, person: PatientIdentity, decision: Decision) -> None:
-        """Have readers read what they could not for want of a consent that has come now."""
+        """Put a decision on the record of the person's studies; let readers read what waited for it."""
         is_for_readers = decision.act is Act.GIVEN and decision.use in NEEDS[Use.AI]
-        if not is_for_readers or set("*?\\") & set(person.patient_id):
-            return
-        found = self.archive.find_studies(Query({"PatientID": person.patient_id}, limit=_MOST_STUDIES))
-        for facts in found:
-            uid = facts["StudyInstanceUID"]
-            is_own = self.consents.reference(PatientIdentity.of(facts)) == decision.person_ref
-            if is_own and self._is_unread(uid) and self.study_consents.may(uid, Use.AI).is_allowed:
+        for uid in self._studies_of(person, decision.person_ref):
+            self.ledger.append(_consent_changed(uid, decision))
+            if is_for_readers and self._is_unread(uid) and self.study_consents.may(uid, Use.AI).is_allowed:
                 self.studies.arrived(uid, now(), 0)
         self.wake()
+
+    def _studies_of(self, person: PatientIdentity, person_ref: str) -> list[str]:
+        if set("*?\\") & set(person.patient_id):
+            return []
+        found = self.archive.find_studies(Query({"PatientID": person.patient_id}, limit=_MOST_STUDIES))
+        named = ((facts["StudyInstanceUID"], PatientIdentity.of(facts)) for facts in found)
+        return [uid for uid, own in named if self.consents.reference(own) == person_ref]
 
     def _is_unread(self, study_uid: str) -> bool:
         """Tell whether the newest readings were left undone for want of consent, and nobody has signed."""
@@ -306,6 +310,12 @@ class Clinic:
 def now() -> datetime:
     """Tell the time: the house's one clock, in UTC."""
     return datetime.now(UTC)
+
+
+def _consent_changed(study_uid: str, decision: Decision) -> Event:
+    facts = {"consent": decision.uid, "purpose": str(decision.use), "consent_status": str(decision.act)}
+    key = f"study.consent-changed:{study_uid}:{decision.uid}"
+    return Event("study.consent-changed", study_uid, decision.actor, decision.recorded_at, facts, key)
 
 
 def consents_of(settings: Settings, database: Database, ledger: Ledger) -> Consents:

@@ -39,6 +39,7 @@ TRIED = {
     "review/acts/asking.py:reconsidered": (HERE, "test_nothing_of_a_reader_is_shown_decided_or_asked_anew"),
     "review/table.py:shown": (HERE, "test_nothing_of_a_reader_is_shown_decided_or_asked_anew"),
     "review/worklist/assembling.py:_permitted": (HERE, "test_the_list_tells_nothing_of_readers_and_teaching"),
+    "review/worklist/catching_up.py:_placement": (HERE, "test_the_place_in_the_list_is_no_readers"),
     "review/desk.py:mark_teaching": (HERE, "test_the_list_tells_nothing_of_readers_and_teaching"),
     "governance/exports/desk.py:_without_withdrawn": (
         "governance/exports/test_doors.py",
@@ -353,3 +354,18 @@ def test_a_consent_that_comes_later_lets_readers_read_what_waited(house):
     newest = max(house.clinic.readings.of_study(uid), key=lambda reading: reading.study_version)
     assert (newest.study_version, newest.outcome) == (2, Outcome.FINDINGS)
     assert len(house.clinic.desk.look(uid, DOCTOR).findings) > 0
+
+
+def test_the_place_in_the_list_is_no_readers(house):
+    house.start()
+    uid = house.read(1)
+    desk = house.clinic.desk
+    desk.worklist(DOCTOR)
+    before = house.clinic.casebook.queue.cases([uid])[uid]
+    assert "example-brightness" in before.listing
+    house.say(1, Act.REFUSED, Use.AI)
+    desk.worklist(DOCTOR)
+    after = house.clinic.casebook.queue.cases([uid])[uid]
+    assert "example-brightness" not in after.listing, "neither its answer nor its points are kept"
+    changed = house.clinic.ledger.events(uid, "study.consent-changed")
+    assert [e.event.facts["consent_status"] for e in changed] == ["refused"]

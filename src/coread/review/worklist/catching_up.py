@@ -8,6 +8,7 @@ from datetime import datetime
 
 from coread.archive import Query, StudyState
 from coread.casebook import Case, Placement, to_json
+from coread.domain.consent import Use, passes
 from coread.domain.reading import Reading
 from coread.errors import NotFound
 from coread.review.evidence import opinions
@@ -15,7 +16,7 @@ from coread.review.sources import Sources
 from coread.review.worklist.listing import Listing, answer_of
 from coread.review.worklist.urgency import Occurrence, standing_reasons
 
-_KINDS = ("study.complete", "study.routed", "reading.made", "study.deleted")
+_KINDS = ("study.complete", "study.routed", "reading.made", "study.deleted", "study.consent-changed")
 _TEXTS = ("StudyDescription", "SeriesDescription")
 _STRIDE = 1000
 """After so many events of no concern the place reached is written down too."""
@@ -119,19 +120,23 @@ def bring_up(known: Case, glance: Glance, sources: Sources) -> Case:
     return sources.casebook.queue.place(placement, sources.clock())
 
 
+@passes(Use.AI)
 def _placement(glance: Glance, sources: Sources) -> Placement:
+    """Say where a study stands in the list; readers have no part in it where the patient does not agree."""
     facts, present = glance.facts, newest(glance.readings)
+    is_permitted = sources.consents.may(glance.state.study_instance_uid, Use.AI).is_allowed
+    heard = unasked(present) if is_permitted else ()
     modalities = tuple(filter(None, facts.get("ModalitiesInStudy", "").split("\\")))
     occurrence = Occurrence(
         priority=glance.state.priority,
         texts=tuple(facts.get(name, "") for name in _TEXTS),
         modalities=modalities,
         urgent_modalities=sources.policy.urgent_modalities,
-        opinions=opinions(unasked(present), sources.cards),
+        opinions=opinions(heard, sources.cards),
     )
     listing = Listing(
         reasons=standing_reasons(occurrence),
-        answers=tuple(answer_of(reading) for reading in unasked(present)),
+        answers=tuple(answer_of(reading) for reading in heard),
         site=facts.get("InstitutionName", ""),
     )
     return Placement(
