@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from coread.errors import RecipeUnavailable
-from coread.learning.runs.run import Run
+
+if TYPE_CHECKING:
+    from coread.learning.runs.run import Run
 
 GROUP = "coread.recipes"
 
