@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from coread.errors import FederationRefused
+from coread.learning.federated.flower.quiet import switches
+from coread.learning.federated.keys import node_key
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.strategies.at_site import round_seed
 from coread.learning.federated.task import task_of
 from coread.learning.federated.trial.demonstration import SPECIMENS, draft
-from coread.learning.federated.trial.staging import Lent, Trial, until
+from coread.learning.federated.trial.staging import Lent, Trial, certificates, until
 
 ROUNDS = 3
 
@@ -56,15 +59,33 @@ def trial(tmp_path_factory):
         yield made
 
 
+def refuse_strangers(trial, folder, monkeypatch):
+    """A wrong certificate and a node that is not enrolled, on the wires of the federation that is at work."""
+    for name, value in switches(folder).items():
+        monkeypatch.setenv(name, value)
+    from coread.learning.federated.flower import node  # noqa: PLC0415 - after the switches
+
+    monkeypatch.setattr(node, "_LET_IN_S", 0.5)
+    link = f"{trial.coordinator.settings.host}:{trial.coordinator.settings.port}"
+    key, _ = node_key(folder / "stranger")
+    other, _, _ = certificates(folder / "other")
+    for authority, said in ((other, "certificate"), (trial.authority, "does not let this node in")):
+        stranger = node.SiteNode(node.Connection(link, authority, key, folder))
+        with pytest.raises(FederationRefused, match=said):
+            stranger.serve(lambda order: pytest.fail("an order for a stranger"), lambda: False)
+
+
 @pytest.mark.slow
-def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_update(trial):
+def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_update(
+    trial, tmp_path, monkeypatch
+):
     plan = trial.freeze(draft(rounds=ROUNDS, pace_s=0.3, hidden=True))
     trial.approve(plan)
     for site in SPECIMENS:
         trial.start_site(site)
     coordinator = trial.start_coordinator(plan, 120.0)
     kept = trial.kept(plan)
-    until(lambda: len(kept.history()) >= 1, 90, f"the first round: {trial.log('coordinator')}")
+    until(lambda: len(kept.history()) >= 1, 180, "the first round")
 
     first = {site: own_update(trial, plan, site, task_of(plan.task, {}).initial(0)) for site in SPECIMENS}
     pids = [coordinator.pid, *children_of(coordinator.pid)]
@@ -77,10 +98,12 @@ def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_u
     assert not [pid for pid, piece in held for needle in needles if needle in piece]
     del held
 
+    refuse_strangers(trial, tmp_path, monkeypatch)
+
     os.kill(trial.processes["south"].pid, signal.SIGKILL)
     trial.processes["south"].wait()
     trial.start_site("south")
-    assert coordinator.wait(150) == 0, trial.log("coordinator")
+    assert coordinator.wait(100) == 0, trial.log("coordinator")
     result, history = kept.read("result"), kept.history()
     assert [entry["took_part"] for entry in history] == [sorted(SPECIMENS)] * ROUNDS
     assert result["handed_over_to"] == sorted(SPECIMENS)
