@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from killable_clinics import reading_clinic
+from worker_process import WorkerProcess
 
-from coread.clinic import Clinic
 from coread.testing.patients import chest_radiograph
-from coread.testing.readers import EXAMPLE_READERS
-
-_SCRIPT = Path(__file__).with_name("clinic_process.py")
-_spec = spec_from_file_location("clinic_process", _SCRIPT)
-clinic_process = module_from_spec(_spec)
-_spec.loader.exec_module(clinic_process)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
@@ -36,10 +28,10 @@ class Ward:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.url = url
-        self.clinic = Clinic(clinic_process.clinic_settings(folder, url), None, EXAMPLE_READERS)
+        self.clinic = reading_clinic(folder, url)
         self.clinic.start("gateway")
         self.studies: list[str] = []
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[WorkerProcess] = []
 
     def send(self, number: int, *, images: int = 1) -> str:
         """File a study of its own number and return its UID."""
@@ -50,15 +42,10 @@ class Ward:
         self.studies.append(uid)
         return uid
 
-    def start_worker(self, *crash: str) -> subprocess.Popen[str]:
+    def start_worker(self, crash: str = "") -> WorkerProcess:
         """Start a worker and wait until it is ready or dead."""
-        command = [sys.executable, str(_SCRIPT), str(self.folder), "worker", self.url, *crash]
-        worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.workers.append(worker)
-        worker.stdout.readline()
-        return worker
+        self.workers.append(WorkerProcess(reading_clinic, self.folder, self.url, crash))
+        return self.workers[-1]
 
     def finished(self) -> list[str]:
         """Studies that some worker has finished."""
@@ -109,11 +96,7 @@ class Ward:
     def close(self) -> None:
         """Stop what still runs."""
         for worker in self.workers:
-            worker.kill()
-            worker.wait()
-            worker.stdin.close()
-            worker.stdout.close()
-            worker.stderr.close()
+            worker.close()
         self.clinic.stop()
 
 

@@ -39,7 +39,7 @@ def test_a_second_worker_on_one_sqlite_database_is_told_so(ward) -> None:
     ward.start_worker()
     second = ward.start_worker()
     assert second.wait(30) == 1
-    assert "another worker already runs on this SQLite database" in second.stderr.read()
+    assert "another worker already runs on this SQLite database" in second.complaint()
 
 
 @pytest.mark.peer

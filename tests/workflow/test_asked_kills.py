@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import signing_process
+from killable_clinics import signing_clinic
 from prompting import READER, ask, send_nodule
+from worker_process import WorkerProcess
 
 from coread.casebook import PromptState
 from coread.clinic import Clinic
@@ -29,17 +28,13 @@ class Ward:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
-        self.clinic = Clinic(signing_process.ward_settings(folder, url), {}, signing_process.READERS)
+        self.clinic = signing_clinic(folder, url)
         self.clinic.start("gateway")
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[WorkerProcess] = []
 
-    def start_worker(self, *crash: str) -> subprocess.Popen[str]:
-        command = [sys.executable, signing_process.__file__, str(self.folder), self.url, *crash]
-        pipe = subprocess.PIPE
-        worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        self.workers.append(worker)
-        worker.stdout.readline()
-        return worker
+    def start_worker(self, crash: str = "") -> WorkerProcess:
+        self.workers.append(WorkerProcess(signing_clinic, self.folder, self.url, crash))
+        return self.workers[-1]
 
     def wait(self, holds, seconds: float = 120) -> None:
         limit = time.monotonic() + seconds
@@ -49,10 +44,7 @@ class Ward:
 
     def close(self) -> None:
         for worker in self.workers:
-            worker.kill()
-            worker.wait()
-            for pipe in (worker.stdin, worker.stdout, worker.stderr):
-                pipe.close()
+            worker.close()
         self.clinic.stop()
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import signing_process
+from killable_clinics import signing_clinic
 from signing import add, sign
+from worker_process import WorkerProcess
 
-from coread.clinic import Clinic
 from coread.testing.patients import chest_radiograph
-from coread.testing.readers import EXAMPLE_READERS
 
 STEPS = ("plan signed results", "write signed results", "publish", "deliver")
 # "before" a step is the same place as "kept" of the one before it.
@@ -29,10 +26,10 @@ class Ward:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
-        self.clinic = Clinic(signing_process.ward_settings(folder, url), {}, EXAMPLE_READERS)
+        self.clinic = signing_clinic(folder, url)
         self.clinic.start("gateway")
         self.studies: list[str] = []
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[WorkerProcess] = []
 
     def send(self, number: int) -> None:
         uid = f"1.2.826.0.1.3680043.10.7.{number}"
@@ -40,14 +37,9 @@ class Ward:
         self.clinic.intake.accept_bytes(data, "folder")
         self.studies.append(uid)
 
-    def start_worker(self, *crash: str) -> subprocess.Popen[str]:
-        command = [sys.executable, signing_process.__file__, str(self.folder), self.url, *crash]
-        worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.workers.append(worker)
-        worker.stdout.readline()
-        return worker
+    def start_worker(self, crash: str = "") -> WorkerProcess:
+        self.workers.append(WorkerProcess(signing_clinic, self.folder, self.url, crash))
+        return self.workers[-1]
 
     def wait(self, holds: Callable[[], bool], seconds: float = 180) -> None:
         limit = time.monotonic() + seconds
@@ -86,10 +78,7 @@ class Ward:
 
     def close(self) -> None:
         for worker in self.workers:
-            worker.kill()
-            worker.wait()
-            for pipe in (worker.stdin, worker.stdout, worker.stderr):
-                pipe.close()
+            worker.close()
         self.clinic.stop()
 
 
