@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from coread import settings
 from coread.errors import SettingsFault
+from coread.gateways.cli import app
 
 _TOML = """
 [data]
@@ -122,6 +124,72 @@ def test_a_password_is_never_shown() -> None:
     with pytest.raises(SettingsFault) as told:
         settings.load(None, {"COREAD_DATABASE__URL": "mysql://coread:tulip@db.example"})
     assert "tulip" not in str(told.value)
+
+
+SECRET = "tulip-in-a-file"
+
+
+@pytest.fixture
+def secrets_in_files(tmp_path: Path) -> Path:
+    """Give settings each of whose secrets lies in a file, and one in a URL."""
+    for name in ("database", "oidc", "ledger", "keys", "tls"):
+        (tmp_path / f"{name}.txt").write_text(f"{SECRET}-{name}\n")
+    text = f"""
+[data]
+keys = "keys.txt"
+[database]
+url = "postgresql://coread:{SECRET}@db.example/coread"
+[web]
+certificate = "tls.txt"
+key = "tls.txt"
+[login.oidc]
+issuer = "https://id.example"
+client_id = "coread"
+client_secret_file = "oidc.txt"
+[ledger]
+key = "ledger.txt"
+"""
+    return _write(tmp_path, text)
+
+
+def test_no_secret_is_ever_printed(secrets_in_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COREAD_DATABASE__URL", "COREAD_LOGIN__OIDC__CLIENT_SECRET"):
+        told = CliRunner().invoke(app, ["settings", "--settings", str(secrets_in_files)])
+        assert told.exit_code in {0, 78} or isinstance(told.exception, SettingsFault)
+        assert SECRET not in told.output + str(told.exception)
+        monkeypatch.setenv(name, SECRET)
+    assert SECRET not in str(settings.describe(settings.load(secrets_in_files, {})))
+
+
+def test_a_password_in_a_file_and_tls_reach_the_database_s_url(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a/b@c\n")
+    written = _write(
+        tmp_path, '[database]\nurl = "postgresql://me@db.example/x"\npassword_file = "password"\n'
+    )
+    read = settings.load(written, {})
+    assert read.database_url == (
+        "postgresql://me:a%2Fb%40c@db.example/x?sslmode=verify-full&sslrootcert=system"
+    )
+    near = {"COREAD_DATABASE__URL": "postgresql://me@localhost/x"}
+    assert settings.load(None, near).database_url == "postgresql://me@localhost/x"
+    asked = near | {"COREAD_DATABASE__SSLMODE": "verify-ca", "COREAD_DATABASE__AUTHORITIES": "/ca.pem"}
+    assert settings.load(None, asked).database_url.endswith("?sslmode=verify-ca&sslrootcert=%2Fca.pem")
+    own = {"COREAD_DATABASE__URL": "postgresql://me@db.example/x?sslmode=require"}
+    assert settings.load(None, own).database_url.endswith("/x?sslmode=require")
+    (tmp_path / "password").unlink()
+    with pytest.raises(SettingsFault, match="password file"):
+        _ = settings.load(written, {}).database_url
+
+
+def test_what_goes_in_clear_is_named(tmp_path: Path) -> None:
+    assert settings.load(None, {}).in_clear() == ()
+    text = (
+        _TOML
+        + "[web]\nhost = '192.0.2.1'\nopen_to_network = true\n[audit]\nfhir_url = 'http://arr.example'\n"
+    )
+    assert settings.load(_write(tmp_path, text), {}).in_clear() == (
+        "web.host", "audit.fhir_url", "destinations.pacs",
+    )  # fmt: skip
 
 
 def test_every_setting_has_a_sentence_and_a_unit_where_its_name_bears_one(tmp_path: Path) -> None:

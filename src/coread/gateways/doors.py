@@ -10,7 +10,7 @@ from coread.gateways import dimse
 from coread.gateways.audit import Clerk, clerk_of
 from coread.gateways.dicomweb import send_stow
 from coread.gateways.fhir import consent_app, send_fhir
-from coread.gateways.outgoing import Access
+from coread.gateways.outgoing import Access, tls_context
 from coread.gateways.reading_room import ReadingRoom, reading_room
 from coread.gateways.serving import TlsFiles as WebTlsFiles
 from coread.gateways.serving import WebServer
@@ -96,15 +96,16 @@ def peer(settings: Settings, destination: Destination | DestinationSettings) -> 
 
 def senders(settings: Settings) -> dict[str, Sender]:
     """One way of sending for each kind of destination."""
+    tls = tls_context(settings.calls.authorities, settings.calls.certificate, settings.calls.key)
 
     def by_dimse(destination: Destination, data: bytes) -> None:
         dimse.send_store(peer(settings, destination), [data])
 
     def by_stow(destination: Destination, data: bytes) -> None:
-        send_stow(destination.url, [data], Access(timeout_s=destination.timeout_s))
+        send_stow(destination.url, [data], Access(timeout_s=destination.timeout_s, tls=tls))
 
     def by_fhir(destination: Destination, data: bytes) -> None:
-        send_fhir(destination.url, data, Access(timeout_s=destination.timeout_s))
+        send_fhir(destination.url, data, Access(timeout_s=destination.timeout_s, tls=tls))
 
     return {"dimse": by_dimse, "stow": by_stow, "fhir": by_fhir}
 

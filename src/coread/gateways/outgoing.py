@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
-from coread.errors import DestinationRefused, DestinationUnreachable
+from coread.errors import DestinationRefused, DestinationUnreachable, SettingsFault
 
 _MAX_ANSWER_BYTES = 8 << 20
 _TOO_MANY_REQUESTS = 429
@@ -36,6 +37,33 @@ class Answer:
     body: bytes
     where: str
     """Scheme and host of the other system: no path, no query, no credentials."""
+
+
+def tls_context(
+    authorities: Path | None, certificate: Path | None, key: Path | None
+) -> ssl.SSLContext | None:
+    """Return how we call by https; None where the machine's defaults do.
+
+    Raises
+    ------
+    SettingsFault
+        If a file cannot be used.
+    """
+    if not authorities and not certificate:
+        return None
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authorities)
+        if certificate and key:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsFault(
+            f"certificates that cannot be used ({type(error).__name__})",
+            "PEM files",
+            "correct the files that calls.authorities, calls.certificate and calls.key name",
+            where="calls",
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # BCP 195
+    return context
 
 
 class Outgoing:

@@ -12,6 +12,7 @@ from coread.domain.review import SignedReport
 from coread.errors import SettingsFault
 from coread.gateways.audit import audit_source, equip
 from coread.gateways.identity import Identity, IdentityOptions, OidcOptions, Oversight
+from coread.gateways.outgoing import tls_context
 from coread.gateways.pages.keeping.system_page import Target
 from coread.gateways.pages.pages import PageRooms, Pages
 from coread.settings import DestinationSettings, Settings, describe
@@ -122,6 +123,7 @@ def _oidc(settings: Settings) -> OidcOptions:
         roles={value: Role(role) for value, _, role in pairs},
         may_add=given.may_add,
         prompt="login" if given.asks_each_time else "",
+        tls=tls_context(settings.calls.authorities, settings.calls.certificate, settings.calls.key),
     )
 
 

@@ -137,8 +137,10 @@ class DatabaseSettings(_Section):
         mode = self.sslmode or ("" if is_near else "verify-full")
         if mode and "sslmode" not in asked:
             asked["sslmode"] = mode
-            if mode.startswith("verify"):
-                asked.setdefault("sslrootcert", str(self.authorities or "system"))
+            if self.authorities:
+                asked["sslrootcert"] = str(self.authorities)
+            elif mode == "verify-full":  # with the system's authorities nothing less is allowed
+                asked.setdefault("sslrootcert", "system")
         return urlunsplit(parts._replace(netloc=self._netloc(parts), query=urlencode(asked)))
 
     def _netloc(self, parts: SplitResult) -> str:
@@ -437,6 +439,22 @@ class ExportSettings(_Section):
     )
 
 
+class Calls(_Section):
+    """How other systems are called by https: destinations, witnesses, time stamps, the identity provider."""
+
+    authorities: Path | None = Field(
+        None, description="PEM file of the authorities behind their certificates; none: the system's."
+    )
+    certificate: Path | None = Field(None, description="PEM file of our certificate, where one is asked for.")
+    key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key together, or neither")
+        return self
+
+
 class DestinationSettings(_Section):
     """One peer that results are sent to."""
 
@@ -458,6 +476,15 @@ class DestinationSettings(_Section):
         return self
 
 
+def _listens_in_clear(host: str, certificate: Path | None) -> bool:
+    return certificate is None and not is_loopback(host)
+
+
+def _is_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
 class Settings(_Section):
     """All settings of one clinic."""
 
@@ -472,6 +499,7 @@ class Settings(_Section):
     workflow: Workflow = Field(default_factory=Workflow)
     routing: Routing = Field(default_factory=Routing)
     readers: ReaderSettings = Field(default_factory=ReaderSettings)
+    calls: Calls = Field(default_factory=Calls)
     access: AccessSettings = Field(default_factory=AccessSettings)
     consent: ConsentSettings = Field(default_factory=ConsentSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
@@ -502,6 +530,22 @@ class Settings(_Section):
     def exports_secrets(self) -> Path:
         """Folder of the pseudonyms' key, the default filled in."""
         return self.exports.secrets or self.data.folder / "secrets"
+
+    def in_clear(self) -> tuple[str, ...]:
+        """Name the settings by which something crosses a network without TLS."""
+        urls = {
+            "ledger.witness_fhir": self.ledger.witness_fhir,
+            "ledger.time_stamps": self.ledger.time_stamps,
+            "audit.fhir_url": self.audit.fhir_url,
+            **{f"destinations.{d.name}": d.url for d in self.destinations},
+        }
+        peers = [d for d in self.destinations if d.kind == "dimse" and not (d.tls or is_loopback(d.host))]
+        return (
+            *(["dimse.host"] if _listens_in_clear(self.dimse.host, self.dimse.tls.certificate) else []),
+            *(["web.host"] if _listens_in_clear(self.web.host, self.web.certificate) else []),
+            *(name for name, url in urls.items() if _is_clear(url)),
+            *(f"destinations.{d.name}" for d in peers),
+        )
 
     @property
     def ledger_key(self) -> Path:

@@ -13,7 +13,7 @@ from coread.gateways.audit.fhir_witness import FhirWitness
 from coread.gateways.audit.forwarding import Forwarder, fhir_repository, syslog_repository
 from coread.gateways.audit.syslog import SyslogTls
 from coread.gateways.audit.time_stamps import TimeStampWitness
-from coread.gateways.outgoing import Access
+from coread.gateways.outgoing import Access, tls_context
 from coread.ledger import AuditSource, Forwarded, Witness
 from coread.settings import Settings
 
@@ -54,11 +54,13 @@ def audit_source(settings: Settings) -> AuditSource:
 
 
 def _witnesses(settings: Settings) -> Iterator[Witness]:
-    wanted = settings.ledger
+    wanted, calls = settings.ledger, settings.calls
+    tls = tls_context(calls.authorities, calls.certificate, calls.key)
+    access = Access(timeout_s=_PATIENCE_S, tls=tls)
     if wanted.witness_fhir:
-        yield FhirWitness(wanted.witness_fhir, Access(timeout_s=_PATIENCE_S))
+        yield FhirWitness(wanted.witness_fhir, access)
     if wanted.time_stamps:
-        yield TimeStampWitness(wanted.time_stamps, wanted.authorities, Access(timeout_s=_PATIENCE_S))
+        yield TimeStampWitness(wanted.time_stamps, wanted.authorities, access)
 
 
 def _forwarders(clinic: Clinic) -> Iterator[Forwarder]:

@@ -68,6 +68,8 @@ def _say_where(doors: Doors, role: Role) -> None:
         _console.print(f"  DICOMweb  {doors.web.url}/dicomweb")
         _console.print(f"  FHIR      {doors.web.url}/fhir")
         _console.print(f"  Pages     {doors.web.url}/")
+        for name in doors.clinic.settings.in_clear():
+            _console.print(f"  without TLS: {name}", style="bold red", markup=False)
         if not doors.clinic.people.list():
             _console.print(
                 "Nobody can log in yet. Make the first account:\n"
