@@ -21,7 +21,7 @@ from coread.learning.federated.plan.plan import Privacy, differences, read_plan
 from coread.learning.federated.plan.words import in_words
 from coread.learning.federated.sites import refusing
 from coread.learning.federated.sites.counting import suppressed
-from coread.learning.federated.sites.desk import Desk
+from coread.learning.federated.sites.desk import MORE_MEASUREMENTS, Desk
 
 
 @pytest.fixture
@@ -177,6 +177,13 @@ def test_steps_come_from_the_site_s_own_copy_of_the_plan(rooms):
     rooms.wire.desks["site0"] = Desk(rooms.sites["site0"], lambda place, options: Watched())
     asked(rooms, instructions={"steps": 5000}, steps=5000)
     assert seen == [5]
+
+
+def test_measurements_are_not_given_without_end(rooms):
+    plan = replace(rooms.plan, rounds=1)
+    rooms.approve(plan)
+    said = [code_of(asked(rooms, plan, "evaluate", part="test")) for _ in range(MORE_MEASUREMENTS + 3)]
+    assert said == ["evaluate"] * (MORE_MEASUREMENTS + 1) + ["not-possible"] * 2
 
 
 def test_a_task_that_fails_is_one_refusal(rooms):

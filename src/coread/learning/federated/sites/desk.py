@@ -20,6 +20,10 @@ from coread.learning.federated.task import FederatedTask, Update, task_of
 
 _REMEMBERED = 64
 
+#: Beyond one a round, so many measurements on held-out patients are given under a plan: whoever may measure
+#: any number of made-up models can find out single patients' labels.
+MORE_MEASUREMENTS = 20
+
 #: What a task, which is a plug-in, may raise; anything else ends the site, whose supervisor starts it again.
 TASK_FAULTS = (
     CoReadError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError,
@@ -131,6 +135,10 @@ class Desk:
         return self._hiding.masked(order, plan, power, lambda: self._learn(order, plan))
 
     def _evaluate(self, order: Order, plan: Plan) -> Reply:
+        asked = [e.event.facts.get("order") for e in self.site.record.events(order.plan)].count("evaluate")
+        if asked >= plan.rounds + MORE_MEASUREMENTS:
+            expected = f"at most {plan.rounds + MORE_MEASUREMENTS}"
+            raise FederationRefused(f"{asked} measurements already", expected, "agree on another plan", "")
         part = str(order.facts.get("part", "val"))
         return {"metrics": self._of(plan).evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
 
