@@ -10,6 +10,7 @@ from PIL import Image  # noqa: E402
 
 from coread.learning.blood import counting, detecting, refusing, staining  # noqa: E402
 from coread.learning.blood.appraisal import purple_blobs, weighted_macro_f1  # noqa: E402
+from coread.learning.blood.detecting import maps  # noqa: E402
 from coread.learning.blood.sets import Field, cells, fields  # noqa: E402
 from coread.readers.blood_smear import peaks  # noqa: E402
 from coread.readers.blood_smear.gate import FeatureGate  # noqa: E402
@@ -42,25 +43,35 @@ def one_field(tmp_path):
 
 
 def test_what_the_maps_should_show_reads_back_as_the_boxes():
-    heat, shapes, weights = detecting.targets(BOXES, KINDS, 0.5)
-    found = peaks.cells(heat, shapes, 0.5, (480, 640))
+    heat, sides, weight = detecting.targets(BOXES, KINDS, 0.5)
+    found = peaks.cells(heat, sides, 0.5, (480, 640))
     order = np.argsort(found.kind)
     assert found.kind[order].tolist() == [0, 1, 2]
     assert found.boxes[order] == pytest.approx(BOXES, abs=0.5)
-    assert weights[:2].max() == 1
+    assert weight.sum((1, 2)) == pytest.approx([1, 1, 1])  # each cell counts alike, however large
 
 
 def test_the_loss_of_perfect_peaks_is_small_and_a_missed_cell_costs():
     heat = torch.from_numpy(detecting.targets(BOXES, KINDS, 0.5)[0])[None]
     sure = torch.where(heat >= 1, 9.0, -9.0)
     missed = torch.full_like(heat, -9.0)
-    assert detecting.peak_loss(sure, heat) < 0.2 < detecting.peak_loss(missed, heat)
+    assert maps.peak_loss(sure, heat) < 0.2 < maps.peak_loss(missed, heat)
 
 
-def test_rows_of_responses_unfold_to_three_scales():
-    width = sum(int(np.prod(shape)) for shape in detecting.SHAPES)
-    parts = detecting.unflattened(torch.zeros(2, width))
-    assert [tuple(part.shape[1:]) for part in parts] == list(detecting.SHAPES)
+def test_the_loss_of_sides_is_nothing_for_the_true_box_and_grows_with_its_error():
+    _, sides, weight = (torch.from_numpy(part)[None] for part in detecting.targets(BOXES, KINDS, 0.5))
+    losses = [float(maps.side_loss(sides + shift, sides, weight)) for shift in (0.0, 0.2, 0.8)]
+    assert losses[0] == pytest.approx(0, abs=1e-5)
+    assert losses[0] < losses[1] < losses[2]
+    off = torch.where(weight.repeat_interleave(4, 1) > 0, sides, sides + 3)
+    assert float(maps.side_loss(off, sides, weight)) == pytest.approx(0, abs=1e-5)  # elsewhere nothing counts
+
+
+def test_of_two_cells_in_one_place_each_learns_its_own_box():
+    close = np.array([[100.0, 100.0, 160.0, 160.0], [190.0, 100.0, 160.0, 160.0]])
+    heat, sides, _ = detecting.targets(close, np.array([0, 0]), 0.5)
+    found = peaks.cells(heat, sides, 0.5, (480, 640))
+    assert sorted(found.boxes[:, 0].round().tolist()) == pytest.approx([100, 190], abs=1)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -102,6 +113,11 @@ def test_the_threshold_parts_cells_from_false_alarms(one_field):
 def test_the_reach_is_the_conformal_quantile(one_field):
     nothing = found_cells([], np.zeros(0, np.int64), [])
     assert counting.reaches([nothing] * 30, [one_field] * 30).tolist() == [1, 1, 1]
+
+
+def test_a_curve_without_a_mistake_is_a_smoothed_share():
+    all_right = counting.curve_of(np.ones(8, bool), np.arange(8.0))
+    assert all_right(np.array([0.0, 100.0])) == pytest.approx([0.9, 0.9])
 
 
 def test_temperature_cools_the_overconfident():
@@ -161,5 +177,5 @@ def test_a_tint_gives_a_grey_image_two_colours():
 
 @pytest.mark.shared_data
 def test_the_sets_are_split_as_published(shared_data):
-    assert [len(fields(shared_data, split)) for split in ("train", "val", "test")] == [186, 37, 73]
-    assert [len(cells(shared_data, split).labels) for split in ("train", "val", "test")] == [2890, 730, 1180]
+    assert [len(fields(shared_data, split)) for split in ("train", "val", "test")] == [186, 36, 73]
+    assert [len(cells(shared_data, split).labels) for split in ("train", "val", "test")] == [2889, 730, 1180]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from functools import cache
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from coread.dicom import open_object
 from coread.domain.codes import COUNTS, PERCENT
 from coread.readers import Machine, Reader, blood_smear
+from coread.readers.blood_smear import __main__ as command_line
 from coread.readers.blood_smear import cells as words
 from coread.readers.blood_smear import field, gate, peaks
 from coread.readers.blood_smear.differential import UNSURE, Naming, count_interval, measurements, shares
@@ -25,12 +28,11 @@ CLASSES = list(words.CLASSES)
 
 def maps(*drawn):
     """Maps with a peak (kind, row, column, height, width, height of box in map cells)."""
-    heat, shape = np.zeros((3, 60, 80)), np.zeros((8, 60, 80))
+    heat, sides = np.zeros((3, 60, 80)), np.zeros((12, 60, 80))
     for kind, row, column, score, width, height in drawn:
         heat[kind, row, column] = score
-        shape[:2, row, column] = 0.5
-        shape[2 + 2 * kind : 4 + 2 * kind, row, column] = np.log(width), np.log(height)
-    return heat, shape
+        sides[4 * kind : 4 * kind + 4, row, column] = np.log([width / 2, height / 2] * 2)
+    return heat, sides
 
 
 def test_a_peak_becomes_the_box_that_was_drawn():
@@ -80,6 +82,13 @@ def test_another_lamp_and_camera_give_the_same_input():
 def test_a_cell_at_the_edge_is_cut_out_whole():
     image = np.full((480, 640, 3), 220, np.uint8)
     assert field.cut(image, np.array([0.0, 0.0, 60.0, 50.0])).shape == (3, field.CELL_SIDE, field.CELL_SIDE)
+
+
+def test_mirror_images_keep_the_order_of_the_cells():
+    cells = np.random.default_rng(0).random((2, 3, 4, 4), np.float32)
+    turned = field.mirrored(cells).reshape(4, 2, 3, 4, 4)
+    assert (turned[0] == cells).all()
+    assert (turned[3, 1, :, 0, 0] == cells[1, :, -1, -1]).all()
 
 
 def test_a_share_bears_the_interval_of_so_few_cells():
@@ -163,9 +172,13 @@ def shipped() -> Reader:
     return blood_smear.reader(Machine())
 
 
+VL_MICROSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.2"
+
+
 def field_object(path, modality="GM"):
     pixels = np.asarray(Image.open(path).convert("RGB"))
-    return open_object(dicom_from_pixels(pixels, modality="OT", facts={"Modality": modality}))
+    facts = {"Modality": modality, "SOPClassUID": VL_MICROSCOPIC}
+    return open_object(dicom_from_pixels(pixels, modality="OT", facts=facts))
 
 
 @pytest.mark.shared_data
@@ -194,6 +207,26 @@ class TestBloodSmear(ReaderTests):
         kinds = {box.label for box in finding.boxes}
         assert words.ERYTHROCYTE in kinds
         assert all(0 <= box.probability <= 1 for box in finding.boxes)
+
+    def test_an_image_file_is_counted_as_its_dicom_object(self, shared_data, capsys, tmp_path):
+        file = sorted((shared_data / "blood_bccd" / "images").glob("*.jpg"))[0]
+        (finding,) = run_one(shipped(), self.images[0]).findings
+        counted = {m.quantity.meaning: m.value for m in finding.measurements if m.unit == COUNTS}
+        (tmp_path / "text.jpg").write_text("no image")
+        assert command_line.main([str(file), str(tmp_path / "text.jpg")]) == 1
+        said, refused = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+        assert {c["what"]: c["value"] for c in said["counted"] if c["unit"] == COUNTS.value} == counted
+        assert said["countable"]["probability"] == finding.confidence.probability
+        assert len(said["cells"]) == len(finding.boxes)
+        assert refused["refused"]["code"] == "no-image"
+
+    def test_a_field_takes_less_than_half_a_second(self):
+        spent = []
+        for _ in range(5):
+            began = time.process_time()
+            shipped().read(self.images[1])
+            spent.append(time.process_time() - began)
+        assert min(spent) < 0.5
 
     def test_a_radiograph_in_a_microscope_s_clothes_is_refused(self, shared_data):
         path = sorted((shared_data / "cxr_nih" / "images").rglob("*.png"))[0]

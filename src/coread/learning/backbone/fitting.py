@@ -124,7 +124,9 @@ class Fit:
         for step in keeper.steps(self._steps, f"training {name}"):
             self._step(self._chosen(run, step, each), run.rng(f"{name} views", step), step)
             if (step + 1) % self._plan.period(len(self._labels)) == 0:
-                keeper.notes["best"] = max(keeper.notes["best"], self._judged(keeper.notes["best"]))
+                score = self._judged(keeper.notes["best"])
+                keeper.notes["best"] = max(keeper.notes["best"], score)
+                run.remember(step + 1, validation=score)
         return self._best.eval(), float(keeper.notes["best"])
 
     def _chosen(self, run: Run, step: int, each: int) -> NDArray[np.int64]:
@@ -143,24 +145,32 @@ class Fit:
         nn.utils.clip_grad_norm_(self._net.parameters(), CLIP)
         self._optimiser.step()
         self._schedule.step()
-        self._average(step)
-
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _average(self, step: int) -> None:
-        """Move the average towards the weights; slowly only once there are weights worth averaging."""
-        keep = min(self._plan.average, step / (step + 10))
-        pairs = zip(self._averaged.state_dict().values(), self._net.state_dict().values(), strict=True)
-        for mean, now in pairs:
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - keep)
-            else:
-                mean.copy_(now)
+        follow(self._averaged, self._net, min(self._plan.average, step / (step + 10)))
 
     def _judged(self, best: float) -> float:
         score = self._judge(self._averaged.eval())
         if score > best:
             self._best.load_state_dict(self._averaged.state_dict())
         return score
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def follow(mean: nn.Module, now: nn.Module, keep: float) -> None:
+    """Move a running average of weights towards the weights as they are.
+
+    Parameters
+    ----------
+    mean, now
+        The average, changed in place; the network in training.
+    keep
+        Share of the average that stays; small at first, when there are no weights worth averaging.
+    """
+    pairs = zip(mean.state_dict().values(), now.state_dict().values(), strict=True)
+    for average, weight in pairs:
+        if average.is_floating_point():
+            average.lerp_(weight, 1 - keep)
+        else:
+            average.copy_(weight)
 
 
 def _optimiser(net: nn.Module, plan: Plan) -> torch.optim.Optimizer:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coread.evaluation import fit_platt, logit
+from coread.evaluation import Logistic, fit_platt, logit
 from coread.learning.blood.sets import KIND_NAMES, Field
 from coread.readers.blood_smear.peaks import Cells, overlaps
 
@@ -78,8 +78,15 @@ def curves(found: Sequence[Cells], fields: Sequence[Field]) -> tuple[Float, Floa
     fits = []
     for kind in range(len(KIND_NAMES)):
         score, right, _ = _scored(found, fields, kind)
-        fits.append(fit_platt(right, logit(score)))
+        fits.append(curve_of(right, logit(score)))
     return np.array([fit.slope for fit in fits]), np.array([fit.intercept for fit in fits])
+
+
+def curve_of(right: NDArray[np.bool_], score: Float) -> Logistic:
+    """Platt's curve; where all cases are of one class, their smoothed share whatever the score (Laplace)."""
+    if 0 < right.sum() < len(right):
+        return fit_platt(right, score)
+    return Logistic(0.0, float(logit((right.sum() + 1) / (len(right) + 2))))
 
 
 def _scored(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from coread.evaluation import fit_platt, patient_weights
 from coread.learning.backbone.exporting import export
-from coread.learning.backbone.trunk import Early, Joined, pretrained
+from coread.learning.backbone.trunk import Joined
 from coread.learning.blood import counting, refusing
-from coread.learning.blood.detecting import TAPS, Detector, Neck
+from coread.learning.blood.detecting import Finder, joined
 from coread.learning.blood.sets import CellSet, Colour, Field
 from coread.learning.blood.staining import disturbed_field
 from coread.learning.calibrating import as_kept, knotted
@@ -25,7 +25,15 @@ from coread.readers.blood_smear.cells import COUNTABLE_FIELD
 from coread.readers.blood_smear.differential import Naming
 from coread.readers.blood_smear.field import CELL_SIDE, COLUMNS, ROWS, Prepared, cell, prepare
 from coread.readers.blood_smear.peaks import Cells, cells
-from coread.readers.blood_smear.reader import CLASSIFIER, COUNTING, DETECTOR, GATE, WHITE, Counting
+from coread.readers.blood_smear.reader import (
+    CLASSIFIER,
+    COUNTING,
+    DETECTOR,
+    GATE,
+    WHITE,
+    Counting,
+    named_logits,
+)
 from coread.readers.onnx import Session
 from coread.readers.uncertainty import Band
 
@@ -34,8 +42,8 @@ Float = NDArray[np.floating]
 CALIBRATION = "calibration.json"
 
 CALIBRATED_ON = (
-    "validation split of BCCD: 37 fields, each as it is and with five faults",
-    "BCCD 验证集：37 个视野，每个视野原样及五种缺陷各一次",
+    "validation split of BCCD: {} fields, each as it is and with five faults",
+    "BCCD 验证集：{} 个视野，每个视野原样及五种缺陷各一次",
 )
 
 THRESHOLD = 0.5
@@ -66,7 +74,7 @@ class Networks:
         """Peaks of a field, its features [feature], and how its input came about."""
         ready = prepare(image)
         said = self.detector.run({"image": ready.tensor})
-        found = cells(said["heat"][0], said["shape"][0], ready.scale, ready.shape_rc)
+        found = cells(said["heat"][0], said["sides"][0], ready.scale, ready.shape_rc)
         return found, said["features"][0].astype(np.float64), ready
 
     def logits(self, cells_of: CellSet, batch: int = 64) -> Float:
@@ -75,7 +83,7 @@ class Networks:
         parts = []
         for start in range(0, count, batch):
             inputs = [cell(cells_of.image(i)) for i in range(start, min(start + batch, count))]
-            parts.append(self.classifier.run({"image": np.stack(inputs)})["logits"])
+            parts.append(named_logits(self.classifier, np.stack(inputs)))
         return np.concatenate(parts)
 
 
@@ -97,11 +105,10 @@ class Named(torch.nn.Module):  # type: ignore[misc]
         return logits, features
 
 
-def export_networks(neck: Neck, classifier: Joined, folder: Path) -> None:
+def export_networks(finder: Finder, classifier: Joined, folder: Path) -> None:
     """Write both networks."""
-    detector = Detector(Early(pretrained(3), TAPS[-1], TAPS[:-1]), neck)
-    outputs = ("heat", "shape", "features")
-    export(detector, torch.zeros(1, 3, ROWS, COLUMNS), outputs, folder / DETECTOR)
+    outputs = ("heat", "sides", "features")
+    export(joined(finder), torch.zeros(1, 3, ROWS, COLUMNS), outputs, folder / DETECTOR)
     export(
         Named(classifier),
         torch.zeros(2, 3, CELL_SIDE, CELL_SIDE),
@@ -173,12 +180,16 @@ def trusts(networks: Networks, count: Counting, fields: Sequence[Field], seed: i
     rows = []
     for index, field in enumerate(fields):
         for number, how in enumerate(refusing.SPOILS):
-            rng = np.random.default_rng([seed, index, number])
-            found = networks.seen(refusing.spoiled(field, how, rng))[0]
+            found = networks.seen(spoiled_copy(field, index, number, seed))[0]
             right = counting.white_count_right(found.above(count.thresholds), field)
             rows.append((count.trust(found.of_kind(WHITE)), right, field.path.name, how))
     score, right_, name, fault = zip(*rows, strict=True)
     return Trusts(np.array(score), np.array(right_), name, fault)
+
+
+def spoiled_copy(field: Field, index: int, number: int, seed: int) -> Colour:
+    """The copy of field `index` with fault `number`, the same for the same seed."""
+    return refusing.spoiled(field, refusing.SPOILS[number], np.random.default_rng([seed, index, number]))
 
 
 def calibration_of(seen: Trusts) -> dict[str, Any]:
@@ -186,11 +197,13 @@ def calibration_of(seen: Trusts) -> dict[str, Any]:
 
     Platt's curve with the interval of a bootstrap over fields; nothing is abstained on but by `doubt`.
     """
-    curve = fit_platt(seen.right, seen.score)
+    curve = counting.curve_of(seen.right, seen.score)
     drawn = patient_weights(seen.field, RESAMPLES, 0)
     refits = [fit_platt(seen.right, seen.score, row) for row in drawn if _both(seen.right, row)]
+    refits = refits or [curve]
     knots = np.linspace(0, max(float(seen.score.max()), 0.1), KNOTS)
-    return as_kept(knotted(curve, refits, knots, Band(THRESHOLD, THRESHOLD), CALIBRATED_ON))
+    english, chinese = (text.format(len(set(seen.field))) for text in CALIBRATED_ON)
+    return as_kept(knotted(curve, refits, knots, Band(THRESHOLD, THRESHOLD), (english, chinese)))
 
 
 def _both(right: NDArray[np.bool_], weight: Float) -> bool:

@@ -26,7 +26,7 @@ AXES = 24
 
 MARGIN = 1.25
 """How much further than the farthest validation smear an image may lie, and how much more unlike in size its
-red cells may be: 37 validation fields do not show the tails."""
+red cells may be: three dozen validation fields do not show the tails."""
 
 FOREIGN = ("cxr_nih", "cxr_paediatric", "lidc_nodules", "pocus_lung", "ct_series", "drawn")
 """Sets of images that are no smears; `drawn` is noise and shapes in the colours of a smear."""

@@ -51,23 +51,31 @@ class Work:
     seed: int
 
 
+CHEAP = ("frozen", "scratch")
+"""Arms that take minutes: what is promised is promised of them."""
+
+
+def promised_work(quick: bool) -> Iterator[Work]:
+    """The trials of the promise: frozen against scratch at 10 % of the labels; one seed if quick."""
+    yield from _works([(0.1, CHEAP)], SEEDS[:1] if quick else SEEDS)
+
+
 def all_work(quick: bool) -> Iterator[Work]:
-    """Every trial in the order of its worth: the promised 10 % first, the costly arm last."""
-    cheap: tuple[str, ...] = ("frozen", "scratch")
-    seeds: tuple[int, ...] = SEEDS
-    order: list[tuple[float, tuple[str, ...]]] = [(0.1, cheap)]
-    if quick:
-        seeds = SEEDS[:1]
-    else:
-        order += [(0.1, ("partial",)), (0.01, (*cheap, "partial")), (1.0, (*cheap, "partial"))]
-        order += [(share, ("full",)) for share in SHARES]
+    """Every trial in the order of its worth: those of the promise first, the costly arm last."""
+    yield from promised_work(quick)
+    if not quick:
+        order = [(0.1, ("partial",)), (0.01, (*CHEAP, "partial")), (1.0, (*CHEAP, "partial"))]
+        yield from _works([*order, *((share, ("full",)) for share in SHARES)], SEEDS)
+
+
+def _works(order: Iterable[tuple[float, tuple[str, ...]]], seeds: tuple[int, ...]) -> Iterator[Work]:
     for share, chosen in order:
         for task in TASKS:
             yield from (Work(task, share, arm, seed) for seed in seeds for arm in chosen)
 
 
 def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -> dict[str, Any]:
-    """Make every trial that is not made yet, and give the table.
+    """Make every trial of the promise that is not made yet, and give the table.
 
     Parameters
     ----------
@@ -76,7 +84,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     out
         Folder of the study; what lies there is not made again.
     quick
-        10 % of the labels, one seed, frozen against scratch.
+        One seed.
     progress
         Told of each trial.
 
@@ -85,7 +93,17 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     dict
         Rows for the table of the lab, and `table`.
     """
-    works = list(all_work(quick))
+    return _study(list(promised_work(quick)), data, out, progress)
+
+
+def study_of_all_shares(
+    data: Path, out: Path, quick: bool = False, progress: Tell = nobody
+) -> dict[str, Any]:
+    """As `study`, with 1 and 100 % of the labels and with tuned trunks too: hours."""
+    return _study(list(all_work(quick)), data, out, progress)
+
+
+def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell) -> dict[str, Any]:
     for number, work in enumerate(works):
         progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
         make(data, out, work)

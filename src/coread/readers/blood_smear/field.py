@@ -118,6 +118,12 @@ def cut(image: Colour, box: NDArray[np.floating]) -> Float:
     return cell(image[np.ix_(picked_rows, picked_columns)])
 
 
+def mirrored(cells: Float) -> Float:
+    """The four mirror images of cells, [4 * cell, 3, row, column]: all as they are, then all turned over."""
+    turned = (cells, cells[..., ::-1], cells[..., ::-1, :], cells[..., ::-1, ::-1])
+    return np.ascontiguousarray(np.concatenate(turned))
+
+
 def cell(image: Colour) -> Float:
     """Make the classifier's input [3, 128, 128] from the image of one cell, uint8 [row, column, 3]."""
     side = (CELL_SIDE, CELL_SIDE)

@@ -1,6 +1,7 @@
 """From the detector's maps to cells: peaks, their boxes, and one cell for one place.
 
-Objects as points: Zhou, Wang & Krähenbühl 2019, arXiv:1904.07850.
+Objects as points: Zhou, Wang & Krähenbühl 2019, arXiv:1904.07850; a box by its sides: Tian et al., ICCV 2019,
+arXiv:1904.01355.
 """
 
 from __future__ import annotations
@@ -59,16 +60,16 @@ class Cells:
         return self.where(self.score >= np.asarray(thresholds)[self.kind])
 
 
-def cells(heat: Float, shape: Float, scale: float, shape_rc: tuple[int, int]) -> Cells:
+def cells(heat: Float, sides: Float, scale: float, shape_rc: tuple[int, int]) -> Cells:
     """Read cells off the maps of one field.
 
     Parameters
     ----------
     heat
         [kind, h, w], probability that a cell of the kind has its centre here.
-    shape
-        [2 + 2 * kinds, h, w]: offset of the centre within its map cell (x, y; map cells), then for each kind
-        the logarithm of width and height in map cells.
+    sides
+        [4 * kind, h, w]: for each kind the logarithm of the distance from the middle of the map cell to the
+        left, upper, right and lower side of the box, in map cells.
     scale, shape_rc
         Of `coread.readers.blood_smear.field.Prepared`.
 
@@ -81,11 +82,9 @@ def cells(heat: Float, shape: Float, scale: float, shape_rc: tuple[int, int]) ->
     score = heat[kind, row, column]
     order = np.argsort(-score, kind="stable")[:MOST_PEAKS]
     kind, row, column, score = kind[order], row[order], column[order], score[order]
-    middle = np.stack([column + shape[0, row, column], row + shape[1, row, column]], 1)
-    size = np.exp(
-        np.clip(np.stack([shape[2 + 2 * kind, row, column], shape[3 + 2 * kind, row, column]], 1), -2, 5)
-    )
-    corners = np.concatenate([middle - size / 2, middle + size / 2], 1) * STRIDE / scale
+    away = np.exp(np.clip(sides[4 * kind[:, None] + np.arange(4), row[:, None], column[:, None]], -3, 5))
+    middle = np.stack([column, row, column, row], 1) + 0.5
+    corners = (middle + away * (-1, -1, 1, 1)) * STRIDE / scale
     limits = np.array([shape_rc[1], shape_rc[0]] * 2, dtype=np.float64)
     corners = np.round(np.clip(corners, 0, limits) * GRAIN) / GRAIN
     found = Cells(np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1), kind, score)
