@@ -45,7 +45,7 @@ def pointing_of_all_boxes(atlas: Atlas, subject: Subject) -> dict[str, Pointed]:
         them: that favours its map.
     """
     rows = np.array([n for n, item in enumerate(atlas.items) if item.box_xywh], dtype=np.int64)
-    learned = [n for split in ("train", "val") for n in atlas.rows(split, "nih")]  # type: ignore[arg-type]
+    learned = [n for split in ("train", "val") for n in atlas.rows(split, "nih")]
     well = np.array([n for n in learned if not atlas.items[n].opacity], dtype=np.int64)
     boxed = [boxed_input(item) for item in atlas.some(rows)]
     heats = np.sum([_heats(atlas, trunk, rows, well, boxed) for trunk in TRUNKS], axis=0)

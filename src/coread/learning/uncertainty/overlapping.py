@@ -88,7 +88,7 @@ def _quantile(members: Float, own: Float, level: float) -> Float:
     A class without a case gets an infinite limit: it is in every set.
     """
     if not len(own):
-        return np.r_[np.inf, np.zeros(members.shape[1] - 1)]
+        return np.asarray(np.r_[np.inf, np.zeros(members.shape[1] - 1)])
     corrected = min(level * (1 + 1 / len(own)), 1 - 1e-9)
     model = QuantileRegressor(quantile=corrected, alpha=0, fit_intercept=False, solver="highs")
     return np.asarray(model.fit(members, own).coef_)
@@ -121,16 +121,16 @@ def choose_columns(
         Coverage; of the folds.
     """
     probability, label, facts, patients = calibration
-    tried = []
+    tried: list[tuple[float, tuple[str, ...]]] = []
     for columns in candidates:
         held = np.zeros(len(label), dtype=bool)
         for learn, rest in cross_folds(patients, FOLDS, seed):
             fit = fit_group_limits(probability[learn], label[learn], _where(facts, learn), columns, level)
             sets = fit.sets(probability[rest], _where(facts, rest))
             held[rest] = sets[np.arange(int(rest.sum())), label[rest]]
-        tried.append({"columns": list(columns), "worst": _worst(held, facts, looked_at, level)})
-    best = min(tried, key=lambda one: round(float(one["worst"]), 3))
-    return tuple(best["columns"]), tried
+        tried.append((_worst(held, facts, looked_at, level), tuple(columns)))
+    best = min(tried, key=lambda one: round(one[0], 3))[1]
+    return best, [{"columns": list(columns), "worst": worst} for worst, columns in tried]
 
 
 def _where(facts: Facts, rows: Boolean) -> dict[str, list[str]]:
