@@ -64,12 +64,12 @@ class Identity:
         self._reception = Reception(people, sessions, tokens, options, clock)
         self._oversight = oversight
         login = LoginPages(self._reception)
-        self._parts = (
-            login,
-            SignOn(self._reception, login),
-            AccountPages(self._reception),
-            PeoplePages(self._reception),
-            *([OversightPages(self._reception, oversight)] if oversight else []),
+        self._tables = (
+            login.table(),
+            SignOn(self._reception, login).table(),
+            AccountPages(self._reception).table(),
+            PeoplePages(self._reception).table(),
+            OversightPages(self._reception, oversight).table() if oversight else (),
         )
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
@@ -80,7 +80,7 @@ class Identity:
 
     def table(self) -> tuple[Address, ...]:
         """List the addresses of all pages with what each needs."""
-        return tuple(address for part in self._parts for address in part.table())
+        return tuple(address for table in self._tables for address in table)
 
     def routes(self) -> list[Route]:
         """Return the pages: login, account, people."""

@@ -89,12 +89,12 @@ class Restrictions:
             "set_by": by,
             "set_us": at,
         }
-        row["allowed"] = " ".join(sorted(kept.allowed))
+        names = " ".join(sorted(kept.allowed))
         is_it = RESTRICTIONS.c.study_instance_uid == kept.study_instance_uid
         with self._register.turn() as connection:
             connection.execute(delete(RESTRICTIONS).where(is_it))
-            connection.execute(insert(RESTRICTIONS).values(**row))
-            facts = {"reason": kept.reason, "allowed": row["allowed"]}
+            connection.execute(insert(RESTRICTIONS).values(**row, allowed=names))
+            facts = {"reason": kept.reason, "allowed": names}
             self._register.record(connection, "restriction.set", kept.study_instance_uid, by, at, **facts)
         self.forget()
         return kept
