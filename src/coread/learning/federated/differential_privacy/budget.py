@@ -102,3 +102,14 @@ def spent(rounds: Iterable[Mapping[str, float]], delta: float) -> Spent:
         warnings.simplefilter("ignore")
         epsilon = float(accountant.get_epsilon(delta))
     return Spent(epsilon, delta, steps, float(rate or 0), float(noise or 0))
+
+
+def sentence(held: Spent) -> str:
+    """What a card says of a budget."""
+    if held.epsilon == float("inf"):
+        return "No differential privacy: gradients were clipped, no noise was added."
+    return (
+        f"Differential privacy for {held.unit}: epsilon {held.epsilon:.2f} at delta {held.delta:.1e}, "
+        f"spent in {held.steps} noisy updates (noise {held.noise:.2f} clips, "
+        f"an example in each with chance {held.rate:.3f})."
+    )

@@ -95,13 +95,18 @@ def said_by(setting: Setting, arm: Arm, seed: int, out: Path) -> dict[str, Said]
         models = _models(setting, arm, seed, out / "going")
         scores = {
             f"{part}|{model}|{site}": _judged(setting, arm, parameters, site, part).score
-            for part in PARTS
+            for part in parts_of(arm)
             for (model, site), parameters in models.items()
         }
         kept.parent.mkdir(parents=True, exist_ok=True)
         replace_file(kept, partial(_savez, scores))
     with np.load(kept) as held:
-        return {part: _said(setting, held, part) for part in PARTS}
+        return {part: _said(setting, held, part) for part in parts_of(arm)}
+
+
+def parts_of(arm: Arm) -> tuple[str, ...]:
+    """Parts on which an arm is measured: validation only where something is chosen by it."""
+    return ("test",) if arm.without or arm.name == "alone" else PARTS
 
 
 def _savez(scores: dict[str, Any], file: Any) -> None:

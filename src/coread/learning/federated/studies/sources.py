@@ -79,8 +79,7 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
         progress(f"{arm.name}, seed {seed}", number / len(works))
         for part, said in said_by(shared, arm, seed, out).items():
             held[part].setdefault(arm.name, []).append(said)
-    for part in held.values():
-        part["ensemble"] = [ensembled(said, MEASURED) for said in part["alone"]]
+    held["test"]["ensemble"] = [ensembled(said, MEASURED) for said in held["test"]["alone"]]
     return dict(plain(concluded(held, seeds)))
 
 

@@ -38,8 +38,8 @@ Tell = Callable[[str, float], None]
 SEEDS = (0, 1, 2)
 
 HEADS = LocalPlan(rounds=20, steps=20, batch=32, rate=1e-4, decay=0.1)
-OUTLINES = LocalPlan(rounds=8, steps=20, batch=8, rate=1e-2, decay=1e-2)
-"""Local updates of a site: 400 for the head, 160 for the outlining network."""
+OUTLINES = LocalPlan(rounds=6, steps=20, batch=4, rate=1e-2, decay=1e-2)
+"""Local updates of a site: 400 for the head, 120 for the outlining network."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,6 @@ def outline_setting(data: Path, cache: Path) -> Setting:
 
 def arms_of(question: Question, setting: Setting) -> list[Arm]:
     """All arms of a question, those that matter most first."""
-    slow = {"optimiser": "sgd", "rate": SGD_RATES[question.name]}
     slower = {"rate": COMPARATOR_RATES[question.name]}
     arms = [
         Arm("alone", local=slower),
@@ -85,10 +84,6 @@ def arms_of(question: Question, setting: Setting) -> list[Arm]:
         Arm("fedavg", "fedavg"),
         Arm("default", DEFAULT),
         *[Arm(f"without {vendor}", DEFAULT, without=(vendor,)) for vendor in VENDORS],
-        Arm("fedprox", "fedprox", {"proximal": 0.1}),
-        Arm("fedadam", "fedadam", {"rate": SERVER_RATES[question.name]}),
-        Arm("scaffold", "scaffold", {"sites": len(VENDORS)}, slow),
-        Arm("personal head", "personal-head", {"private": HEAD_LAYERS[question.name]}),
     ]
     if question is OUTLINE:
         batch = nodule_outline(norm="batch")
@@ -99,7 +94,11 @@ def arms_of(question: Question, setting: Setting) -> list[Arm]:
         ]
     return [
         *arms,
-        Arm("fedyogi", "fedyogi", {"rate": SERVER_RATES[question.name]}),
+        Arm("fedprox", "fedprox", {"proximal": 0.1}),
+        Arm("fedadam", "fedadam", {"rate": SERVER_RATE}),
+        Arm("scaffold", "scaffold", {"sites": len(VENDORS)}, {"optimiser": "sgd", "rate": SGD_RATE}),
+        Arm("personal head", "personal-head", {"private": ("head.*",)}),
+        Arm("fedyogi", "fedyogi", {"rate": SERVER_RATE}),
         Arm("cyclic", "cyclic", None, {"rounds": setting.local.rounds * len(VENDORS)}),
         Arm("median", "robust", {"by": "median"}),
         Arm("even votes", DEFAULT, {"power": 0.0}),
@@ -109,9 +108,9 @@ def arms_of(question: Question, setting: Setting) -> list[Arm]:
 COMPARATOR_RATES = {"malignancy": 3e-5, "outline": 1e-2}
 """Of the lone sites and the pooled model, which overfit at the federation's: best on validation patients."""
 
-SGD_RATES = {"malignancy": 0.02, "outline": 0.05}
-SERVER_RATES = {"malignancy": 0.003, "outline": 0.01}
-HEAD_LAYERS = {"malignancy": ("head.*",), "outline": ("outline.*", "up1.*")}
+SGD_RATE, SERVER_RATE = 0.02, 0.003
+"""Of plain local steps (SCAFFOLD) and of the server's optimiser, malignancy."""
+
 BATCH_NORM = ("*.1.*", "*.4.*")
 """Second and fifth layer of each block: see `coread.learning.nodule.unet`."""
 
@@ -174,7 +173,9 @@ def compared(question: Question, held: Mapping[str, list[Said]]) -> dict[str, An
 def _at_site(held: Mapping[str, list[Said]], site: str) -> dict[str, Any]:
     n = cases_of(held["default"], [site])
     draws = {
-        name: at_site(held[name], "all", site) for name in ("default", "fedavg", "pooled", "personal head")
+        name: at_site(held[name], "all", site)
+        for name in ("default", "fedavg", "pooled", "personal head", "fedbn")
+        if name in held
     }
     draws["alone"] = at_site(held["alone"], site, site)
     gain = figure(draws["default"] - draws["alone"], n)

@@ -17,6 +17,9 @@ Rows = NDArray[np.int64]
 
 PARTS = ("train", "val", "test")
 
+FLOOR = 1e-3
+"""Added to deviations of features: channels that are silent at a site stay silent."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cases:
@@ -53,6 +56,14 @@ class Cases:
         for row in rows:
             first.setdefault(self.features[row].tobytes(), int(row))
         return np.array(sorted(first.values()), dtype=np.int64)
+
+    @cached_property
+    def statistics(self) -> Float | None:
+        """Mean and deviation [2, feature] of the training cases, labelled or not; None if there are none."""
+        train = self.features[np.asarray(self.part) == "train"].astype(np.float64)
+        if not len(train):
+            return None
+        return np.stack([train.mean(0), train.std(0) + FLOOR]).astype(np.float32)
 
     def judged(self, part: str) -> Rows:
         """Cases of a part whose truth is known."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coread.errors import CohortRefused
 from coread.learning.chest.cohort import Radiograph, table
-from coread.learning.chest.sites.looks import Look, eye_of, looked
+from coread.learning.chest.sites.looks import Eye, Look, eye_of, looked
 from coread.learning.chest.sites.trunks import imagenet_net
 from coread.learning.federated.task import Count, SiteData
 from coread.learning.federated.tasks.cases import PARTS, Cases
@@ -103,5 +103,5 @@ def _seen(site: str, folder: Path, files: tuple[str, ...], look: str, cache: Pat
 
 
 @lru_cache(maxsize=2)
-def _eye(cache: Path) -> object:
+def _eye(cache: Path) -> Eye:
     return eye_of(imagenet_net(), cache)

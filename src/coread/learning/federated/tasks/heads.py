@@ -9,7 +9,7 @@ images, so that a site that joins later has them too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +24,6 @@ from coread.learning.federated.tasks.cases import Cases, Float, Judged
 from coread.learning.federated.tasks.networks import arrays_of, update_locally, with_arrays
 
 Norm = Literal["reference", "shared", "own"]
-
-FLOOR = 1e-3
-"""Added to deviations of features: channels that are silent at a site stay silent."""
 
 WIDEST = 8.0
 """Standardised features are cut off here: a channel that hardly ever speaks must not shout."""
@@ -47,7 +44,7 @@ class Head(nn.Module):  # type: ignore[misc]
         return self.head(features).squeeze(1)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class HeadTask:
     """A head that sites train together.
 
@@ -81,6 +78,7 @@ class HeadTask:
     reference: Float | None = None
     prior_free: bool = True
     private: Private | None = field(default=None, repr=False)
+    _ready: dict[str, tuple[Cases, Float, Cases]] = field(default_factory=dict, init=False, repr=False)
 
     def initial(self, seed: int) -> Parameters:
         """A head of zeros (any start is as good: the loss is convex), and the statistics."""
@@ -103,20 +101,17 @@ class HeadTask:
     def statistics(self, data: SiteData, parameters: Parameters, first: bool = False) -> Float:
         """Mean and deviation [2, feature] by which a site standardises."""
         if self.norm == "own" or (self.norm == "shared" and first):
-            held = self.cases_of(data)
-            train = held.features[np.asarray(held.part) == "train"].astype(np.float64)
-            if len(train):
-                return np.stack([train.mean(0), train.std(0) + FLOOR]).astype(np.float32)
+            own = self.cases_of(data).statistics
+            if own is not None:
+                return own
         return np.stack([parameters["norm.mean"], parameters["norm.scale"]])
 
     def local(
         self, data: SiteData, parameters: Parameters, instructions: Mapping[str, Any], seed: int
     ) -> Update:
         """Train the head on the site's labelled training cases."""
-        held = self.cases_of(data)
-        held = held.only(held.learned())
         used = self.statistics(data, parameters, first=int(instructions.get("round", 1)) == 1)
-        ready = Cases(standardised(held.features, used), held.target, held.truth, held.patients, held.part)
+        ready = self._standardised(data, used)
         net, rng = self.net(parameters), np.random.default_rng(seed)
         if instructions.get("privacy"):
             metrics = self._privately(net, ready, instructions, rng)
@@ -126,7 +121,17 @@ class HeadTask:
             used if self.norm == "shared" else np.stack([parameters["norm.mean"], parameters["norm.scale"]])
         )
         arrays = {**arrays_of(net), "norm.mean": sent[0], "norm.scale": sent[1]}
-        return Update(arrays, max(len(held.target), 1), metrics)
+        return Update(arrays, max(len(ready.target), 1), metrics)
+
+    def _standardised(self, data: SiteData, used: Float) -> Cases:
+        """The site's labelled training cases, ready to learn from; remembered until the statistics change."""
+        held = self.cases_of(data)
+        before = self._ready.get(data.site)
+        if before is None or before[0] is not held or not np.array_equal(before[1], used):
+            some = held.only(held.learned())
+            ready = replace(some, features=standardised(some.features, used))
+            self._ready[data.site] = (held, used, ready)
+        return self._ready[data.site][2]
 
     def _privately(
         self, net: Head, ready: Cases, instructions: Mapping[str, Any], rng: Generator

@@ -31,7 +31,7 @@ GAMMA, GAIN = (0.75, 1.33), (0.8, 1.1)
 """Grey values of a training window are bent and scaled by chance between these, as in the shipped reader."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class OutlineTask:
     """An outlining network that sites train together.
 
