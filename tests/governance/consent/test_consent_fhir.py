@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,16 +54,16 @@ def provision(**more):
     return {"provision": consent()["provision"] | more}
 
 
-@pytest.fixture
-def consents(tmp_path: Path) -> Iterator[Consents]:
-    database = Database(f"sqlite:///{tmp_path / 'index.sqlite'}")
+def register_in(folder: Path) -> Consents:
+    database = Database(f"sqlite:///{folder / 'index.sqlite'}")
     database.migrate()
-    yield Consents(database, Ledger(database), lambda: NOW, ConsentRules())
-    database.close()
+    return Consents(database, Ledger(database), lambda: NOW, ConsentRules())
 
 
-@pytest.fixture
-def client(consents: Consents) -> Iterator[httpx.Client]:
+@contextmanager
+def served(consents: Consents) -> Iterator[httpx.Client]:
+    """Serve a register at /Consent, beside an app that answers all else."""
+
     async def other(scope, receive, send):
         await send({"type": "http.response.start", "status": 418, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -70,6 +71,28 @@ def client(consents: Consents) -> Iterator[httpx.Client]:
     app = Beside(other, "/Consent", consent_app(consents, lambda: NOW))
     with WebServer(app) as server, httpx.Client(base_url=server.url, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def consents(tmp_path: Path) -> Iterator[Consents]:
+    consents = register_in(tmp_path)
+    yield consents
+    consents._database.close()
+
+
+@pytest.fixture
+def client(consents: Consents) -> Iterator[httpx.Client]:
+    with served(consents) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Consents]]:
+    """A register in which nothing is ever recorded."""
+    consents = register_in(tmp_path_factory.mktemp("empty"))
+    with served(consents) as client:
+        yield client, consents
+    consents._database.close()
 
 
 def test_a_consent_comes_in_and_goes_out(client, consents):
@@ -159,7 +182,8 @@ def test_conflicting_resources_end_in_the_denial(client, consents):
         (consent(**provision(period={"start": "2026-02-01", "end": "2026-01-01"})), ""),
     ],
 )  # fmt: skip
-def test_whatever_can_be_read_in_two_ways_is_refused_with_its_place(client, consents, resource, where):
+def test_whatever_can_be_read_in_two_ways_is_refused_with_its_place(empty, resource, where):
+    client, consents = empty
     answer = client.post("/Consent", json=resource)
     assert answer.status_code == 422, answer.text
     outcome = answer.json()
