@@ -7,7 +7,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from coread.learning.federated.orders import Arrays
 from coread.learning.runs.files import replace_file
 
 _FACTS = "facts.json"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, all or nothing."""
+
+    def put(file: BinaryIO) -> None:
+        file.write(data)
+
+    replace_file(path, put)
 
 
 def write_arrays(path: Path, groups: Mapping[str, Arrays], facts: Mapping[str, Any]) -> None:
@@ -28,7 +37,7 @@ def write_arrays(path: Path, groups: Mapping[str, Arrays], facts: Mapping[str, A
             for name, array in arrays.items():
                 with held.open(f"{group}/{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
-    replace_file(path, lambda file: file.write(made.getvalue()) and None)
+    write_bytes(path, made.getvalue())
 
 
 def read_arrays(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]] | None:

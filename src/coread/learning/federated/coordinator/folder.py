@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from coread.errors import FederationRefused
+from coread.learning.federated.arrays import write_bytes
 from coread.learning.federated.keys import SigningKey, signing_key
 from coread.learning.federated.plan.carrying import strategy_in
 from coread.learning.federated.plan.code import code_sha256, versions
 from coread.learning.federated.plan.plan import Checks, Patience, Plan, Privacy, open_plan
-from coread.learning.runs.files import replace_file, write_json
+from coread.learning.runs.files import write_json
 
 SETTINGS, CARD = "coordinator.json", "card.json"
 
@@ -116,7 +117,7 @@ class CoordinatorFolder:
         strategy_in(plan)
         path = self.folder / "plans" / plan.sha256[:16] / "plan.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, lambda file: file.write(plan.to_bytes()) and None)
+        write_bytes(path, plan.to_bytes())
         return path
 
     def _planned(self, held: Mapping[str, Any], where: str) -> Plan:

@@ -55,8 +55,9 @@ def whole_weight(examples: int, power: float) -> int:
     >>> whole_weight(400, 1.0), whole_weight(400, 0.5), whole_weight(1, 0.0)
     (400, 20480, 1048576)
     """
-    stretch = MOST_EXAMPLES ** (1.0 - min(max(power, 0.0), 1.0))
-    return round(stretch * float(max(examples, 1)) ** power)
+    stretch: float = float(MOST_EXAMPLES) ** (1.0 - min(max(power, 0.0), 1.0))
+    weight: float = stretch * float(max(examples, 1)) ** power
+    return round(weight)
 
 
 def encode(change: Mapping[str, NDArray[Any]], examples: int, largest: float) -> Encoded:

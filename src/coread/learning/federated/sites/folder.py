@@ -10,11 +10,12 @@ from typing import Any
 
 from coread.errors import FederationRefused
 from coread.learning.federated.approval import Approvals
+from coread.learning.federated.arrays import write_bytes
 from coread.learning.federated.keys import SigningKey, node_key, signing_key
 from coread.learning.federated.plan.plan import Plan, open_plan
 from coread.learning.federated.record import Now, Record, utc_now
 from coread.learning.federated.task import SiteData
-from coread.learning.runs.files import replace_file, write_json
+from coread.learning.runs.files import write_json
 
 SETTINGS, CARD = "site.json", "card.json"
 
@@ -86,7 +87,7 @@ class SiteFolder:
         path = self._plan_path(plan.sha256)
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
-            replace_file(path, lambda file: file.write(plan.to_bytes()) and None)
+            write_bytes(path, plan.to_bytes())
         facts = {"plan": plan.name, "plan_sha256": plan.sha256}
         self.record.note("plan.received", plan.sha256, "coordinator", facts, f"plan.received:{plan.sha256}")
 
