@@ -156,6 +156,22 @@ def test_tricks_in_zip_names_lead_nowhere(small_house: House, tmp_path: Path) ->
     assert not list(tmp_path.parent.rglob("up.dcm"))
 
 
+def test_an_entry_without_a_name_is_told_and_stops_nothing(small_house: House, tmp_path: Path) -> None:
+    path = tmp_path / "odd.zip"
+    with zipfile.ZipFile(path, "w") as container:
+        container.writestr("xy", b"nothing")
+        container.writestr("good.dcm", image())
+    # Both places of the name's length say none, and its two letters pass for an extra field that is too short.
+    data = bytearray(path.read_bytes())
+    local, central = data.index(b"PK\x03\x04"), data.index(b"PK\x01\x02")
+    for at, length in ((local, 26), (central, 28)):
+        data[at + length : at + length + 4] = b"\x00\x00\x02\x00"
+    path.write_bytes(bytes(data))
+    summary = take(small_house, path)
+    assert [problem.reason for problem in summary.problems] == ["no name"]
+    assert dict(summary.counts) == {"refused": 1, "stored": 1, "opened": 1}
+
+
 def test_an_encrypted_entry_is_told(small_house: House, tmp_path: Path) -> None:
     data = bytearray(zipped({"1.dcm": image()}))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1

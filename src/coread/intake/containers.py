@@ -129,7 +129,8 @@ def opened_zip(file: IO[bytes], limits: Limits, room_bytes: int) -> Iterator[Zip
     except UNREADABLE as error:
         raise _refused("a zip that cannot be read", "a whole zip file") from error
     with container:
-        entries = [entry for entry in container.infolist() if not entry.is_dir()]
+        # An entry without a name, which no program writes, is a file: Python itself stumbles over it.
+        entries = [entry for entry in container.infolist() if not entry.filename.endswith("/")]
         total = sum(entry.file_size for entry in entries)
         _check_sizes(file.seek(0, os.SEEK_END), len(entries), total, limits, room_bytes)
         yield ZipContent(tuple(_zip_item(container, entry) for entry in entries), total)
@@ -161,6 +162,8 @@ def _zip_item(container: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Item:
 
 
 def _fault_of(entry: zipfile.ZipInfo) -> str:
+    if not entry.filename:
+        return "no name"
     path = PurePosixPath(entry.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
         return "a name that leads out of the zip"
