@@ -171,6 +171,7 @@ GROUPS_OF_VALUES: dict[str, tuple[str, ...]] = {
     "settings_group": tuple(Settings.model_fields),
     "answer": tuple(outcome for outcome in Outcome),
     "use": tuple(Use),
+    "use_short": (Use.AI, Use.TEACHING),
     "consent_status": tuple(Status),
     "consent_rule": tuple(Rule),
     "confidence": ("read", "reported", "unchecked"),

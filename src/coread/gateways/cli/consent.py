@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -76,9 +76,11 @@ def show(patient_id: PatientId, issuer: Issuer = "", settings: SettingsFile = No
     """Show how a patient stands to each use now, and every decision that led there."""
     person = PatientIdentity(patient_id, issuer)
     with open_clinic(settings) as clinic:
-        stands = clinic.consents.standings(person, datetime.now(UTC))
+        at = datetime.now(UTC)
+        stands = clinic.consents.standings(person, at)
+        allowed = {use: clinic.consents.may(person, use, at).is_allowed for use in Use}
         decisions = clinic.consents.history(person)
-    _console.print(_of_standings(stands))
+    _console.print(_of_standings(stands, allowed))
     _console.print(_of_decisions(decisions))
 
 
@@ -176,12 +178,12 @@ def _day_after(text: str) -> datetime:
     return datetime.combine(last, datetime.min.time(), UTC) + timedelta(days=1)
 
 
-def _of_standings(stands: Iterable[Standing]) -> Table:
+def _of_standings(stands: Iterable[Standing], allowed: Mapping[Use, bool]) -> Table:
     table = Table("use", "stands", "rule", "allowed", "until")
     for stand in stands:
         ends = stand.decision.valid_until if stand.decision else None
-        allowed = "yes" if stand.is_allowed else "no"
-        table.add_row(stand.use, stand.status, stand.rule, allowed, f"{ends:%F %T}" if ends else "")
+        may = "yes" if allowed[stand.use] else "no"
+        table.add_row(stand.use, stand.status, stand.rule, may, f"{ends:%F %T}" if ends else "")
     return table
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from coread.domain.consent import Act, PatientIdentity, Said, Use
+from coread.domain.consent import Act, Decision, PatientIdentity, Said, Use
 from coread.errors import BadQuery, NotFound
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.rendering import render
 from coread.governance import Consents, People
 
 _LATEST = 50
+_MOMENT = timedelta(microseconds=1)
 
 
 class ConsentPage:
@@ -109,9 +110,11 @@ class ConsentPage:
             "patient": person,
             "ref": ref,
             "stands": self._consents.standings(person, self._now()),
+            "allowed": {use: self._consents.may(person, use, self._now()).is_allowed for use in Use},
             "history": history[::-1],
             "names": self._names(),
             "key": secrets.token_hex(16),
+            "last_day": _last_day,
         }
         return render(asked.request, "consent_person.html", context)
 
@@ -142,6 +145,12 @@ def _day_after(text: str) -> datetime | None:
     except ValueError:
         raise BadQuery("a day that is none", "year, month and day", where="until") from None
     return datetime.combine(last, datetime.min.time(), UTC) + timedelta(days=1)
+
+
+def _last_day(decision: Decision) -> str:
+    """Return the last day on which a consent holds, in UTC."""
+    ends = decision.valid_until
+    return f"{ends - _MOMENT:%Y-%m-%d}" if ends else ""
 
 
 def _to(ref: str) -> Response:

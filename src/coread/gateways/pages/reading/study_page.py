@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from coread.archive import Archive, Query
+from coread.domain.consent import Permit, Use
 from coread.domain.person import Permission, Role
 from coread.domain.study import Instance
 from coread.errors import NotFound
@@ -56,9 +57,14 @@ class StudyPage:
             "first_image": first,
             "review_json": self._reviews.body(review),
             "surroundings": self._surroundings(asked, first),
-            "permits": [p for p in self._desk.permits(review.study_instance_uid).values() if p.is_kept],
+            "permits": self._permits(review.study_instance_uid),
         }
         return render(asked.request, "study.html", context)
+
+    def _permits(self, study_uid: str) -> list[Permit]:
+        """Return what a doctor has to know at a glance: whether AI may help, and the study may be shown."""
+        permits = self._desk.permits(study_uid)
+        return [permits[use] for use in (Use.AI, Use.TEACHING) if permits[use].is_kept]
 
     def _surroundings(self, asked: Asked, first: Mapping[str, Any] | None) -> dict[str, Any]:
         person, caller = asked.person, asked.caller
