@@ -161,7 +161,7 @@ def test_an_entry_without_a_name_is_told_and_stops_nothing(small_house: House, t
     with zipfile.ZipFile(path, "w") as container:
         container.writestr("xy", b"nothing")
         container.writestr("good.dcm", image())
-    # Both places of the name's length say none, and its two letters pass for an extra field that is too short.
+    # Both places of the name's length say none; its two letters pass for an extra field that is too short.
     data = bytearray(path.read_bytes())
     local, central = data.index(b"PK\x03\x04"), data.index(b"PK\x01\x02")
     for at, length in ((local, 26), (central, 28)):
