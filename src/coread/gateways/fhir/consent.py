@@ -154,8 +154,8 @@ def _valid(resource: object) -> Json:
 
 def _places(fault: Exception) -> str:
     """Name the elements at fault, not their values: they may hold a person's."""
-    errors = getattr(fault, "errors", list)()
-    places = {".".join(str(part) for part in error.get("loc", ())) for error in errors}
+    told: list[Json] = getattr(fault, "errors", list)()
+    places = {".".join(str(part) for part in error.get("loc", ())) for error in told}
     return ", ".join(sorted(places)[:5]) or "Consent"
 
 

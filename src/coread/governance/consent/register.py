@@ -112,8 +112,8 @@ class Consents:
                 return known
             _check_against(said, held, seen)
             row = row_of(said, uid, ref, now, self.rules.jurisdiction) | {"act": _act(said, held)}
-            row["place"] = connection.execute(insert(DECISIONS), row).inserted_primary_key[0]
-            decision = decision_of(row)
+            written = insert(DECISIONS).values(row).returning(DECISIONS.c.place)
+            decision = decision_of(row | {"place": connection.execute(written).scalar_one()})
             self._ledger.append_in(connection, [_event(decision)])
         for listener in self.listeners:
             listener(said.person, decision)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from starlette.responses import RedirectResponse, Response
 
@@ -17,6 +18,8 @@ from coread.errors import BadQuery, NotFound
 from coread.gateways.pages.asking import Asked
 from coread.gateways.pages.rendering import render
 from coread.governance import Consents, People
+
+Word = TypeVar("Word", bound=StrEnum)
 
 _LATEST = 50
 _MOMENT = timedelta(microseconds=1)
@@ -129,7 +132,7 @@ def _person(form: Mapping[str, str]) -> PatientIdentity:
     return person
 
 
-def _value(kind: type[Any], form: Mapping[str, str], name: str) -> Any:
+def _value(kind: type[Word], form: Mapping[str, str], name: str) -> Word:
     try:
         return kind(form.get(name, ""))
     except ValueError:
