@@ -51,6 +51,7 @@ def main() -> int:
     result = {
         "rounds": rounds,
         "sites": len(SPECIMENS),
+        "load_average": os.getloadavg(),
         "secure_aggregation": given.secure,
         "finished": stormy["finished"] and calm["finished"],
         "kills": stormy["kills"],
