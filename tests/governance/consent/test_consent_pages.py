@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from page_site import PageSite, Visitor, page_site
 
 from coread.domain.consent import Act, PatientIdentity, Said, Status, Use
-from coread.domain.person import Role
+from coread.domain.person import Permission, Role
 from coread.gateways.fhir import consent_app
 from coread.gateways.pages import PageRooms
 from coread.gateways.reading_room import ReadingRoom as Doors
@@ -159,3 +160,12 @@ def test_fhir_consent_wants_the_officers_permission(site):
     say(site, Act.GIVEN, Use.LEARNING)
     (entry,) = officer.get(where, params=asked).json()["entry"]
     assert officer.get(f"{where}/{entry['resource']['id']}").json() == entry["resource"]
+    officer_id = next(p.id for p in site.people.list() if p.login == "officer")
+    scopes, ends = frozenset({Permission.KEEP_CONSENTS}), site.clock() + timedelta(days=1)
+    secret = site.tokens.issue("records", officer_id, scopes, site.clock(), ends, by="person:o")
+    program = site.client(Authorization=f"Bearer {secret}")
+    posted = program.post(where, json=entry["resource"] | {"status": "inactive"})
+    assert posted.status_code == 201, posted.text
+    assert posted.headers["location"].endswith(posted.json()["id"])
+    assert [d.actor.partition(":")[0] for d in site.consents.history(P)] == ["person", "token"]
+    assert program.get("/fhir/Device").status_code == 403, "and nothing else"
