@@ -18,7 +18,8 @@ from journey_room import Room
 from prompting import middle_of
 from selenium.webdriver.common.keys import Keys
 
-from coread.domain.person import Role
+from coread.clinic import Clinic, now
+from coread.domain.person import Person, Role
 from coread.testing.nodules import DrawnNodule
 
 pytestmark = pytest.mark.peer
@@ -92,6 +93,13 @@ def test_the_checker_sees_what_is_wrong(checker: Checker) -> None:
     assert "image-alt" in checker.found.pop()
 
 
+def put_under_watch(clinic: Clinic, person: Person, study_uid: str) -> None:
+    """Let the officer's page have something of each kind: a restriction, an opening, requests."""
+    clinic.restrictions.restrict(study_uid, "Works in this house", by="person:test", at=now())
+    clinic.emergencies.open(study_uid, person, "Needed in the night", now())
+    clinic.approvals.ask("rotate-ledger-key", "", "It is a year old", person, now())
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_pages(checker: Checker, clinic: JourneyClinic, everybody: str, language: str) -> None:
     room = checker.room
@@ -108,10 +116,12 @@ def test_pages(checker: Checker, clinic: JourneyClinic, everybody: str, language
     room.login(everybody)
     room.speak(language)
     person = next(p for p in clinic.clinic.people.list() if p.login == "a.meyer")
+    restricted = f"1.2.9.{len(clinic.clinic.restrictions.list()) + 1}"
+    put_under_watch(clinic.clinic, person, restricted)
     for path in (
         "/", "/?state=signed&modality=CT&unread=1", "/account", "/people", f"/people/{person.id}", "/system",
-        "/quality", "/quality/readers/chest-radiograph", "/exports", "/audit", "/settings", "/studies/1.2.3.4.5",
-        "/nothing",
+        "/quality", "/quality/readers/chest-radiograph", "/oversight", "/approvals",
+        f"/restricted/{restricted}", "/exports", "/audit", "/settings", "/studies/1.2.3.4.5", "/nothing",
     ):  # fmt: skip
         checker.go(path)
     room.go("/")

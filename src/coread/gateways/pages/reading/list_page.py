@@ -84,8 +84,8 @@ class ListPage:
 
     def _found(self, asked: Asked, wanted: Filter) -> Worklist:
         found = self._desk.worklist(asked.person, wanted)
-        word = asked.words.t("list.restricted")
-        return without_restricted(found, hidden_studies(asked.request), word, bool(wanted.text))
+        words = asked.words.t("list.restricted"), asked.words.t("list.restricted_how")
+        return without_restricted(found, hidden_studies(asked.request), words, bool(wanted.text))
 
     def _rows(self, asked: Asked, wanted: Filter, found: Worklist) -> dict[str, Any]:
         said = asked.words

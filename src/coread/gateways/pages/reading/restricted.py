@@ -8,7 +8,9 @@ from dataclasses import replace
 from coread.review import Entry, Question, Worklist
 
 
-def without_restricted(found: Worklist, hidden: Collection[str], word: str, is_searched: bool) -> Worklist:
+def without_restricted(
+    found: Worklist, hidden: Collection[str], words: tuple[str, str], is_searched: bool
+) -> Worklist:
     """Take from a list what a restricted study tells of its patient.
 
     Parameters
@@ -17,8 +19,8 @@ def without_restricted(found: Worklist, hidden: Collection[str], word: str, is_s
         The list.
     hidden
         Study Instance UIDs that whoever looks may not see.
-    word
-        Stands where the description would.
+    words
+        Stand where name and description would.
     is_searched
         Whether the list is what a search for a person found: then a restricted study is left out, for that
         it is found would tell whose it is.
@@ -26,7 +28,7 @@ def without_restricted(found: Worklist, hidden: Collection[str], word: str, is_s
     if not hidden:
         return found
     entries = (
-        _masked(entry, word) if entry.study_instance_uid in hidden else entry
+        _masked(entry, words) if entry.study_instance_uid in hidden else entry
         for entry in found.entries
         if not (is_searched and entry.study_instance_uid in hidden)
     )
@@ -38,5 +40,6 @@ def open_questions(questions: Sequence[Question], hidden: Collection[str]) -> li
     return [question for question in questions if question.study_instance_uid not in hidden]
 
 
-def _masked(entry: Entry, word: str) -> Entry:
-    return replace(entry, facts={"StudyDescription": word}, answers=(), reasons=())
+def _masked(entry: Entry, words: tuple[str, str]) -> Entry:
+    facts = dict(zip(("PatientName", "StudyDescription"), words, strict=True))
+    return replace(entry, facts=facts, answers=(), reasons=())
