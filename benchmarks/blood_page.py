@@ -46,9 +46,8 @@ HOW = """## How it works
    those of the best F1 on validation fields.
 4. **Gate.** The same responses say whether this is a stained smear at all; the size of the red cells says whether the
    magnification is the one it knows.
-5. **Naming.** A square around each white cell, in four mirror images, goes through a second copy of the same trunk,
-   tuned on disturbed views (turned, mirrored, zoomed, restained) of single cells. A cell that is not sure enough stays
-   *unclassified*.
+5. **Naming.** A square around each white cell goes through a second copy of the same trunk, tuned on disturbed views
+   (turned, mirrored, zoomed, restained) of single cells. A cell that is not sure enough stays *unclassified*.
 6. **Counting.** Counts bear a conformal 95 % interval from validation fields; shares of the differential bear Wilson's.
 7. **Trust.** The score of a field is how far its most doubtful white cell lies from the threshold, calibrated to the
    probability that the white cells are counted rightly, on fields as they are and spoiled (out of focus, faintly

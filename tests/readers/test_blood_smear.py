@@ -84,13 +84,6 @@ def test_a_cell_at_the_edge_is_cut_out_whole():
     assert field.cut(image, np.array([0.0, 0.0, 60.0, 50.0])).shape == (3, field.CELL_SIDE, field.CELL_SIDE)
 
 
-def test_mirror_images_keep_the_order_of_the_cells():
-    cells = np.random.default_rng(0).random((2, 3, 4, 4), np.float32)
-    turned = field.mirrored(cells).reshape(4, 2, 3, 4, 4)
-    assert (turned[0] == cells).all()
-    assert (turned[3, 1, :, 0, 0] == cells[1, :, -1, -1]).all()
-
-
 def test_a_share_bears_the_interval_of_so_few_cells():
     names = [CLASSES.index("neutrophil")] * 3 + [CLASSES.index("lymphocyte"), UNSURE]
     count, share = shares(names)["neutrophil"]

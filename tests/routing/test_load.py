@@ -61,7 +61,7 @@ def test_an_empty_file_gives_no_rules():
 
 
 def test_the_rules_that_ship_can_be_loaded():
-    assert load_rules(default_rules(), ["chest-radiograph"], []).rules
+    assert load_rules(default_rules(), ["chest-radiograph", "blood-smear"], []).rules
 
 
 def test_a_rule_of_sub_tables_has_its_lines():

@@ -209,10 +209,13 @@ def test_no_value_of_an_element_is_repeated(keyword, when):
         ({"Modality": "CR", "BodyPartExamined": ""}, True),
         ({"Modality": "DX", "BodyPartExamined": "HAND"}, False),
         ({"Modality": "CT", "BodyPartExamined": "CHEST"}, False),
+        ({"Modality": "GM", "StudyDescription": "Peripheral blood smear"}, True),
+        ({"Modality": "XC", "SeriesDescription": "外周血涂片 100x"}, True),
+        ({"Modality": "SM", "StudyDescription": "Skin biopsy"}, False),
     ],
 )
 def test_the_rules_that_ship(facts, read):
-    shipped = load_rules(default_rules(), ["chest-radiograph"], [])
+    shipped = load_rules(default_rules(), ["chest-radiograph", "blood-smear"], [])
     assert (route(study(instance(**facts)), shipped).readers != ()) is read
 
 

@@ -30,7 +30,6 @@ from coread.readers.blood_smear.reader import (
     GATE,
     WHITE,
     Counting,
-    named_logits,
 )
 from coread.readers.bundle import weights_digest
 
@@ -125,7 +124,7 @@ class Examination:
         """Logits [cell, class] of the first cells of one kind on a field, cut out by annotated boxes."""
         image = one.image()
         inputs = [cut(image, box) for box in one.boxes[one.kind == kind][:MOST_OF_A_FIELD]]
-        return named_logits(self.networks.classifier, np.stack(inputs))
+        return np.asarray(self.networks.classifier.run({"image": np.stack(inputs)})["logits"])
 
     def trust(self) -> dict[str, Any]:
         """Whether the reader knows which fields it counted rightly, on fields as they are and spoiled."""

@@ -19,7 +19,7 @@ from coread.learning.blood.sets import CellSet
 from coread.learning.blood.staining import disturbed_cell
 from coread.learning.runs.run import Run
 from coread.readers.blood_smear.cells import CLASSES
-from coread.readers.blood_smear.field import cell, mirrored
+from coread.readers.blood_smear.field import cell
 
 Float = NDArray[np.floating]
 
@@ -119,13 +119,12 @@ def logits_of(net: nn.Module, held: NDArray[np.float16], batch: int = 128) -> Fl
 
 
 def heard(net: nn.Module, cells: CellSet, batch: int = 16) -> Float:
-    """Logits [cell, class] of the whole network, mean over the mirror images as in the clinic."""
+    """Logits [cell, class] of the whole network."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(cells.labels), batch):
             chosen = range(start, min(start + batch, len(cells.labels)))
-            inputs = mirrored(np.stack([view_of(cells, i) for i in chosen]))
-            parts.append(net(torch.from_numpy(inputs))[0].unflatten(0, (-1, len(chosen))).mean(0))
+            parts.append(net(torch.from_numpy(np.stack([view_of(cells, i) for i in chosen])))[0])
     return np.asarray(torch.cat(parts).numpy())
 
 

@@ -32,7 +32,6 @@ from coread.readers.blood_smear.reader import (
     GATE,
     WHITE,
     Counting,
-    named_logits,
 )
 from coread.readers.onnx import Session
 from coread.readers.uncertainty import Band
@@ -83,7 +82,7 @@ class Networks:
         parts = []
         for start in range(0, count, batch):
             inputs = [cell(cells_of.image(i)) for i in range(start, min(start + batch, count))]
-            parts.append(named_logits(self.classifier, np.stack(inputs)))
+            parts.append(self.classifier.run({"image": np.stack(inputs)})["logits"])
         return np.concatenate(parts)
 
 

@@ -17,9 +17,9 @@ ROWS, COLUMNS = 240, 320
 CELL_SIDE = 128
 """Rows and columns of the classifier's input, pixels: the training set's own size."""
 
-CELL_REACH = 2.2
-"""Side of the square cut around a white cell, in longer sides of its box. The training cells fill a little
-under half of their images."""
+CELL_REACH = 1.5
+"""Side of the square cut around a white cell, in longer sides of its box: of 1.2, 1.5, 1.8, 2.2 and 2.8 the
+widest at which nearly all white cells of training fields (87 % of 124) are called leukocytes."""
 
 WHITE_PERCENTILE = 95.0
 """Percentile of each channel that is taken for the empty background of a smear."""
@@ -116,12 +116,6 @@ def cut(image: Colour, box: NDArray[np.floating]) -> Float:
     picked_rows = np.clip(np.arange(*rows), 0, image.shape[0] - 1)
     picked_columns = np.clip(np.arange(*columns), 0, image.shape[1] - 1)
     return cell(image[np.ix_(picked_rows, picked_columns)])
-
-
-def mirrored(cells: Float) -> Float:
-    """The four mirror images of cells, [4 * cell, 3, row, column]: all as they are, then all turned over."""
-    turned = (cells, cells[..., ::-1], cells[..., ::-1, :], cells[..., ::-1, ::-1])
-    return np.ascontiguousarray(np.concatenate(turned))
 
 
 def cell(image: Colour) -> Float:

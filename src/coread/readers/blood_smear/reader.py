@@ -16,7 +16,7 @@ from coread.domain.reading import Reason
 from coread.evaluation import logit, sigmoid
 from coread.readers.blood_smear.cells import CLASSES, KINDS, UNCLASSIFIED
 from coread.readers.blood_smear.differential import UNSURE, Naming, measurements
-from coread.readers.blood_smear.field import cut, mirrored, prepare
+from coread.readers.blood_smear.field import cut, prepare
 from coread.readers.blood_smear.gate import REASONS, FeatureGate, refusal_by_header, refusal_by_pixels
 from coread.readers.blood_smear.peaks import FLOOR, Cells, cells
 from coread.readers.bundle import Bundle, open_bundle
@@ -186,7 +186,7 @@ class BloodSmear:
         if not len(white.kind):
             return np.zeros(0, np.int64)
         inputs = np.stack([cut(image, box) for box in white.boxes])
-        return self.counting.naming.names(named_logits(self.classifier, inputs))
+        return self.counting.naming.names(self.classifier.run({"image": inputs})["logits"])
 
     def _boxes(self, field: Field) -> list[Box]:
         """Every counted cell with its code; white cells bear the name of their class."""
@@ -203,12 +203,6 @@ class BloodSmear:
                 field.cells.boxes.tolist(), labels, sure, strict=True
             )
         ]
-
-
-def named_logits(classifier: Session, cells: NDArray[np.float32]) -> Float:
-    """Logits [cell, class] of cut out cells [cell, 3, row, column], mean over their mirror images."""
-    logits = classifier.run({"image": mirrored(cells)})["logits"]
-    return np.asarray(logits.reshape(-1, *cells.shape[:1], logits.shape[1]).mean(0))
 
 
 def reader(machine: Machine) -> BloodSmear:
