@@ -30,7 +30,7 @@ EPSILON = 8.0
 """Budget of one released update in these trials: the weaker of the two that are studied."""
 
 CLIP = 1.0
-EXAMPLES, IMAGES, SEARCH = 8, 3, 200
+EXAMPLES, IMAGES, SEARCH = 8, 2, 150
 """Cases whose features, and images, are attacked one by one; steps of a search for an image."""
 
 

@@ -50,7 +50,7 @@ NOISY = LocalPlan(rounds=10, steps=10, batch=256, rate=1e-2, decay=0.0)
 
 CLIP = 1.0
 
-FEDERATIONS = 16
+FEDERATIONS = 8
 """Trained for the attack, each on other halves."""
 
 LIMIT = 0.55
