@@ -148,12 +148,11 @@ def attention_areas(atlas: Atlas, heads: list[AttentionHead]) -> dict[str, Any]:
     found = {}
     for site in ("nih", "paediatric"):
         rows = atlas.rows("test", site)
-        scores = [
-            np.mean(
-                [attended(head, atlas.seen(name).deep[rows])[0] for name in ("plain", "mirrored")], axis=0
-            )
-            for head in heads
+        sides = [
+            atlas.seen("plain").deep[rows],
+            atlas.seen("mirrored").deep[np.searchsorted(atlas.judged, rows)],
         ]
+        scores = [np.mean([attended(head, side)[0] for side in sides], axis=0) for head in heads]
         each = [figure(auc_interval(atlas.truth(rows), s, atlas.patients(rows))) for s in scores]
         joint = auc_interval(atlas.truth(rows), np.mean(scores, axis=0), atlas.patients(rows))
         found[site] = {"joint": figure(joint), "by_seed": each, "n": len(rows)}
