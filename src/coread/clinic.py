@@ -34,8 +34,8 @@ from coread.archive import (
     Workers,
 )
 from coread.casebook import Casebook
-from coread.domain.event import Event
 from coread.domain.consent import NEEDS, NO_CONSENT, Act, Decision, PatientIdentity, Use
+from coread.domain.event import Event
 from coread.domain.person import Role as PersonRole
 from coread.domain.review import Mode
 from coread.errors import NotFound, ReaderUnavailable

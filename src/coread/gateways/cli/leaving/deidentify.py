@@ -11,8 +11,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from coread.domain.consent import Use
-from coread.gateways.cli.leaving.consenting import check_folder
 from coread.gateways.cli.leaving.auditing import finder_or_none, tell_leaks
+from coread.gateways.cli.leaving.consenting import check_folder
 from coread.gateways.cli.leaving.exports import Domain, ProfileName, hold_folder, tell
 from coread.gateways.cli.leaving.secrets_folder import Secrets, keep_in_vault, key_for
 from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, is_configured, open_clinic, wide_console
