@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ pytest.importorskip("captum", reason="the lab is not installed (pip install core
 
 import torch
 
-from coread.evaluation import Interval
+from coread.evaluation import Interval, roc_auc
+from coread.learning.chest.cohort import Radiograph
+from coread.learning.chest.sites.atlas import Atlas
+from coread.learning.chest.sites.looks import Seen
 from coread.learning.explaining import methods, scoring
 from coread.learning.explaining.attention import (
+    AttentionHead,
     AttentionPlan,
     attended,
     attention_map,
@@ -25,6 +30,7 @@ from coread.learning.explaining.counterfactual import (
     nearest_otherwise,
     smallest_change,
 )
+from coread.learning.explaining.study import attention_areas
 from coread.learning.runs.run import Run
 
 SIDE = 56
@@ -195,3 +201,40 @@ def test_the_map_to_show_is_chosen_among_those_that_cost_nothing():
     bad = replace(bad, verdicts=scoring.verdicts(bad))
     assert chosen({"RISE": good, "activation": bad, "activation, smoothed": good}) == "activation, smoothed"
     assert chosen({"RISE": good, "activation": bad}) == "activation"
+
+
+class TwoHospitals(Atlas):
+    """Ten radiographs of each hospital, every other of them test; a trunk that sees noise."""
+
+    def __init__(self) -> None:
+        sites = ("nih", "paediatric")
+        self.kept = [
+            Radiograph(Path(f"{n}.png"), sites[n // 10], str(n), ("train", "test")[n % 2], n // 2 % 2, "x")
+            for n in range(20)
+        ]
+        rng = np.random.default_rng(0)
+        plain = rng.normal(size=(20, 6, 7, 7)).astype(np.float16)
+        self.looks = {"plain": plain, "mirrored": plain[1::2, :, :, ::-1]}
+
+    @property
+    def items(self) -> list[Radiograph]:
+        return self.kept
+
+    @property
+    def judged(self) -> np.ndarray:
+        return np.arange(1, 20, 2)
+
+    def seen(self, name: str, trunk: str = "imagenet") -> Seen:
+        return Seen(np.zeros((len(self.looks[name]), 1), np.float32), self.looks[name])
+
+
+def test_the_areas_of_attention_heads_read_both_sides_of_each_test_image():
+    torch.manual_seed(0)
+    atlas, head = TwoHospitals(), AttentionHead(6, AttentionPlan()).eval()
+    found = attention_areas(atlas, [head])
+    for site in ("nih", "paediatric"):
+        rows = atlas.rows("test", site)
+        one = atlas.looks["plain"][rows]
+        sides = [attended(head, maps)[0] for maps in (one, one[:, :, :, ::-1].copy())]
+        expected = roc_auc(atlas.truth(rows), np.mean(sides, axis=0))
+        assert found[site]["joint"]["value"] == pytest.approx(expected)
