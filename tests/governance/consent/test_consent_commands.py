@@ -106,7 +106,8 @@ def test_a_folder_with_somebody_who_said_no_does_not_leave(coread, tmp_path):
     coread("record", "P1", "--use", "teaching", "--refused")
     refused = CliRunner().invoke(app, words)
     assert isinstance(refused.exception, DecisionRefused)
-    assert "P1.dcm" in str(refused.exception)
+    assert "P1.dcm" in refused.stdout
+    assert "P1.dcm" not in str(refused.exception)
     assert not out.exists()
     (source / "P1.dcm").unlink()
     CliRunner().invoke(app, words)

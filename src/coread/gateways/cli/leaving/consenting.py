@@ -9,7 +9,9 @@ from coread.clinic import Clinic
 from coread.dicom import scan_header
 from coread.domain.consent import PatientIdentity, Status, Use, passes
 from coread.errors import DecisionRefused, InputFault
+from coread.gateways.cli.opening import wide_console
 
+_console = wide_console()
 _HEAD_BYTES = 1 << 20
 _SILENT = (Status.NOT_ASKED, Status.UNKNOWN_PERSON)
 
@@ -23,16 +25,15 @@ def check_folder(clinic: Clinic, folder: Path, use: Use) -> None:
     Raises
     ------
     DecisionRefused
-        If it does; names the files, not the persons.
+        If it does. Which files they are is told on the screen alone: file names may name persons.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
     denied = [path.name for path in files if _is_denied(clinic, path, use)]
+    for name in denied:
+        _console.print(f"does not agree: {name}", markup=False)
     if denied:
-        raise DecisionRefused(
-            f"{len(denied)} files of patients who do not agree to {use}",
-            "a folder without them",
-            f"take them out ({', '.join(denied[:5])}{' ...' if len(denied) > 5 else ''})",
-        )
+        found = f"{len(denied)} files of patients who do not agree to {use}"
+        raise DecisionRefused(found, "a folder without them", "take out the files that are listed")
 
 
 def _is_denied(clinic: Clinic, path: Path, use: Use) -> bool:
