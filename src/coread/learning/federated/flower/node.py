@@ -89,7 +89,7 @@ class SiteNode:
         self._client = FleetHttpClient.from_server_address(
             connection.link,
             False,
-            str(connection.authority),
+            connection.authority.read_bytes(),
             interceptors=[
                 RuntimeVersionHttpInterceptor(component_name="SuperNode"),
                 NodeAuthHttpInterceptor(private, self._public),
