@@ -166,7 +166,7 @@ def boxes(found: Held) -> list[str]:
     return [
         "## On the boxes of all splits",
         "",
-        "Only 14 boxes are of test patients. Here the boxes of all splits are pointed at: by the shown map (whose trunk learned "
+        "Only 14 boxes are of test patients. Here the boxes of all splits are pointed at: by the map of the reader (whose trunk learned "
         "from the labels, not the boxes, of the training patients among them: that favours it), and by heads on the cells of both "
         "trunks that were taught by the boxes themselves, each box pointed at by heads fitted without its patient.",
         "",
