@@ -108,10 +108,9 @@ class SiteNode:
         FederationRefused
             If the certificate does not hold, or SuperLink does not know this node.
         """
-        self._join()
-        beat = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
-        beat.start()
         try:
+            self._join()
+            threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
             while not ended():
                 try:
                     if not self._one(answer):
