@@ -75,8 +75,8 @@ SECTIONS: Final = (
     Section("oversight", "/oversight", Permission.OVERSEE),
     Section("exports", "/exports", Permission.REVIEW_EXPORTS),
     Section("audit", "/audit", Permission.SEE_LEDGER),
-    Section("consents", "/consents", Permission.KEEP_CONSENTS),
     Section("people", "/people", Permission.KEEP_PEOPLE),
+    Section("consents", "/consents", Permission.KEEP_CONSENTS),
     Section("settings", "/settings", Permission.SEE_SETTINGS),
 )
 
