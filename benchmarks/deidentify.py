@@ -35,6 +35,7 @@ import pydicom
 from deidentify_frames import PlantedFrame, planted_frames, score
 from deidentify_planting import Planter
 from deidentify_scoring import Examiner
+from PIL import Image
 from provenance import RESULTS, ROOT, keep, provenance
 
 from coread.dicom import data_set_offset, open_object
@@ -168,7 +169,9 @@ def _errors(data: bytes) -> set[str]:
         outcome = subprocess.run(["dciodvfy", file.name], capture_output=True, check=False)
     lines = (outcome.stdout + outcome.stderr).decode("latin-1").splitlines()
     return {
-        re.sub(r"<[^>]*>|= '.*'|\d+ dec|0x[0-9a-f]+", "", line) for line in lines if line.startswith("Error")
+        re.sub(r"<[^>]*>|= '.*'|\d+ dec|0x[0-9a-f]+|\d+(?:\.\d+){3,}", "", line)
+        for line in lines
+        if line.startswith("Error")
     }
 
 
@@ -219,13 +222,19 @@ def looked_at(
         started, busy = time.perf_counter(), time.process_time()
         mask = blanked_mask(planted.frame, finder)
         times = {"seconds": time.perf_counter() - started, "processor_seconds": time.process_time() - busy}
-        kept.write_text(json.dumps({**score(planted, mask), **times}))
+        Image.fromarray(mask).save(kept.with_suffix(".png"))
+        kept.write_text(json.dumps(times))
         print(f"\r{number + 1} of {count} frames", end="", file=sys.stderr, flush=True)
-    return [
-        json.loads((RUN / f"{part}-{n:04d}.json").read_text())
-        for n in range(count)
-        if (RUN / f"{part}-{n:04d}.json").is_file()
-    ]
+    return list(_scored(part, count))
+
+
+def _scored(part: str, count: int) -> Iterator[dict[str, Any]]:
+    """Score what was kept of each frame that was looked at."""
+    for number, planted in enumerate(planted_frames(part, count)):
+        kept = RUN / f"{part}-{number:04d}.json"
+        if kept.is_file():
+            mask = np.asarray(Image.open(kept.with_suffix(".png"))) > 0
+            yield {**score(planted, mask), **json.loads(kept.read_text())}
 
 
 def blanked_mask(frame: np.ndarray, finder: RapidText) -> np.ndarray:
@@ -257,6 +266,7 @@ def _text_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "p95": float(np.quantile(beside, 0.95)),
             "max": max(beside),
             "frames_above_2_percent": sum(b > 0.02 for b in beside),
+            "mean_with_the_backgrounds_own_text": statistics.mean(row["beside_the_name"] for row in rows),
         },
         **{
             f"{kind}_per_frame": {

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import random
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -161,7 +162,15 @@ def _inked(name: tuple[str, str], size: int, rotation: int) -> npt.NDArray[np.fl
 
 
 def score(planted: PlantedFrame, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Return what a blanking did: share of the name's pixels covered, share of the frame changed beside it."""
+    """Return what a blanking did to a frame.
+
+    Returns
+    -------
+    dict
+        ``covered``, the share of the name's pixels that is blank; ``beside``, the share of the frame that is
+        blank outside of all text, each with a margin; ``beside_the_name``, the same with the background's own
+        text (``deidentify_own_text.toml``) counted as no text.
+    """
     rows, columns = np.nonzero(planted.glyphs)
     size = planted.size_px
     box = np.zeros(mask.shape, bool)
@@ -172,7 +181,8 @@ def score(planted: PlantedFrame, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     ] = True
     return {
         "covered": float(mask[planted.glyphs].mean()),
-        "beside": float((mask & ~box).mean()),
+        "beside": float((mask & ~box & ~own_text(planted.background, mask.shape)).mean()),
+        "beside_the_name": float((mask & ~box).mean()),
         "script": planted.script,
         "size_px": size,
         "contrast": planted.contrast,
@@ -180,3 +190,19 @@ def score(planted: PlantedFrame, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         "background": planted.background,
         "name": planted.name,
     }
+
+
+def own_text(background: str, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return where a background bears text of its own, with a margin, bool [row, column]."""
+    covered = np.zeros(shape, bool)
+    for left, top, right, bottom in _read_by_eye().get(background, ()):
+        margin = round(0.5 * min(right - left, bottom - top)) + 4
+        rows = slice(max(top - margin, 0), bottom + margin)
+        covered[rows, max(left - margin, 0) : right + margin] = True
+    return covered
+
+
+@cache
+def _read_by_eye() -> dict[str, list[list[int]]]:
+    path = Path(__file__).with_name("deidentify_own_text.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))

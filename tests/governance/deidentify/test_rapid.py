@@ -22,16 +22,16 @@ pytestmark = [
 ]
 
 
-def font(size: int) -> ImageFont.FreeTypeFont:
-    folder = files("coread.results").joinpath("fonts")
-    return ImageFont.truetype(
-        io.BytesIO(lzma.decompress(folder.joinpath("NotoSansSC-Regular.ttf.xz").read_bytes())), size
-    )
+def font(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Give a font that has the text's letters; one without draws crossed boxes, which nobody can read."""
+    name = "NotoSans-Regular.ttf.xz" if text.isascii() else "NotoSansSC-Regular.ttf.xz"
+    packed = files("coread.results").joinpath("fonts", name).read_bytes()
+    return ImageFont.truetype(io.BytesIO(lzma.decompress(packed)), size)
 
 
 def drawn(text: str, size: int, turn: int = 0) -> npt.NDArray[np.bool_]:
     """Draw a text, bool [row, column]."""
-    face = font(size)
+    face = font(text, size)
     left, top, right, bottom = face.getbbox(text)
     image = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4))
     ImageDraw.Draw(image).text((2 - left, 2 - top), text, fill=255, font=face)

@@ -35,6 +35,9 @@ _FIRST_GRAPHICS = 0x50000000
 _FREE_TEXTS = frozenset((b"ST", b"LT", b"UT", b"UC"))
 _DATES = frozenset((b"DA", b"DT"))
 _BINARY = frozenset((b"OB", b"UN"))
+_BINARY_NUMBERS = frozenset((b"US", b"SS", b"UL", b"SL", b"FL", b"FD", b"AT"))
+#: Relationship Type, Value Type, Continuity of Content: how a report is built, whatever a person is called.
+_STRUCTURE = frozenset((0x0040A010, 0x0040A040, 0x0040A050))
 
 
 class HeaderCleaner:
@@ -230,7 +233,7 @@ class HeaderCleaner:
 
     def _code(self, element: Element, made: Item) -> None:
         text = decoded(element.value)
-        if len(text) > 3 and self._known.is_in(text):
+        if len(text) > 3 and element.tag not in _STRUCTURE and self._known.is_in(text):
             self._put(
                 element, made, Action.CLEAN, encoded(self._known.remove(text)).upper() or dummy_of(b"CS")
             )
@@ -279,6 +282,8 @@ class HeaderCleaner:
             self._uid(element, made)
         elif vr == b"CS" or not element.value:
             made.append(element)
+        elif vr in _BINARY_NUMBERS:
+            self._put(element, made, Action.DUMMY, bytes(len(element.value)))  # as many values as there were
         else:
             self._put(element, made, Action.DUMMY, dummy_of(vr))
 

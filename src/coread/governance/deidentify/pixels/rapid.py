@@ -1,8 +1,8 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
-The detector looks at each frame twice, as it is and with local contrast levelled, so that faint text stands
-out. Small frames are enlarged. What the detector is sure of counts as
-text whether or not it can be read; of what it is unsure only what can be read does.
+The detector looks at each frame twice: as it is, and larger with local contrast levelled, so that faint and
+small text stands out. What the detector is sure of counts as text whether or not it can be read; of what it
+is unsure only what can be read does, from the frame or from the levelled one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from coread.governance.deidentify.pixels.finding import FoundText
 
 _Image = npt.NDArray[np.uint8]
 
-#: The frame's shorter side is enlarged to this before the look, in pixels.
-_SIDE_PX = 736
+#: The frame's shorter side is enlarged to this before the first and the second look, in pixels.
+_SIDES_PX = (736, 1100)
 #: From this side on a frame is not enlarged further, in pixels.
 _MAX_SIDE_PX = 2000
 # Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
-_SURE, _UNSURE, _READABLE = 0.85, 0.2, 0.5
+_SURE, _UNSURE, _READABLE = 0.9, 0.12, 0.6
 _TALL = 1.5
+#: A box within another, at least so large in comparison, is the same text.
+_ALIKE = 0.5
 #: Black border around the frame before the look: text at the very edge is missed without it.
 _EDGE_PX = 24
 
@@ -51,10 +53,16 @@ class _Place:
         rows = [y for _, y in self.corners]
         return min(columns), min(rows), max(columns), max(rows)
 
-    def holds(self, other: _Place) -> bool:
-        """Tell whether another box lies within this one."""
+    @property
+    def area_px(self) -> float:
         left, top, right, bottom = self.bounds
-        return all(left - 1 <= x <= right + 1 and top - 1 <= y <= bottom + 1 for x, y in other.corners)
+        return (right - left) * (bottom - top)
+
+    def stands_for(self, other: _Place) -> bool:
+        """Tell whether another box lies within this one and is about as large: the same text, seen twice."""
+        left, top, right, bottom = self.bounds
+        is_within = all(left - 1 <= x <= right + 1 and top - 1 <= y <= bottom + 1 for x, y in other.corners)
+        return is_within and self.score >= other.score and other.area_px >= _ALIKE * self.area_px
 
 
 class RapidText:
@@ -66,12 +74,14 @@ class RapidText:
     def find(self, frame: _Image) -> Sequence[FoundText]:
         """Return every text of a frame, uint8 [row, column] or [row, column, 3]."""
         colour = frame if frame.ndim == 3 else np.repeat(frame[..., np.newaxis], 3, axis=2)
+        bordered = np.pad(colour, ((_EDGE_PX, _EDGE_PX), (_EDGE_PX, _EDGE_PX), (0, 0)))
+        views = (bordered, _levelled(bordered))
         places: list[_Place] = []
-        for look, scale in _looks(colour):
-            found = list(_places(look, scale))
-            places = [p for p in places if not any(n.holds(p) and n.score >= p.score for n in found)]
-            places += [n for n in found if not any(p.holds(n) and p.score >= n.score for p in places)]
-        return [text for place in places if (text := _judged(colour, place)) is not None]
+        for view, side_px in zip(views, _SIDES_PX, strict=True):
+            found = list(_places(view, side_px))
+            places = [p for p in places if not any(n.stands_for(p) for n in found)]
+            places += [n for n in found if not any(p.stands_for(n) for p in places)]
+        return [text for place in places if (text := _judged(views, place)) is not None]
 
 
 @cache
@@ -80,21 +90,6 @@ def _engine() -> Any:
 
     levels = {"Global.text_score": 0.0, "Global.log_level": "critical", "Det.box_thresh": _UNSURE}
     return RapidOCR(params=levels)
-
-
-def _looks(colour: _Image) -> Iterator[tuple[_Image, float]]:
-    colour = np.pad(colour, ((_EDGE_PX, _EDGE_PX), (_EDGE_PX, _EDGE_PX), (0, 0)))
-    shorter, longer = sorted(colour.shape[:2])
-    scale = min(max(1.0, _SIDE_PX / shorter), max(1.0, _MAX_SIDE_PX / longer))
-    yield _scaled(colour, scale), scale
-    yield _scaled(_levelled(colour), scale), scale
-
-
-def _scaled(image: _Image, scale: float) -> _Image:
-    if scale == 1.0:
-        return np.ascontiguousarray(image)
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
 def _levelled(image: _Image) -> _Image:
@@ -115,8 +110,10 @@ def _box_mean(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.fl
     return mean
 
 
-def _places(look: _Image, scale: float) -> Iterator[_Place]:
-    answer = _engine()(look, use_det=True, use_cls=False, use_rec=False)
+def _places(view: _Image, side_px: int) -> Iterator[_Place]:
+    shorter, longer = sorted(view.shape[:2])
+    scale = min(max(1.0, side_px / shorter), max(1.0, _MAX_SIDE_PX / longer))
+    answer = _engine()(_scaled(view, scale), use_det=True, use_cls=False, use_rec=False)
     if answer.boxes is None:
         return
     for box, score in zip(answer.boxes, answer.scores, strict=True):
@@ -124,22 +121,44 @@ def _places(look: _Image, scale: float) -> Iterator[_Place]:
         yield _Place(corners, float(score))
 
 
-def _judged(colour: _Image, place: _Place) -> FoundText | None:
+def _scaled(image: _Image, scale: float) -> _Image:
+    if scale == 1.0:
+        return np.ascontiguousarray(image)
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def _judged(views: Sequence[_Image], place: _Place) -> FoundText | None:
     """Read what stands in a place; None where the detector is unsure and nothing can be read."""
-    text, score = _read(colour, place)
+    text, score = "", 0.0
+    for view in views:
+        text, score = max((text, score), _read(view, place), key=lambda read: read[1])
+        if score >= _READABLE:
+            break
     if place.score < _SURE and (score < _READABLE or len(text.strip()) < 2):
         return None
     return FoundText(place.corners, text, score)
 
 
-def _read(colour: _Image, place: _Place) -> tuple[str, float]:
-    left, top, right, bottom = place.bounds
-    crop = colour[max(int(top) - 1, 0) : int(bottom) + 2, max(int(left) - 1, 0) : int(right) + 2]
+def _read(view: _Image, place: _Place) -> tuple[str, float]:
+    crop = _turned_upright(view, place)
     if min(crop.shape[:2]) < 3:
         return "", 0.0
     tall = crop.shape[0] > _TALL * crop.shape[1]
     turned = (np.rot90(crop, -1), np.rot90(crop, 1)) if tall else (crop,)
     return max((_read_line(np.ascontiguousarray(line)) for line in turned), key=lambda read: read[1])
+
+
+def _turned_upright(view: _Image, place: _Place) -> _Image:
+    """Cut a place out of a bordered frame, a slanted one turned so that its line lies level."""
+    corners = np.array(place.corners) + _EDGE_PX
+    width = float(np.linalg.norm(corners[1] - corners[0]))
+    height = float(np.linalg.norm(corners[3] - corners[0]))
+    size = (max(round(width) + 2, 1), max(round(height) + 2, 1))
+    first, second, third, fourth = (tuple(corner) for corner in corners)
+    quad = (*first, *fourth, *third, *second)  # upper left, lower left, lower right, upper right
+    picture = Image.fromarray(np.ascontiguousarray(view))
+    return np.asarray(picture.transform(size, Image.Transform.QUAD, quad, resample=Image.Resampling.BICUBIC))
 
 
 def _read_line(line: _Image) -> tuple[str, float]:
