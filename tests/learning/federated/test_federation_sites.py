@@ -22,6 +22,8 @@ from coread.learning.federated.plan.words import in_words
 from coread.learning.federated.sites import refusing
 from coread.learning.federated.sites.counting import suppressed
 from coread.learning.federated.sites.desk import MORE_MEASUREMENTS, Desk
+from coread.learning.federated.sites.working import Work
+from coread.learning.federated.strategies.at_site import round_seed
 
 
 @pytest.fixture
@@ -291,3 +293,46 @@ def test_plain_words_say_hash_sites_and_protection(rooms, language):
 def test_small_numbers_are_hidden_and_cannot_be_reckoned_from_a_total():
     assert suppressed({"a": 0, "b": 10, "c": 11}) == {"a": "0", "b": "<11", "c": "11 or more"}
     assert suppressed({"a": 3, "b": 5, "c": 70}) == {"a": "<11", "b": "<11", "c": "70"}
+
+
+def private_work(rooms, task):
+    plan = rooms.planned(privacy=Privacy(differential={"epsilon": 8.0, "clip": 1.0}))
+    site = rooms.sites["site0"]
+    site.keep_plan(plan)
+    return Work(site, plan, task)
+
+
+class Overheard(Numbers):
+    """Remembers the seeds and instructions that it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def local(self, data, parameters, instructions, seed):
+        self.heard.append((seed, instructions))
+        return super().local(data, parameters, instructions, seed)
+
+
+def test_noise_cannot_be_foretold_nor_be_had_twice_for_two_models(rooms):
+    task = Overheard()
+    work, start = private_work(rooms, task), task.initial(0)
+    work.learn(1, start, {})
+    work.learn(1, {name: array + 1 for name, array in start.items()}, {})
+    (first, told), (second, _) = task.heard
+    foretold = round_seed(work.plan.seed, "site0", 1)
+    assert len({first, second, foretold}) == 3
+    assert min(first, second).bit_length() > 128
+    assert told["privacy"]["updates"] == work.plan.rounds * told["steps"]
+    assert (work.folder / "noise.key").stat().st_mode & 0o077 == 0
+
+
+def test_no_training_is_given_beyond_the_budget_of_privacy(rooms):
+    task = Overheard()
+    work, start = private_work(rooms, task), task.initial(0)
+    models = [{name: array + step for name, array in start.items()} for step in range(4)]
+    for model in models[:3]:
+        work.learn(1, model, {})
+    work.learn(1, models[2], {})  # the same again costs nothing
+    with pytest.raises(FederationRefused, match="budget of privacy"):
+        work.learn(1, models[3], {})

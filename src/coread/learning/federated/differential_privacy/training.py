@@ -7,7 +7,8 @@ the promise is k times weaker (group privacy). Clipping without noise promises n
 
 Two facts are taken as public: the site's number of examples and the public reference statistics by which
 features are standardised. Noise comes from a generator seeded by the round's seed, so that a simulation can
-be repeated; a site that trains for real must give a seed that nobody else knows.
+be repeated; a site that trains for real gives a seed that nobody else knows. The generator (Mersenne
+Twister, 64 bits of seed) is not one for cryptography.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def train_privately(
     wrapped = GradSampleModule(net, loss_reduction="sum")
     optimiser = optimiser_of(wrapped, instructions)
     amount = (float(privacy["clip"]), noise_asked(privacy, len(held.target), rate))
-    noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    noise = torch.Generator().manual_seed(int(rng.integers(2**63 - 1)))
     for _ in range(steps):
         rows = np.flatnonzero(rng.random(len(target)) < rate)
         expected = max(rate * len(target), 1.0)

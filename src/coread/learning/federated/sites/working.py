@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from coread.errors import FederationRefused, RunRefused
-from coread.learning.federated.arrays import read_arrays, write_arrays
+from coread.learning.federated.arrays import read_arrays, write_arrays, write_bytes
 from coread.learning.federated.orders import digest_of
 from coread.learning.federated.plan.carrying import told, told_alone
 from coread.learning.federated.plan.plan import Plan
@@ -19,6 +22,8 @@ from coread.learning.federated.sites.folder import SiteFolder
 from coread.learning.federated.strategies.at_site import personal, round_seed, take_part
 from coread.learning.federated.task import FederatedTask, Parameters, Update
 from coread.learning.runs.files import write_json
+
+_NOISE_KEY = "noise.key"
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,15 @@ class Work:
         Raises
         ------
         FederationRefused
-            If what came out is not finite or has other arrays.
+            If what came out is not finite or has other arrays, or if the budget of privacy is spent.
         """
         named = digest_of({**parameters, **{f"\0{name}": array for name, array in arrays.items()}})[:16]
         path = self.folder / f"round-{round_:05d}-{named}.npz"
         if (kept := _kept(path)) is not None:
             return kept[0]
         instructions = {**told(self.plan, round_), "arrays": arrays}
-        update, stays = self._part(parameters, instructions, round_, self._stays(round_))
+        self._spend(f"{round_}-{named}")
+        update, stays = self._part(parameters, instructions, (round_, named), self._stays(round_))
         self._forget(round_)
         _keep(path, update, stays)
         return update
@@ -86,7 +92,7 @@ class Work:
             (int(held[1]["done"]), held[0]["parameters"]) if held else (0, self.task.initial(self.plan.seed))
         )
         for round_ in range(done + 1, self.plan.rounds + 1):
-            update, _ = self._part(parameters, told_alone(self.plan, round_), round_, {})
+            update, _ = self._part(parameters, told_alone(self.plan, round_), (round_, "alone"), {})
             parameters = update.parameters
             write_arrays(path, {"parameters": parameters}, {"done": round_})
         return parameters
@@ -96,14 +102,45 @@ class Work:
         return dict(self.task.evaluate(self.site.data(self.plan), self.alone(), part))
 
     def _part(
-        self, parameters: Parameters, instructions: Mapping[str, Any], round_: int, stays: Parameters
+        self, parameters: Parameters, instructions: Mapping[str, Any], at: tuple[int, str], stays: Parameters
     ) -> tuple[Update, Parameters]:
-        seed = round_seed(self.plan.seed, self.site.settings.name, round_)
+        seed = self._seed(*at)
         started = time.process_time()
         data = self.site.data(self.plan)
         update, keep = take_part(self.task, data, parameters, instructions, seed, stays)
         demand_sound(update, parameters)
         return replace(update, metrics={**update.metrics, "seconds": time.process_time() - started}), keep
+
+    def _seed(self, round_: int, named: str) -> int:
+        """Seed of a training; where noise protects the patients, one that nobody outside the site can know.
+
+        It depends on what the site was given: the same noise on two sets of parameters would cancel out.
+        """
+        if not self.plan.privacy.differential:
+            return round_seed(self.plan.seed, self.site.settings.name, round_)
+        path = self.folder / _NOISE_KEY
+        if not path.exists():
+            write_bytes(path, secrets.token_bytes(32))
+            path.chmod(0o600)
+        about = f"{self.plan.sha256}:{round_}:{named}".encode()
+        return int.from_bytes(hashlib.blake2b(about, key=path.read_bytes(), digest_size=32).digest(), "big")
+
+    def _spend(self, training: str) -> None:
+        """Count a training against the budget of privacy, before it begins; the same one again is free.
+
+        Raises
+        ------
+        FederationRefused
+            If the plan's rounds are used up: a coordinator that asks again and again learns more than agreed.
+        """
+        if not self.plan.privacy.differential:
+            return
+        path = self.folder / "spent.json"
+        done = json.loads(path.read_text()) if path.exists() else []
+        if training not in done and len(done) >= self.plan.rounds:
+            found = f"a training beyond the {len(done)} that the budget of privacy covers"
+            raise FederationRefused(found, "as many as the plan has rounds", "agree on a new plan", "")
+        write_json(path, sorted({*done, training}))
 
     def _stays(self, before: int) -> Parameters:
         """What the site kept to itself after the last round before this one."""
