@@ -43,7 +43,7 @@ class Spent:
 
 def delta_for(examples: int) -> float:
     """Examples to the power -1.1, a usual choice (Ponomareva et al., JAIR 2023, arXiv:2303.00654, 5.3)."""
-    return float(max(examples, 2)) ** -1.1
+    return float(max(examples, 2) ** -1.1)
 
 
 @lru_cache(maxsize=256)

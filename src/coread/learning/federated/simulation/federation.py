@@ -105,7 +105,8 @@ def one_round(
 ) -> tuple[State, Federated]:
     """Let the sites train, check what they give, combine it."""
     told = plan.strategy.instructions(state, round_)
-    updates, kept = {}, dict(held.kept)
+    updates: dict[str, Update] = {}
+    kept = dict(held.kept)
     for name in taking_part(list(sites), told):
         seed = round_seed(plan.seed, name, round_)
         update, kept[name] = take_part(plan.task, sites[name], state.parameters, told, seed, kept[name])
@@ -131,12 +132,13 @@ def _write(path: Path, state: State, held: Federated) -> None:
         "left_out": held.left_out,
         "sites": list(held.kept),
     }
-    arrays = {**under("parameters", state.parameters), **under("arrays", state.arrays)}
+    arrays: dict[str, Any] = {**under("parameters", state.parameters), **under("arrays", state.arrays)}
     for name, kept in held.kept.items():
         arrays |= under(f"kept/{name}", kept)
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    arrays["facts"] = text
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda file: np.savez(file, **{"facts": text, **arrays}))
+    replace_file(path, lambda file: np.savez(file, **arrays))
 
 
 def _taken_up(path: Path | None) -> tuple[State, Federated] | None:

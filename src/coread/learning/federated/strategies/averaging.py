@@ -55,7 +55,7 @@ class LocalPlan:
 
 def site_weight(examples: int, power: float) -> float:
     """How much a site counts: examples to a power; 1 is FedAvg's, 0 counts all sites alike."""
-    return float(max(examples, 1)) ** power
+    return float(max(examples, 1) ** power)
 
 
 def by_weight(updates: Mapping[str, Update], weights: Mapping[str, float]) -> Parameters:

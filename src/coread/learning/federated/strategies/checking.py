@@ -55,7 +55,7 @@ def sound(
     lengths = {name: length(difference(one.parameters, reference)) for name, one in kept.items()}
     if len(lengths) >= 3:
         limit = giant * float(np.median(list(lengths.values())))
-        for name, found in lengths.items():
-            if found > limit > 0:
-                faults[name] = (f"change of length {found:.3g}, expected at most {limit:.3g}",)
+        for name, size in lengths.items():
+            if size > limit > 0:
+                faults[name] = (f"change of length {size:.3g}, expected at most {limit:.3g}",)
     return {name: one for name, one in kept.items() if name not in faults}, faults

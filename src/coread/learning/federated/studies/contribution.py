@@ -108,7 +108,7 @@ def study(data: Path, out: Path, quick: bool, progress: Tell) -> dict[str, Any]:
         **{f"shuffled {v}": shuffled(honest, v) for v in VENDORS},
         "twice": doubled(honest),
     }
-    worths = {}
+    worths: dict[str, dict[Coalition, float]] = {}
     for number, (name, game) in enumerate(games.items()):
         progress(name, number / (len(games) + 1))
         worths[name] = worth_of_all(game, seeds, run, name.replace(" ", "-"), worths.get("honest", {}))
@@ -200,7 +200,7 @@ def two_names(game: Game, worth: Mapping[Coalition, float], seeds: Sequence[int]
     account = account_of(game, worth, seeds)
     again = f"{TWICE} again"
     prints = {n: fingerprints(game.task.cases_of(d), KEY) for n, d in game.sites.items()}
-    copied = {
+    copied: dict[str, Any] = {
         kind: {**getattr(account, kind), again: getattr(account, kind)[TWICE]}
         for kind in ("signals", "compute_s", "before", "after")
     }

@@ -37,7 +37,7 @@ def measured(said: Judged, weights: Draws) -> Draws:
 def at_site(seeds: Sequence[Said], model: str, site: str) -> Draws:
     """Mean over the seeds of a model's figure on one site's patients."""
     weights = weights_of(site, seeds[0][model, site].patients)
-    return np.mean([measured(said[model, site], weights) for said in seeds], axis=0)
+    return np.asarray(np.mean([measured(said[model, site], weights) for said in seeds], axis=0))
 
 
 def together(seeds: Sequence[Said], sites: Iterable[str], model: str = FEDERATION) -> Draws:
@@ -55,9 +55,8 @@ def together(seeds: Sequence[Said], sites: Iterable[str], model: str = FEDERATIO
     names = list(sites)
     pick = {site: site if model == "own" else model for site in names}
     weights = np.hstack([weights_of(site, seeds[0][pick[site], site].patients) for site in names])
-    return np.mean(
-        [measured(_joined([said[pick[site], site] for site in names]), weights) for said in seeds], axis=0
-    )
+    each = [measured(_joined([said[pick[site], site] for site in names]), weights) for said in seeds]
+    return np.asarray(np.mean(each, axis=0))
 
 
 def _joined(parts: Sequence[Judged]) -> Judged:

@@ -111,9 +111,8 @@ def _lesson(data: Path, index: int) -> tuple[Tensor, Tensor, Tensor]:
     prompt = click(target >= 0.5, np.random.default_rng(index))
     stack = layers(cut(slices.images[row], prompt.centre, SIDE).astype(np.float32) / 255, prompt)
     outline = cut(target, prompt.centre, SIDE)
-    return tuple(
-        torch.from_numpy(np.ascontiguousarray(one))[None, None] for one in (stack[0], stack[1], outline)
-    )  # type: ignore[return-value]
+    shown = [torch.from_numpy(np.ascontiguousarray(one))[None, None] for one in (*stack[:2], outline)]
+    return shown[0], shown[1], shown[2]
 
 
 def _gradients(net: nn.Module, grey: Tensor, mark: Tensor, target: Tensor, *, keep: bool) -> Sequence[Tensor]:

@@ -131,7 +131,7 @@ def utility(
     said: list[Said] = []
     budget: dict[str, Any] = {}
     for seed in seeds:
-        kept = _kept(run, f"utility-{seed}", lambda s=seed: _used(task, sites, condition, s))
+        kept = _kept(run, f"utility-{seed}", partial(_used, task, sites, condition, seed))
         start = task.initial(0)
         said.append(
             {

@@ -20,6 +20,7 @@ from coread.learning.federated.strategies.averaging import LocalPlan
 from coread.learning.federated.strategies.catalogue import DEFAULT
 from coread.learning.federated.studies.arms import Arm, Said, Setting, pooled_head, said_by
 from coread.learning.federated.studies.figures import (
+    Draws,
     at_site,
     by_seed,
     cases_of,
@@ -192,7 +193,9 @@ def unseen(held: Mapping[str, list[Said]]) -> dict[str, Any]:
     The best single site is chosen with hindsight, on these very patients: it flatters the single sites.
     """
     found: dict[str, Any] = {}
-    all_ours, all_singles, all_best = [], [], []
+    all_ours: list[Draws] = []
+    all_singles: list[Draws] = []
+    all_best: list[Draws] = []
     for vendor in VENDORS:
         n = cases_of(held["default"], [vendor])
         ours = at_site(held[f"without {vendor}"], "all", vendor)

@@ -41,7 +41,7 @@ class Head(nn.Module):  # type: ignore[misc]
 
     def forward(self, features: Tensor) -> Tensor:
         """Log-odds [n]."""
-        return self.head(features).squeeze(1)  # type: ignore[no-any-return]
+        return self.head(features).squeeze(1)
 
 
 @dataclass(eq=False)
@@ -159,7 +159,9 @@ class HeadTask:
     def net(self, parameters: Parameters) -> Head:
         """The head with its parameters."""
         held = {name: array for name, array in parameters.items() if name.startswith("head.")}
-        return with_arrays(Head(self.features), held)  # type: ignore[return-value]
+        net = Head(self.features)
+        with_arrays(net, held)
+        return net
 
     def judged(self, data: SiteData, parameters: Parameters, part: str) -> Judged:
         """Log-odds of a site's judged cases of a part."""
@@ -182,7 +184,7 @@ class HeadTask:
 def standardised(features: NDArray[np.float32], statistics: Float) -> Float:
     """Features less the mean, over the deviation, cut off at `WIDEST`."""
     ready = (features - statistics[0]) / statistics[1]
-    return np.clip(ready, -WIDEST, WIDEST).astype(np.float32)
+    return np.asarray(np.clip(ready, -WIDEST, WIDEST), dtype=np.float32)
 
 
 def prior_offset(target: Float) -> float:

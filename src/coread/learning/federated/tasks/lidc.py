@@ -84,7 +84,10 @@ def count_of(data: SiteData) -> Count:
     parts = Counter(line["split"] for line in lines)
     patients = {part: len({n["patient"] for n in lines if n["split"] == part}) for part in PARTS}
     ratings = [np.median(numbers(n["malignancy"])) for n in lines if n["split"] == "train"]
-    labels = {"malignant": sum(r > 3.5 for r in ratings), "benign": sum(r < 2.5 for r in ratings)}
+    labels = {
+        "malignant": int(sum(r > 3.5 for r in ratings)),
+        "benign": int(sum(r < 2.5 for r in ratings)),
+    }
     return Count(patients, {part: parts[part] for part in PARTS}, labels)
 
 

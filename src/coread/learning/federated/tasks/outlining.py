@@ -53,7 +53,9 @@ class OutlineTask:
         """A network drawn anew; the head for ratings, which nothing here trains, is left out."""
         net = NoduleNet(self.width)
         net.rating = nn.Identity()
-        return net if self.norm == "batch" else with_group_norm(net)  # type: ignore[return-value]
+        if self.norm == "group":
+            with_group_norm(net)
+        return net
 
     def initial(self, seed: int) -> Parameters:
         """Weights drawn by a seed."""
@@ -95,8 +97,9 @@ class OutlineTask:
     def judged(self, data: SiteData, parameters: Parameters, part: str) -> Judged:
         """Dice of each nodule against its readers' consensus, by a click, where they mark most."""
         held = _examined(data.site, data.folder, tuple(sorted(data.query.items())), part)
-        net = with_arrays(self.net(), parameters)
-        probability = read_all(net, held.inputs["click"])[0]  # type: ignore[arg-type]
+        net = self.net()
+        with_arrays(net, parameters)
+        probability = read_all(net, held.inputs["click"])[0]
         masks = [outlined(p, spot) for p, spot in zip(probability, held.prompts["click"], strict=True)]
         score = np.array(agreement(held, masks)["consensus"])
         return Judged(score, np.full(len(score), -1), patients_of(held.nodules))
