@@ -3,8 +3,8 @@
     python security/scan.py [requirements/clinic.txt]
 
 Each finding must be answered in ``docs/security/answers.toml`` with a reason and a date, or this fails. Where
-neither of the two services can be reached this says ``not scanned, service unreachable`` and passes. pip-audit
-itself says that nothing was found where it could not look, so every package that was skipped counts here.
+neither of the two services can be reached this says ``not scanned, service unreachable`` and passes. Where it
+could not look pip-audit itself says that nothing was found, so every package that was skipped counts here.
 """
 
 from __future__ import annotations

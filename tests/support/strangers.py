@@ -229,15 +229,17 @@ def consent(data: bytes) -> None:
         said_of(resource, "person:p-1")
 
 
+TERMS = "http://terminology.hl7.org/CodeSystem"
 CONSENT = {
-    "resourceType": "Consent", "status": "active",
-    "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "research"}]},
+    "resourceType": "Consent",
+    "status": "active",
+    "scope": {"coding": [{"system": f"{TERMS}/consentscope", "code": "research"}]},
     "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
-    "patient": {"identifier": {"value": "P1", "assigner": {"display": "House"}}}, "dateTime": "2026-01-02T03:04:05Z",
-    "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
-    "provision": {"type": "permit", "purpose": [
-        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "CLINTRL"}]},
-}  # fmt: skip
+    "patient": {"identifier": {"value": "P1", "assigner": {"display": "House"}}},
+    "dateTime": "2026-01-02T03:04:05Z",
+    "policyRule": {"coding": [{"system": f"{TERMS}/v3-ActCode", "code": "OPTIN"}]},
+    "provision": {"type": "permit", "purpose": [{"system": "urn:coread:use", "code": "learning"}]},
+}
 
 
 def zip_of(**files: bytes) -> bytes:
@@ -322,7 +324,7 @@ def parsers() -> Iterator[Parser]:
         "ledger's signed head", lambda d: read_note(d.decode("utf-8", "replace")), (note,), "a witness",
         refusals=(ValueError,),
     )  # fmt: skip
-    export = in_file(lambda path: verify_export(path), "e.zip")
+    export = in_file(verify_export, "e.zip")
     yield Parser(
         "ledger export", export, (zip_of(**{"events.jsonl": b'{"sequence": 1}\n', "heads.txt": note}),),
         "whoever hands over an export", "test_tampering.py",
