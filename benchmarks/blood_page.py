@@ -36,6 +36,16 @@ WHITE_CELL, ANNOTATED = (120, 20, 160), (0, 140, 0)
 
 Figure = Mapping[str, Any]
 
+USE = """## Use
+
+DICOM objects of visible light (Modality GM, SM or XC) whose study or series is called a blood smear come to it by the
+rules that ship ([routing](routing.md)); any other rule may name `blood-smear`. Image files are read without a clinic:
+
+```
+python -m coread.readers.blood_smear FIELD.jpg ...     # one JSON object for each file
+coread-lab train blood-smear --data DATA --out RUN     # then bundle, evaluate, report
+```"""
+
 HOW = """## How it works
 
 1. **Header.** Modality GM, SM, XC or OT, in colour, one frame, at least 200 x 200 pixels.
@@ -106,6 +116,7 @@ def blood_page() -> str:
     parts = [
         *head,
         SHOWN,
+        USE,
         HOW.strip(),
         _naming(held, study),
         _finding(held),

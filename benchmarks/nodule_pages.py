@@ -64,7 +64,7 @@ def malignancy(study: Figure) -> dict[str, str]:
     """Parts of the nodule page that come from the study of all seeds."""
     told = (
         f"{study['nodules']} nodules ({study['malignant']} rated malignant) of {study['patients']} test patients, "
-        f"seeds: {study['seeds']}"
+        f"{study['seeds']} seeds"
     )
     return {
         "N": told, "FIGURES": goals(study["rows"]), "AREAS": _areas(study), "CONCEPTS": _concepts(study["concepts"]),
@@ -111,7 +111,7 @@ def _sizes(held: Figure) -> str:
         f"less least, over their mean). Dice against the consensus: {_figure(held['dice'])} on the asked slice, "
         f"{_figure(held['stack_dice'])} over all published slices together."
     )
-    return f"{table(('size', 'median error', 'interval holds the readers size'), rows)}\n\n{told}"
+    return f"{table(('size', 'median error', "interval holds the readers' size"), rows)}\n\n{told}"
 
 
 def _wrong(held: Figure) -> str:
