@@ -111,7 +111,8 @@ def _sizes(held: Figure) -> str:
         f"less least, over their mean). Dice against the consensus: {_figure(held['dice'])} on the asked slice, "
         f"{_figure(held['stack_dice'])} over all published slices together."
     )
-    return f"{table(('size', 'median error', "interval holds the readers' size"), rows)}\n\n{told}"
+    head = ("size", "median error", "interval holds the readers' size")
+    return f"{table(head, rows)}\n\n{told}"
 
 
 def _wrong(held: Figure) -> str:
