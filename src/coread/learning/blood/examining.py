@@ -230,4 +230,4 @@ def drawn(image: Colour, one: Field, boxes: Float) -> Colour:
 def calibrated(folder: Path, score: Float) -> Float:
     """Probability [image] of scores [image] by the bundle's ``calibration.json``."""
     held = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))["findings"][COUNTABLE_FIELD.value]
-    return np.interp(score, held["score"], held["probability"])
+    return np.asarray(np.interp(score, held["score"], held["probability"]))

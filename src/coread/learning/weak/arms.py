@@ -134,10 +134,10 @@ def posterior_of_votes(pictures: Sequence[tuple[NDArray[np.int64], int]]) -> dic
         counts[readers] += np.bincount(yes.ravel(), minlength=readers + 1)
     rows = [(n, yes) for n in counts for yes in range(n + 1)]
     said = np.full((len(rows), most), MISSING)
-    for row, (n, yes) in zip(said, rows, strict=True):
-        row[:n] = np.arange(n) < yes
+    for row, (n, ayes) in zip(said, rows, strict=True):
+        row[:n] = np.arange(n) < ayes
     times = np.concatenate([counts[n] for n in counts])
-    fused = dawid_skene(said, 2, times, pooled=True).posterior[:, 1]
+    fused = dawid_skene(said, 2, times, pooled=True).posterior[:, 1].astype(np.float64)
     return {n: fused[[i for i, (readers, _) in enumerate(rows) if readers == n]] for n in counts}
 
 

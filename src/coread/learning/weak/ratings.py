@@ -61,7 +61,7 @@ def _compared(
     patients = [one.patient for one in test]
     vote = (yes + 0.5) / (readers + 1)
     fused = np.array([foretell(int(y), int(n)) for y, n in zip(yes, readers, strict=True)])
-    error = {name: _by_nodule((p - truth) ** 2, nodule) for name, p in (("vote", vote), ("fused", fused))}
+    error = {name: _by_nodule(np.square(p - truth), nodule) for name, p in (("vote", vote), ("fused", fused))}
     right = {name: _by_nodule(_hits(p, truth), nodule) for name, p in (("vote", vote), ("fused", fused))}
     less = difference_interval(list(error["vote"]), list(error["fused"]), patients)
     count = len(test)

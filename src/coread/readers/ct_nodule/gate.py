@@ -94,9 +94,11 @@ class SceneGate:
     @classmethod
     def of_arrays(cls, held: Mapping[str, NDArray[Any]]) -> SceneGate:
         """Make it from the arrays of the bundle's ``gate.npz``."""
-        arrays = (held[name].astype(np.float64) for name in ("mean", "axes", "middle", "white", "weight"))
-        numbers = (float(held[name]) for name in ("bias", "most_distance", "least_score"))
-        return cls(*arrays, *numbers)
+        mean, axes, middle, white, weight = (
+            held[name].astype(np.float64) for name in ("mean", "axes", "middle", "white", "weight")
+        )
+        bias, most, least = (float(held[name]) for name in ("bias", "most_distance", "least_score"))
+        return cls(mean, axes, middle, white, weight, bias, most, least)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The same as arrays."""

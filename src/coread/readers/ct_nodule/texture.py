@@ -74,7 +74,7 @@ def _spectrum(grey: Float) -> Float:
     shares = np.log(total / max(float(total.sum()), 1e-12) + 1e-7)
     fine = np.hypot(along[:, None], along) > BANDS[4]
     lying, upright = (power[fine & steep].sum() for steep in (along[:, None] < along, along[:, None] > along))
-    return np.r_[shares, np.log((lying + 1e-9) / (upright + 1e-9))]
+    return np.append(shares, np.log((lying + 1e-9) / (upright + 1e-9)))
 
 
 def _noise(grey: Float) -> Float:

@@ -35,7 +35,9 @@ SIDE = 1.5
 
 def frozen_part(trunk: nn.Module | None = None) -> Early:
     """The trunk up to the first tap, as it came."""
-    return Early(trunk or pretrained(3), TAPS[0]).eval().requires_grad_(False)
+    early = Early(trunk or pretrained(3), TAPS[0])
+    early.eval().requires_grad_(False)
+    return early
 
 
 class Neck(nn.Module):  # type: ignore[misc]
@@ -128,7 +130,9 @@ def _first() -> Early:
 
 def joined(finder: Finder) -> Detector:
     """The whole detector of a tuned part."""
-    return Detector(_first(), finder).eval()
+    detector = Detector(_first(), finder)
+    detector.eval()
+    return detector
 
 
 def found(finder: Finder, image: NDArray[np.uint8]) -> Cells:

@@ -129,7 +129,7 @@ def train(fields: Sequence[Field], plan: Plan, run: Run, judge: Judge | None = N
     """
     torch.manual_seed(run.seed)
     lessons = Lessons(fields, plan.views)
-    net = Finder(pretrained(3)).to(memory_format=torch.channels_last)
+    net: Finder = Finder(pretrained(3)).to(memory_format=torch.channels_last)
     averaged = deepcopy(net)
     optimiser = _optimiser(net, plan)
     each = max(1, lessons.fields // plan.batch)
@@ -150,7 +150,8 @@ def train(fields: Sequence[Field], plan: Plan, run: Run, judge: Judge | None = N
         follow(averaged, net, min(plan.average, step / (step + 10)))
         if judge and (step + 1) % max(1, total // 6) == 0:
             run.remember((step + 1) // each, loss=keeper.notes["loss"], **judge(averaged.eval()))
-    return averaged.eval()
+    averaged.eval()
+    return averaged
 
 
 def _optimiser(net: Finder, plan: Plan) -> torch.optim.Optimizer:
