@@ -62,7 +62,7 @@ An expected clinical outcome (a gate refused, a reader abstained) is a *value*
         ├── AnnotationRefused    2302
         ├── RunRefused           2303
         ├── RecipeUnavailable    2304
-        └── FederationRefused    2305  a plan, a site or a coordinator of a federation that does not hold together
+        └── FederationRefused    2305  a plan, site or coordinator of a federation that does not hold
 
 A number is never used again once its error has gone. Each numbered error has a
 page ``docs/errors/<number>.md`` and a row in ``coread.gateways.statuses``; a

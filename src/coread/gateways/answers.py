@@ -31,7 +31,7 @@ def service_root(request: Request, public_url: str) -> str:
 
 def hidden_studies(request: Request) -> frozenset[str]:
     """Return the Study Instance UIDs of restricted studies that the caller may not see, as identity found."""
-    hidden = getattr(request.state, "hidden_studies", frozenset())
+    hidden: object = getattr(request.state, "hidden_studies", None)
     return hidden if isinstance(hidden, frozenset) else frozenset()
 
 

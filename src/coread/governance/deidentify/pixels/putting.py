@@ -33,7 +33,8 @@ def put_pixels(elements: Item, painted: Painted | None, image: ImageFacts) -> tu
     """
     by_tag = {element.tag: element for element in elements}
     stored = by_tag[PIXEL_DATA]
-    syntax, notes = image.transfer_syntax_uid, ()
+    syntax = image.transfer_syntax_uid
+    notes: tuple[str, ...] = ()
     if painted is not None:
         notes = _paint(by_tag, elements, painted, image)
         syntax = painted.transfer_syntax_uid

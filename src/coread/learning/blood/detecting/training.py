@@ -130,7 +130,7 @@ def train(fields: Sequence[Field], plan: Plan, run: Run, judge: Judge | None = N
     torch.manual_seed(run.seed)
     lessons = Lessons(fields, plan.views)
     net: Finder = Finder(pretrained(3)).to(memory_format=torch.channels_last)
-    averaged = deepcopy(net)
+    averaged: Finder = deepcopy(net)
     optimiser = _optimiser(net, plan)
     each = max(1, lessons.fields // plan.batch)
     total = each * plan.passes
