@@ -169,7 +169,7 @@ def _errors(data: bytes) -> set[str]:
         outcome = subprocess.run(["dciodvfy", file.name], capture_output=True, check=False)
     lines = (outcome.stdout + outcome.stderr).decode("latin-1").splitlines()
     return {
-        re.sub(r"<[^>]*>|= '.*'|\d+ dec|0x[0-9a-f]+|\d+(?:\.\d+){2,}", "", line)
+        re.sub(r"<[^>]*>|= '.*'|\d+ dec|0x[0-9a-f]+|\d+(?:\.\d+){2,}|(?<=InstanceUID )\d+$", "", line)
         for line in lines
         if line.startswith("Error")
     }

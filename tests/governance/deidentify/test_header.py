@@ -188,6 +188,22 @@ def test_references_still_lead_where_they_led(ct, out, pseudonyms):
     assert after.FrameOfReferenceUID == pseudonyms.uid(ct.FrameOfReferenceUID)
 
 
+def test_what_must_have_an_item_goes_and_what_must_be_there_stays_empty(ct, out):
+    study = Dataset()
+    study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", "1.2.3.4"
+    request = Dataset()
+    request.ReferencedStudySequence = Sequence([study])
+    ct.ReferencedStudySequence = Sequence([study])
+    ct.RequestAttributesSequence = Sequence([request])
+    ct.ReferencedRequestSequence = Sequence([request])
+    ct.ResponsibleOrganization = "Thornbury"
+    after = out(ct)
+    assert "ReferencedStudySequence" not in after
+    assert "ReferencedStudySequence" not in after.RequestAttributesSequence[0]
+    assert after.ReferencedRequestSequence[0].ReferencedStudySequence == []
+    assert after.ResponsibleOrganization == ""
+
+
 def test_a_structured_report_keeps_its_shape(pseudonyms):
     report = read(text_report())
     words = Dataset()

@@ -37,6 +37,9 @@ _DATES = frozenset((b"DA", b"DT"))
 _BINARY = frozenset((b"OB", b"UN"))
 _BINARY_NUMBERS = frozenset((b"US", b"SS", b"UL", b"SL", b"FL", b"FD", b"AT"))
 #: Relationship Type, Value Type, Continuity of Content: how a report is built, whatever a person is called.
+#: Optional, but never without an item (PS3.3 C.7.2.1, table 10-9); only in a report's Referenced Request
+#: Sequence it must be there, and may be empty (PS3.3 C.17.2).
+_REFERENCED_STUDY, _REFERENCED_REQUEST = 0x00081110, 0x0040A370
 _STRUCTURE = frozenset((0x0040A010, 0x0040A040, 0x0040A050))
 
 
@@ -143,6 +146,9 @@ class HeaderCleaner:
         self._drop(element, Action.REMOVE)
 
     def _empty(self, element: Element, made: Item) -> None:
+        if element.tag == _REFERENCED_STUDY and self._path[-1:] != (_REFERENCED_REQUEST,):
+            self._drop(element, Action.REMOVE)
+            return
         if element.items is not None:
             if element.items:
                 self._note(element, Action.EMPTY, b"")

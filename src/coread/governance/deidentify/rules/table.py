@@ -59,6 +59,8 @@ class Rule:
 #: valid whatever the attribute's type in its information object. ``X`` alone would do for type 3,
 #: ``Z`` for type 2, only ``D`` for type 1; nothing of the former value is kept by either.
 _CHOSEN = {"Z/D": "D", "X/Z": "Z", "X/D": "D", "X/Z/D": "D", "X/Z/U*": "U"}
+#: Removed by the table, but an animal's must be there, if empty (PS3.3 C.7.1.1).
+_KEPT_EMPTY = frozenset({"ResponsibleOrganization", "ResponsiblePerson"})
 
 
 @cache
@@ -93,4 +95,6 @@ def _action(rule: Rule, options: Collection[Option]) -> Action:
         return Action.KEEP
     if Action.CLEAN in asked:
         return Action.CLEAN
+    if rule.keyword in _KEPT_EMPTY:
+        return Action.EMPTY
     return Action(_CHOSEN.get(rule.basic, rule.basic))
