@@ -51,21 +51,30 @@ class Work:
     seed: int
 
 
+DID_NOT_WORK = [
+    "No pretrained arm gained 0.05 AUC on any set at 10 % of the labels: at 96 x 96 pixels a small network "
+    "from scratch, its settings chosen on all validation images, is a strong opponent. Its deepest map has "
+    "6 x 6 places where the trunk's has 3 x 3, and it is trained for at least 240 steps of 32 images where "
+    "full tuning has at least 80 of 16. Larger images and longer tuning were not tried.",
+]
+"""What the figures say against the promise."""
+
 CHEAP = ("frozen", "scratch")
-"""Arms that take minutes: what is promised is promised of them."""
+"""Arms that take a minute a set."""
 
 
 def promised_work(quick: bool) -> Iterator[Work]:
-    """The trials of the promise: frozen against scratch at 10 % of the labels; one seed if quick."""
-    yield from _works([(0.1, CHEAP)], SEEDS[:1] if quick else SEEDS)
+    """The trials of the promise: every arm at 10 % of the labels; the cheap ones with one seed if quick."""
+    order = [(0.1, CHEAP)] if quick else [(0.1, CHEAP), (0.1, ("partial",)), (0.1, ("full",))]
+    yield from _works(order, SEEDS[:1] if quick else SEEDS)
 
 
 def all_work(quick: bool) -> Iterator[Work]:
     """Every trial in the order of its worth: those of the promise first, the costly arm last."""
     yield from promised_work(quick)
     if not quick:
-        order = [(0.1, ("partial",)), (0.01, (*CHEAP, "partial")), (1.0, (*CHEAP, "partial"))]
-        yield from _works([*order, *((share, ("full",)) for share in SHARES)], SEEDS)
+        order = [(share, (*CHEAP, "partial")) for share in SHARES[1:]]
+        yield from _works([*order, *((share, ("full",)) for share in SHARES[1:])], SEEDS)
 
 
 def _works(order: Iterable[tuple[float, tuple[str, ...]]], seeds: tuple[int, ...]) -> Iterator[Work]:
@@ -84,7 +93,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     out
         Folder of the study; what lies there is not made again.
     quick
-        One seed.
+        One seed, frozen against scratch.
     progress
         Told of each trial.
 
@@ -99,7 +108,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
 def study_of_all_shares(
     data: Path, out: Path, quick: bool = False, progress: Tell = nobody
 ) -> dict[str, Any]:
-    """As `study`, with 1 and 100 % of the labels and with tuned trunks too: hours."""
+    """As `study`, with 1 and 100 % of the labels too: hours."""
     return _study(list(all_work(quick)), data, out, progress)
 
 
@@ -110,7 +119,7 @@ def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell) -> dict
     made = table(data, out, works)
     held: dict[str, Any] = plain({
         "title": "Pretrained trunk against training from scratch", "evidence_grade": "retrospective",
-        "rows": rows(made), "did_not_work": [], **made,
+        "rows": rows(made), "did_not_work": DID_NOT_WORK, **made,
     })  # fmt: skip
     return held
 
