@@ -125,24 +125,17 @@ def input_of(path):
 
 @pytest.mark.slow
 @pytest.mark.shared_data
-@pytest.mark.parametrize(
-    ("site", "folder", "label", "sick"),
-    [
-        ("nih", "cxr_nih", "folder_label", lambda value: value == "pneumonia"),
-        ("paediatric", "cxr_paediatric", "label", lambda value: value != "normal"),
-    ],
-)
-def test_the_shipped_areas_can_be_had_again(shared_data, site, folder, label, sick):
-    rows = rows_of(shared_data / folder, label, sick)
+def test_the_shipped_area_of_adults_can_be_had_again(shared_data):
+    rows = rows_of(shared_data / "cxr_nih", "folder_label", lambda value: value == "pneumonia")
     session = chest_reader().session
-    parts = [rows[i : i + 64] for i in range(0, len(rows), 64)]
+    parts = [rows[i : i + 8] for i in range(0, len(rows), 8)]
     said = [session.run({"image": np.concatenate([input_of(path) for path, _ in part])}) for part in parts]
     logits = np.concatenate([outputs["logit"] for outputs in said])
     features = np.concatenate([outputs["features"] for outputs in said])
     shipped = evaluation()
     assert roc_auc([y for _, y in rows], logits) == pytest.approx(
-        shipped["sites"][site]["auc"]["value"], abs=1e-3
+        shipped["sites"]["nih"]["auc"]["value"], abs=1e-3
     )
     refused = np.mean([refusal_by_features(row[None], chest_reader().head) is not None for row in features])
-    found = shipped["gate"][f"chest_{site}"]["refused_by_features_alone"]["value"]
+    found = shipped["gate"]["chest_nih"]["refused_by_features_alone"]["value"]
     assert refused == pytest.approx(found, abs=2e-3)
