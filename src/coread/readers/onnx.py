@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,14 @@ import onnxruntime
 
 from coread.errors import BundleRefused, ReaderFailed
 from coread.readers.vetting.network import MOST_BYTES, check_network
+from coread.readers.vetting.watch import Watch
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _ERRORS_ONLY = 3
 #: A network that computes longer is stopped: a loop in it may have no end.
 LONGEST_RUN_S = 600.0
+_WATCH = Watch()
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -94,24 +95,15 @@ class Session:
 
     def _computed(self, inputs: Arrays) -> list[npt.NDArray[Any]]:
         """Compute, and stop at the limit: the runtime looks at its flag between two operators."""
-        options, is_over = onnxruntime.RunOptions(), threading.Event()
-
-        def stop() -> None:
-            is_over.set()
-            options.terminate = True
-
-        clock = threading.Timer(self._longest_s, stop)
-        clock.daemon = True
-        clock.start()
-        try:
-            outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, dict(inputs), options)
-        except _RUN_FAULTS as fault:
-            if not is_over.is_set():
-                raise
-            found, expected = "a network that computes without end", f"an answer within {self._longest_s:g} s"
-            raise ReaderFailed(found, expected) from fault
-        finally:
-            clock.cancel()
+        options = onnxruntime.RunOptions()
+        with _WATCH.limited(self._longest_s, lambda: setattr(options, "terminate", True)) as call:
+            try:
+                outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, dict(inputs), options)
+            except _RUN_FAULTS as fault:
+                if not call.is_over:
+                    raise
+                found = "a network that computes without end"
+                raise ReaderFailed(found, f"an answer within {self._longest_s:g} s") from fault
         return outputs
 
     def _check(self, inputs: Arrays) -> None:
