@@ -23,7 +23,17 @@ from coread.gateways.pages import PageRooms, Pages, Target
 from coread.gateways.reading_room import ReadingRoom as Doors
 from coread.gateways.serving import WebServer
 from coread.gateways.web import WebOptions, web_app
-from coread.governance import Approvals, Emergencies, Hasher, People, Restrictions, Sessions, Tokens
+from coread.governance import (
+    Approvals,
+    ConsentRules,
+    Consents,
+    Emergencies,
+    Hasher,
+    People,
+    Restrictions,
+    Sessions,
+    Tokens,
+)
 from coread.review import Policy
 from coread.routing import load_rules
 from coread.settings import Settings, describe
@@ -102,6 +112,7 @@ class PageSite:
             prove=self.identity.prove,
             now=self.clock,
             wake=lambda: self.actions.append("woken"),
+            consents=Consents(house.database, house.ledger, self.clock, ConsentRules("CN")),
         )
 
     def _printed(self, report: SignedReport, language: str) -> bytes:
