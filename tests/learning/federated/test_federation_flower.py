@@ -76,6 +76,7 @@ def refuse_strangers(trial, folder, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_update(
     trial, tmp_path, monkeypatch
 ):
@@ -103,7 +104,7 @@ def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_u
     os.kill(trial.processes["south"].pid, signal.SIGKILL)
     trial.processes["south"].wait()
     trial.start_site("south")
-    assert coordinator.wait(100) == 0, trial.log("coordinator")
+    assert coordinator.wait(400) == 0, trial.log("coordinator")
     result, history = kept.read("result"), kept.history()
     assert [entry["took_part"] for entry in history] == [sorted(SPECIMENS)] * ROUNDS
     assert result["handed_over_to"] == sorted(SPECIMENS)
