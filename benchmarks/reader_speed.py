@@ -27,6 +27,7 @@ from coread.readers.onnx import Session
 
 READERS = ROOT / "src" / "coread" / "readers"
 THREADS = 2
+PAUSE_S = 0.02
 MOST_OVERHEAD = 0.10
 FIELD_LIMIT_MS = 500.0
 
@@ -73,12 +74,17 @@ def overhead(path: Path, repeats: int) -> dict[str, Any]:
 
 
 def in_turns(calls: tuple[Callable[[], Any], ...], repeats: int) -> list[list[float]]:
-    """Milliseconds of each call, called in turns in changing order so that a busy machine is busy for all."""
+    """Milliseconds of each call, called in turns in changing order so that a busy machine is busy for all.
+
+    Each comes after a pause: the threads of a session made by default spin on after its call, and would hold
+    a core that the next call needs.
+    """
     for call in calls:
         call()
     taken: list[list[float]] = [[] for _ in calls]
     for turn in range(repeats):
         for which in (range(len(calls)), reversed(range(len(calls))))[turn % 2]:
+            time.sleep(PAUSE_S)
             start = time.perf_counter()
             calls[which]()
             taken[which].append((time.perf_counter() - start) * 1000)

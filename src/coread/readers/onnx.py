@@ -144,8 +144,6 @@ def _loaded(weights: bytes, threads: int, name: str) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = _ERRORS_ONLY
-    # Spinning threads would take a core from the receiver while they wait for nothing.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     except _LOAD_FAULTS as fault:
