@@ -13,6 +13,7 @@ Inherit :class:`ReaderTests` and say which reader and which images::
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,19 +37,19 @@ from coread.testing.patients import broken, chest_pixels, dicom_from_pixels, tex
 Pixels = npt.NDArray[np.generic]
 
 
-class ReaderTests:
+class ReaderTests(ABC):
     """What every reader must hold to; inherit it, and override `reader` and `fit_images`.
 
     How long a reader takes is not tested here: the engine watches it.
     """
 
+    @abstractmethod
     def reader(self) -> Reader:
         """Make the reader."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit_images(self) -> Sequence[DicomObject]:
         """Give at least one image that the reader reads or abstains on, and must not refuse."""
-        raise NotImplementedError
 
     def test_the_card_is_complete_in_english_and_chinese(self) -> None:
         """No gap in the card; the abstention band lies around the threshold."""
