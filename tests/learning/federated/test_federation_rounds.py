@@ -146,8 +146,9 @@ def test_a_site_that_dies_in_a_round_and_comes_back_answers_in_it(rooms):
     assert all(len(entry["took_part"]) == 3 for entry in rounds.kept.history())
 
 
+@pytest.mark.parametrize("gone", ["with the order", "before it came"])
 @pytest.mark.parametrize("step", ["keys", "shares", "masked", "unmask"])
-def test_under_secure_aggregation_a_restarted_site_begins_a_new_attempt(rooms, step):
+def test_under_secure_aggregation_a_restarted_site_begins_a_new_attempt(rooms, step, gone):
     expected, _ = run(rooms, place="calm")
     hidden = rooms.hidden()
     rooms.approve(hidden)
@@ -157,7 +158,7 @@ def test_under_secure_aggregation_a_restarted_site_begins_a_new_attempt(rooms, s
         if order.kind == step and answer.site == "site1" and not lost:
             lost.append(order.facts["attempt"])
             rooms.restart("site1")
-            return None
+            return None if gone == "with the order" else rooms.wire.desks["site1"].answer(order)
         return answer
 
     rooms.wire.spoil = lose

@@ -16,6 +16,9 @@ Sign = Callable[[bytes], bytes]
 Verify = Callable[[bytes, bytes], bool]
 """Takes signature and data."""
 
+ATTEMPT_UNKNOWN = "attempt-unknown"
+"""Code of a refusal: the site was started anew, its keys of this attempt at a hidden round are gone."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -10,7 +10,7 @@ import numpy as np
 from coread.errors import FederationRefused
 from coread.learning.federated.coordinator.asking import Asking, Gathered, new_number
 from coread.learning.federated.coordinator.made import Made
-from coread.learning.federated.orders import Answer, Arrays
+from coread.learning.federated.orders import ATTEMPT_UNKNOWN, Answer, Arrays
 from coread.learning.federated.secure_aggregation.collector import Collector
 from coread.learning.federated.secure_aggregation.member import Advert, Attempt
 from coread.learning.federated.secure_aggregation.ring import Layout, decode
@@ -91,7 +91,8 @@ class HiddenRound:
 
     def _sound(self, gathered: Gathered) -> dict[str, Answer]:
         self._refused |= gathered.silent
-        if "given up" in gathered.silent.values():
+        codes = {a.facts.get("code") for a in gathered.answers.values() if a.kind == "refused"}
+        if "given up" in gathered.silent.values() or ATTEMPT_UNKNOWN in codes:
             raise FederationRefused("a site that was started anew", "the same sites to the end", "", "")
         found = {site: answer for site, answer in gathered.answers.items() if answer.kind != "refused"}
         for site, answer in gathered.answers.items():

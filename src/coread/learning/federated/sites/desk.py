@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from coread.errors import CoReadError, FederationRefused
-from coread.learning.federated.orders import Answer, Arrays, Order, digest_of
+from coread.learning.federated.orders import ATTEMPT_UNKNOWN, Answer, Arrays, Order, digest_of
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.plan.plan import Plan, read_plan
 from coread.learning.federated.sites import refusing
 from coread.learning.federated.sites.folder import SiteFolder
-from coread.learning.federated.sites.hiding import Hiding
+from coread.learning.federated.sites.hiding import AttemptUnknown, Hiding
 from coread.learning.federated.sites.refusing import Refusal
 from coread.learning.federated.sites.working import Work
 from coread.learning.federated.task import FederatedTask, Update, task_of
@@ -69,6 +69,8 @@ class Desk:
             if order.kind == "propose":
                 return self._spoken(order, *self._propose(order))
             return self._spoken(order, *self._where(order)) if order.kind == "where" else self._done(order)
+        except AttemptUnknown as fault:
+            return self._refused(order, Refusal(ATTEMPT_UNKNOWN, str(fault)))
         except FederationRefused as fault:
             return self._refused(order, Refusal("not-possible", str(fault)))
         except TASK_FAULTS as fault:

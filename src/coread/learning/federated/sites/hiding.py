@@ -23,6 +23,14 @@ def attempt_of(plan: Plan, name: str) -> Attempt:
     return Attempt(plan.sha256, name, plan.privacy.threshold, plan.sites)
 
 
+class AttemptUnknown(FederationRefused):
+    """An order of an attempt whose keys this process does not hold: it was started anew in between."""
+
+    def __init__(self, name: str) -> None:
+        found = f"attempt {name!r}, of which this site knows nothing"
+        super().__init__(found, "the attempt in hand", "begin a new one", "secure aggregation")
+
+
 class Hiding:
     """The attempt in hand. A new one ends the former; none is ever taken up again."""
 
@@ -69,6 +77,5 @@ class Hiding:
         name = str(order.facts["attempt"])
         member = self._member
         if member is None or (member.attempt.plan, member.attempt.name) != (plan.sha256, name):
-            found = f"attempt {name!r}, of which this site knows nothing"
-            raise FederationRefused(found, "the attempt in hand", "begin a new one", "secure aggregation")
+            raise AttemptUnknown(name)
         return member
