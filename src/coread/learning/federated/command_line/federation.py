@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coread.learning.federated.coordinator.folder import CoordinatorFolder, CoordinatorSettings
-from coread.learning.federated.coordinator.keeping import Kept
+from coread.learning.federated.coordinator.keeping import Kept, demand_finished
 from coread.learning.federated.plan.words import in_words
 
 app = typer.Typer(no_args_is_help=True, help="The coordinator of a federation: enrol, plan, run, status.")
@@ -83,6 +83,35 @@ def status(folder: Folder, plan: PlanOption = "") -> None:
     console.print(table)
     if result := kept.read("result"):
         console.print(table_of(result))
+
+
+@app.command()
+def bundle(
+    folder: Folder,
+    plan: PlanOption = "",
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the reader's package.")] = Path(
+        "federated-reader"
+    ),
+) -> None:
+    """Make an installable reader of a finished federation; refused where a site would lose by it."""
+    from coread.learning.federated.packing.bundle import (  # noqa: PLC0415 - heavy
+        Finished,
+        make_bundle,
+        package_at,
+    )
+    from coread.learning.federated.packing.packed import packable  # noqa: PLC0415
+    from coread.learning.federated.task import task_of  # noqa: PLC0415
+
+    coordinator = CoordinatorFolder(folder)
+    held = coordinator.plan_of(plan)
+    state, result = demand_finished(Kept(folder, held))
+    finished = Finished(held, state.parameters, result, coordinator.settings.name)
+    task = packable(task_of(held.task, held.options))
+    made = make_bundle(finished, task, package_at(held, task, out))
+    console.print(f"the bundle holds; grade {made.card.evidence_grade}", markup=False)
+    for limit in made.card.limits:
+        console.print(f"- {limit}", markup=False, highlight=False)
+    console.print(f"written: {out}; sign it with coread-lab sign, install it with pip", markup=False)
 
 
 @app.command()

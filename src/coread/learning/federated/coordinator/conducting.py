@@ -71,7 +71,7 @@ class Conducting:
         if kept.load() is None:
             self._wait_for_word(rounds, wait_s)
         state = rounds.run(lambda: task_of(self.plan.task, self.plan.options).initial(self.plan.seed))
-        result = self._result(rounds, state)
+        result = self.result(rounds, state)
         result["handed_over_to"] = rounds.hand_over(state, result)
         kept.write("result", result)
         size, root = record.root()
@@ -99,7 +99,12 @@ class Conducting:
                 words, expected, "talk to the sites' officers, then run again", self.plan.name
             )
 
-    def _result(self, rounds: Rounds, state: State) -> dict[str, Any]:
+    def result(self, rounds: Rounds, state: State) -> dict[str, Any]:
+        """Let every site measure, and pack where the plan says so; the whole of ``result.json``."""
+        packed = {"packed": rounds.pack(state)} if self.plan.pack else {}
+        return {**self._measured(rounds, state), **packed}
+
+    def _measured(self, rounds: Rounds, state: State) -> dict[str, Any]:
         together = rounds.evaluate("evaluate", "test", state)
         alone = rounds.evaluate("alone", "test", state) if self.plan.compare_alone else {}
         sites = {

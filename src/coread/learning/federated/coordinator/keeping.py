@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from coread.errors import FederationRefused
 from coread.learning.federated.arrays import read_arrays, write_arrays
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.strategies import State
@@ -61,3 +62,18 @@ class Kept:
         """Give the JSON kept under a name, or None."""
         path = self.folder / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def demand_finished(kept: Kept) -> tuple[State, dict[str, Any]]:
+    """Return the last state and the result of a federation that has ended.
+
+    Raises
+    ------
+    FederationRefused
+        If it has not.
+    """
+    held, result = kept.load(), kept.read("result")
+    if held is None or result is None:
+        remedy = "run it to its end: coread-lab federation run"
+        raise FederationRefused("a federation that has not ended", "its result", remedy, kept.folder.name)
+    return held[1], dict(result)

@@ -11,6 +11,7 @@ from coread.learning.federated.coordinator.checking import change_norm, outliers
 from coread.learning.federated.coordinator.hidden_round import HiddenRound
 from coread.learning.federated.coordinator.keeping import Kept
 from coread.learning.federated.coordinator.made import Made
+from coread.learning.federated.packing.combining import THRESHOLD, curve_of, gate_of, kept_curve
 from coread.learning.federated.plan.carrying import taking_part
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.record import Record
@@ -184,6 +185,26 @@ class Rounds:
         gathered = self.asking.gather(orders)
         figures = {site: dict(a.facts.get("metrics", a.facts)) for site, a in gathered.answers.items()}
         return {**figures, **{site: {"silent": why} for site, why in gathered.silent.items()}}
+
+    def pack(self, state: State) -> dict[str, Any]:
+        """Let the sites calibrate and appraise the finished model for a bundle; return what it is made of."""
+        arrays = self._arrays(state, self.plan.rounds)
+        said = self._packing("calibrate", {}, arrays)
+        spent = {
+            site: f"{one['epsilon']:.2f}" for site, one in said.items() if one.get("epsilon") is not None
+        }
+        told = {"curve": kept_curve(curve_of(said)), "gate": gate_of(said)}
+        bundle = {**told, "threshold": THRESHOLD}
+        sites = self._packing("appraise", {"bundle": plain(bundle)}, arrays)
+        return {**told, "epsilon_spent": spent, "sites": sites}
+
+    def _packing(
+        self, kind: str, more: Mapping[str, Any], arrays: Mapping[str, Parameters]
+    ) -> dict[str, Any]:
+        facts = {"round": self.plan.rounds, **more}
+        orders = {site: self.asking.order(kind, facts=facts, arrays=arrays) for site in self._connected()}
+        answers = self.asking.gather(orders).answers
+        return {site: dict(a.facts["packing"]) for site, a in sorted(answers.items()) if a.kind == kind}
 
     def hand_over(self, state: State, result: Mapping[str, Any]) -> list[str]:
         """Give every site the finished model and all sites' figures; return who has them."""

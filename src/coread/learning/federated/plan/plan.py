@@ -18,6 +18,10 @@ FORMAT = 1
 LOOKING = frozenset({"robust", "scaffold", "cyclic"})
 
 
+MOST_COMPARED = 6
+"""Sites up to which every coalition is trained (see `coread.learning.federated.contribution.values`)."""
+
+
 @dataclass(frozen=True)
 class Privacy:
     """How updates are protected on their way and in the model."""
@@ -94,6 +98,11 @@ class Plan:
     """Fewest updates of which a round is made."""
     compare_alone: bool = True
     """Each site also trains alone, with the same number of updates, to know what it gained."""
+    pack: bool = False
+    """The result becomes a bundle: each site calibrates and appraises it on its own held-out patients."""
+    contribution: str = ""
+    """Figure by which coalitions of sites are compared, e.g. ``auc``, each trained anew on its own; empty for
+    none."""
     privacy: Privacy = field(default_factory=Privacy)
     patience: Patience = field(default_factory=Patience)
     checks: Checks = field(default_factory=Checks)
@@ -160,6 +169,13 @@ def _gaps(plan: Plan) -> list[str]:
         "a round of fewer sites than the threshold": hidden and plan.least_sites < privacy.threshold,
         "secure aggregation with a strategy that looks at single updates": hidden
         and plan.strategy.get("name") in LOOKING,
+        # From two sums that begin alike, one with and one without a site, that site's update follows.
+        "secure aggregation with the contribution of each site measured, which takes the masks off": hidden
+        and bool(plan.contribution),
+        "a contribution that is measured for more than 6 sites, 64 trainings": bool(plan.contribution)
+        and count > MOST_COMPARED,
+        "a bundle without the comparison by which a site that loses is told": plan.pack
+        and not plan.compare_alone,
         "a least number of cases under one": plan.least_cases < 1,
         "a largest value that is not above zero": privacy.largest_value <= 0,
         "no code hash": len(plan.code_sha256) != 64,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - sentences are kept whole
 """A plan in plain words, in English and Chinese, for the officer who has to decide."""
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def _english(plan: Plan) -> list[str]:
         f"What happens: in {plan.rounds} rounds the model comes here, is trained on this site's patients and "
         "its change goes back. Images, reports and names never leave.",
         _leaves_en(plan),
+        *_also_en(plan),
         "Nobody but this site sees its own change: the coordinator learns the sum of all sites only, as long "
         f"as it keeps to the protocol and works together with fewer than {plan.privacy.threshold} sites."
         if hidden
@@ -66,6 +68,33 @@ def _leaves_en(plan: Plan) -> str:
     )
 
 
+def _also_en(plan: Plan) -> list[str]:
+    packed = (
+        "For a bundle that clinics can install there also leave: the two numbers of this site's line from "
+        "score to probability with their spread, the mean and spread of what the network sees of this site's "
+        "images, and how the finished model does on this site's test patients, beside the site's own model. "
+        "Numbers under 11, and figures made of so few, do not leave. Differential privacy does not cover these."
+    )
+    compared = (
+        "To tell what each site is worth, the model is also trained by every group of the sites, as often and "
+        f"as long; each group's model is measured here on validation patients ({plan.contribution}). The "
+        "statement is computed here once more and signed if it is the same."
+    )
+    return [*([packed] if plan.pack else []), *([compared] if plan.contribution else [])]
+
+
+def _also_zh(plan: Plan) -> list[str]:
+    packed = (
+        "为制作可安装的模型包，还会送出：本院“分数到概率”直线的两个数及其离散程度、网络所见特征的均值与离散程度，"
+        "以及最终模型与本院自有模型在本院测试患者上的表现。小于11的数及由其得出的指标不送出；差分隐私不覆盖这些内容。"
+    )
+    compared = (
+        "为说明各院贡献，还会由每一种医院组合以同样次数训练模型，并在本院验证患者上评测"
+        f"（{plan.contribution}）。贡献说明由本院重新计算，一致方予签名。"
+    )
+    return [*([packed] if plan.pack else []), *([compared] if plan.contribution else [])]
+
+
 def _chinese(plan: Plan) -> list[str]:
     hidden, noise = plan.privacy.secure_aggregation, plan.privacy.differential
     return [
@@ -78,6 +107,7 @@ def _chinese(plan: Plan) -> list[str]:
         "离开本院的内容："
         + ("加掩码后的模型变化" if hidden else "模型变化、训练样本数、训练损失")
         + "；结束时还有留出患者上的质量指标（如曲线下面积和病例数）。",
+        *_also_zh(plan),
         "除本院外无人能看到本院的变化：协调方只得到各院之和，前提是它遵守协议，"
         f"且与之串通的医院少于 {plan.privacy.threshold} 家。"
         if hidden

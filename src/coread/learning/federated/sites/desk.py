@@ -99,6 +99,8 @@ class Desk:
             "train": self._train,
             "evaluate": self._evaluate,
             "alone": self._alone,
+            "calibrate": self._calibrate,
+            "appraise": self._appraise,
             "final": self._final,
             "keys": self._hiding.keys,
             "shares": self._hiding.shares,
@@ -137,12 +139,32 @@ class Desk:
         return self._hiding.masked(order, plan, power, lambda: self._learn(order, plan))
 
     def _evaluate(self, order: Order, plan: Plan) -> Reply:
-        asked = [e.event.facts.get("order") for e in self.site.record.events(order.plan)].count("evaluate")
-        if asked >= plan.rounds + MORE_MEASUREMENTS:
-            expected = f"at most {plan.rounds + MORE_MEASUREMENTS}"
-            raise FederationRefused(f"{asked} measurements already", expected, "agree on another plan", "")
+        self._demand_seldom(order, plan.rounds + MORE_MEASUREMENTS)
         part = str(order.facts.get("part", "val"))
         return {"metrics": self._of(plan).evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
+
+    def _calibrate(self, order: Order, plan: Plan) -> Reply:
+        """Statistics of validation patients for the bundle that the plan promises, a few times at most."""
+        self._demand_packing(order, plan)
+        return {"packing": self._of(plan).calibrating(dict(order.arrays["parameters"]))}, {}
+
+    def _appraise(self, order: Order, plan: Plan) -> Reply:
+        self._demand_packing(order, plan)
+        told = order.facts["bundle"]
+        return {"packing": self._of(plan).appraising(dict(order.arrays["parameters"]), told)}, {}
+
+    def _demand_packing(self, order: Order, plan: Plan) -> None:
+        if not plan.pack:
+            raise FederationRefused(
+                f"an order to {order.kind}", "what the plan says: no bundle", "", plan.name
+            )
+        self._demand_seldom(order, MORE_MEASUREMENTS)
+
+    def _demand_seldom(self, order: Order, most: int) -> None:
+        asked = [e.event.facts.get("order") for e in self.site.record.events(order.plan)].count(order.kind)
+        if asked >= most:
+            found = f"{asked} orders to {order.kind} already"
+            raise FederationRefused(found, f"at most {most}", "agree on another plan", "")
 
     def _alone(self, order: Order, plan: Plan) -> Reply:
         """Train alone and measure; the parameters stay here, the figures leave."""

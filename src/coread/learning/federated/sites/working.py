@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from coread.errors import FederationRefused, RunRefused
 from coread.learning.federated.arrays import read_arrays, write_arrays, write_bytes
 from coread.learning.federated.orders import digest_of
+from coread.learning.federated.packing.at_site import appraising, calibrating
+from coread.learning.federated.packing.packed import packable
 from coread.learning.federated.plan.carrying import told, told_alone
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.sites.folder import SiteFolder
@@ -100,6 +103,27 @@ class Work:
     def measured_alone(self, part: str) -> dict[str, float]:
         """Measure the site's model of its own."""
         return dict(self.task.evaluate(self.site.data(self.plan), self.alone(), part))
+
+    def calibrating(self, parameters: Parameters) -> dict[str, Any]:
+        """Give what a bundle's curve and gate are made of, and the budget of privacy that was spent here."""
+        noised = bool(self.plan.privacy.differential)
+        found = calibrating(packable(self.task), self.site.data(self.plan), parameters, noised)
+        return {**found, "epsilon": self._epsilon()} if noised else found
+
+    def appraising(self, parameters: Parameters, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Give figures on this site's test patients, of the finished model and of the site's own."""
+        return appraising(packable(self.task), self.site.data(self.plan), (parameters, self.alone()), told)
+
+    def _epsilon(self) -> float | None:
+        """What this site has spent, from the noise of its last round and the number of its trainings."""
+        path = self.folder / "spent.json"
+        rounds = [kept[0].metrics for p in self.folder.glob("round-*.npz") if (kept := _kept(p))]
+        if not path.exists() or not rounds:
+            return None
+        budget = import_module("coread.learning.federated.differential_privacy.budget")
+        told = [rounds[-1]] * len(json.loads(path.read_text()))
+        epsilon = float(budget.spent(told, float(self.plan.privacy.differential["delta"])).epsilon)
+        return epsilon if np.isfinite(epsilon) else None
 
     def _part(
         self, parameters: Parameters, instructions: Mapping[str, Any], at: tuple[int, str], stays: Parameters

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from coread.errors import FederationRefused
 from coread.evaluation import roc_auc
 from coread.learning.federated.task import Count, Parameters, SiteData, Update
 from coread.learning.federated.tasks.cases import Cases, Float, Judged
@@ -30,6 +32,22 @@ WIDEST = 8.0
 
 Private = Callable[["Head", Cases, Mapping[str, Any], Generator], Mapping[str, float]]
 """Trains with differential privacy in place; gives what the accountant must know."""
+
+
+class Packing(Protocol):
+    """How a head becomes the network of a reader of the clinic."""
+
+    def seen(self, features: Float) -> Float:
+        """What the reader's gate looks at, of the trunk's features [case, feature]."""
+        ...
+
+    def export(self, weight: Float, bias: float, statistics: Float, path: Path) -> None:
+        """Write trunk and head as one network."""
+        ...
+
+    def described(self) -> Mapping[str, Any]:
+        """Return what the card says of reader, finding and limits."""
+        ...
 
 
 class Head(nn.Module):  # type: ignore[misc]
@@ -68,6 +86,8 @@ class HeadTask:
         of positives only then teaches nearly nothing, instead of that all is positive.
     private
         How to train when a plan asks for differential privacy.
+    packing
+        How trunk and head become a reader's network; None where no shipped reader runs them.
     """
 
     name: str
@@ -78,6 +98,7 @@ class HeadTask:
     reference: Float | None = None
     prior_free: bool = True
     private: Private | None = field(default=None, repr=False)
+    packing: Packing | None = field(default=None, repr=False)
     _ready: dict[str, tuple[Cases, Float, Cases]] = field(default_factory=dict, init=False, repr=False)
 
     def initial(self, seed: int) -> Parameters:
@@ -170,6 +191,38 @@ class HeadTask:
         ready = standardised(held.features, self.statistics(data, parameters))
         score = ready.astype(np.float64) @ parameters["head.weight"][0].astype(np.float64)
         return Judged(score + float(parameters["head.bias"][0]), held.truth, list(held.patients))
+
+    def seen(self, data: SiteData, part: str) -> Float:
+        """What a reader's gate looks at, of all cases of a part."""
+        held = self.cases_of(data)
+        return self._packing().seen(held.features[np.asarray(held.part) == part])
+
+    def export(self, parameters: Parameters, path: Path) -> None:
+        """Write trunk, standardisation and head as one network.
+
+        Raises
+        ------
+        FederationRefused
+            If each site standardises by statistics of its own, so that no network is common to all.
+        """
+        if self.norm == "own":
+            found = "features standardised by each site's own statistics, which stay there"
+            expected = "one network for all sites"
+            remedy = 'plan it with options norm = "shared", or "reference"'
+            raise FederationRefused(found, expected, remedy, self.name)
+        statistics = np.stack([parameters["norm.mean"], parameters["norm.scale"]])
+        bias = float(parameters["head.bias"][0])
+        self._packing().export(parameters["head.weight"][0], bias, statistics, path)
+
+    def described(self) -> Mapping[str, Any]:
+        """Return what the card says of reader, finding and limits."""
+        return self._packing().described()
+
+    def _packing(self) -> Packing:
+        if self.packing is None:
+            found, expected = f"the task {self.name!r}", "a task whose network a reader of the clinic runs"
+            raise FederationRefused(found, expected, "plan it without a bundle (pack = false)", self.name)
+        return self.packing
 
     def evaluate(self, data: SiteData, parameters: Parameters, part: str) -> Mapping[str, float]:
         """Area under the ROC curve (left out where a class is absent) and counts."""

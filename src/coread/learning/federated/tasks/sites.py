@@ -14,6 +14,7 @@ from numpy.random import Generator
 from coread.learning.federated.task import SiteData
 from coread.learning.federated.tasks import chest, lidc
 from coread.learning.federated.tasks.cases import Cases, Float, Remembered
+from coread.learning.federated.tasks.chest_network import ChestPacking
 from coread.learning.federated.tasks.heads import Head, HeadTask, Norm
 from coread.learning.federated.tasks.outlining import OutlineTask
 
@@ -64,7 +65,11 @@ def chest_opacity(
     cases = Remembered(partial(chest.cases_of, cache=_folder(cache), look=look))
     reference = reference_statistics() if norm == "reference" else None
     features = chest.FEATURES * (2 if look == "both" else 1)
-    return HeadTask("chest-opacity", cases, chest.count_of, features, norm, reference, prior_free, _privately)
+    # The chest reader trims and windows as the look "plain" does; no reader shows an image as the others do.
+    packing = ChestPacking() if look == "plain" else None
+    return HeadTask(
+        "chest-opacity", cases, chest.count_of, features, norm, reference, prior_free, _privately, packing
+    )
 
 
 def _privately(
