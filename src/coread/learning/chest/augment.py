@@ -1,8 +1,8 @@
 """What a radiograph may suffer between two hospitals, done to the training images.
 
-Detectors, view stations and gateways change grey curve, sharpness, borders, compression and (once squared)
-the aspect. The network must not learn any of it as disease. Everything is drawn from a generator that is
-given.
+Detectors, view stations and gateways change grey curve, noise, sharpness, borders, compression and (once
+squared) the aspect. The network must not learn any of it as disease, nor the switch as age. Everything is
+drawn from a generator that is given.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ from PIL import Image, ImageFilter
 
 Grey = NDArray[np.uint8]
 Float = NDArray[np.float32]
+
+RECIPE = 2
+"""Number of this recipe of disturbances: images disturbed by an earlier one are not these."""
+
+QUANTA = 1e4
+"""Quanta in the brightest pixel at full exposure, on the display scale of
+`coread.evaluation.robustness.disturbances.dose`; neither detector nor logarithm is modelled."""
 
 
 def disturb(image: Grey, rng: Generator) -> Float:
@@ -33,11 +40,17 @@ def disturb(image: Grey, rng: Generator) -> Float:
     Float
         float32 [row, column] in 0..1, same shape, before the reader's own window.
     """
-    moved = _recompressed(_softened(_moved(Image.fromarray(image), rng), rng), rng)
-    grey: Float = np.asarray(moved, dtype=np.float32) / np.float32(255)
+    grey: Float = np.asarray(_moved(Image.fromarray(image), rng), dtype=np.float32) / np.float32(255)
     if rng.random() < 0.5:
         grey = grey[:, ::-1]  # the label does not depend on the side
-    return _bordered(_noisy(_regraded(grey, rng), rng), rng)
+    taken = _softened(_picture(_noisy(_regraded(grey, rng), rng)), rng)
+    sent = np.asarray(_recompressed(taken, rng), dtype=np.float32) / np.float32(255)
+    return _bordered(np.asarray(sent, dtype=np.float32), rng)
+
+
+def _picture(grey: Float) -> Image.Image:
+    """Grey values 0..1 as an 8-bit image, as a gateway sends them."""
+    return Image.fromarray(np.asarray(np.clip(grey, 0, 1) * 255 + 0.5, dtype=np.uint8))
 
 
 def _moved(image: Image.Image, rng: Generator) -> Image.Image:
@@ -55,10 +68,10 @@ def _moved(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _softened(image: Image.Image, rng: Generator) -> Image.Image:
-    """Blur or sharpen a third of the images."""
+    """Blur a quarter of the images, up to two and a half pixels, and sharpen a tenth."""
     draw = rng.random()
-    if draw < 0.2:
-        return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
+    if draw < 0.25:
+        return image.filter(ImageFilter.GaussianBlur(_drawn(rng, 0.3, 2.5)))
     if draw < 0.35:
         return image.filter(
             ImageFilter.UnsharpMask(radius=2, percent=int(rng.integers(40, 160)), threshold=0)
@@ -71,7 +84,7 @@ def _recompressed(image: Image.Image, rng: Generator) -> Image.Image:
     if rng.random() >= 0.25:
         return image
     buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=int(rng.integers(35, 95)))
+    image.save(buffer, "JPEG", quality=round(_drawn(rng, 10, 95)))
     return Image.open(buffer).convert("L")
 
 
@@ -95,10 +108,19 @@ def _equalised(grey: Float, share: float) -> Float:
 
 
 def _noisy(grey: Float, rng: Generator) -> Float:
-    """Quantum noise on a fifth of the images."""
-    if rng.random() >= 0.2:
-        return grey
-    return np.asarray(grey + rng.normal(0, rng.uniform(0.005, 0.03), grey.shape), dtype=np.float32)
+    """Quantum noise of a lower dose on a fifth of the images, white noise on another fifth."""
+    draw = rng.random()
+    if draw < 0.2:
+        quanta = QUANTA * _drawn(rng, 0.02, 1)
+        return np.asarray(rng.poisson(np.clip(grey, 0, 1) * quanta) / quanta, dtype=np.float32)
+    if draw < 0.4:
+        return np.asarray(grey + rng.normal(0, _drawn(rng, 0.005, 0.1), grey.shape), dtype=np.float32)
+    return grey
+
+
+def _drawn(rng: Generator, low: float, high: float) -> float:
+    """A strength, even in its logarithm: mild ones are met more often than strong ones."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _bordered(grey: Float, rng: Generator) -> Float:

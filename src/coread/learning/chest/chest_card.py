@@ -10,7 +10,7 @@ from typing import Any
 from coread.domain.codes import LUNG_OPACITY
 
 NAME = "chest-radiograph"
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 MANUFACTURER = "CoRead"
 
 TITLE = {"en": "Chest radiograph: lung opacity", "zh": "胸部X线片：肺部密度增高影"}
@@ -42,8 +42,8 @@ LIMITS = (
     "curve only.",
     "A switch that looks at the image, not at the age in the header, chooses the calibration for adults or for small "
     "children; what it does between about 6 and 17 years was not measured.",
-    "Noise disturbs it on adults: at half the dose, or after strong JPEG compression, the area falls measurably, and the "
-    "gate refuses few of these images (see the robustness study).",
+    "Strong noise, strong blur and coarse pixels cost area, and may make the switch take an adult for a child or a child for "
+    "an adult; the gate refuses many of these images, not all (see the robustness study).",
 )
 
 LIMITS_ZH = (
@@ -56,7 +56,7 @@ LIMITS_ZH = (
     "不寻找肺结节、气胸、胸腔积液及置入物；许多其他疾病也表现为密度增高影。",
     "仅一组权重，微调主干只用一个随机种子：概率区间只反映校准曲线的不确定性。",
     "由图像（而非头信息中的年龄）决定使用成人或幼儿的校准曲线；约6至17岁的表现未测量。",
-    "成人片对噪声敏感：剂量减半或强 JPEG 压缩时 AUC 明显下降，而质控只拒绝其中少数图像（见稳健性研究）。",
+    "强噪声、强模糊与粗像素会降低 AUC，并可能使模型把成人误作幼儿或把幼儿误作成人；质控拒绝其中许多图像，但并非全部（见稳健性研究）。",
 )
 
 ATTRIBUTION = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -91,10 +92,19 @@ class Atlas:
         trunk
             `imagenet` or `tuned`.
         """
-        key = f"{trunk}-{name.replace(' ', '-')}"
+        key = f"{self._mark(trunk)}-{name.replace(' ', '-')}"
         if key not in self._held:
             self._held[key] = self._looked(name, trunk, key)
         return self._held[key]
+
+    def _mark(self, trunk: str) -> str:
+        """Name of a trunk in the cache: other weights are another trunk."""
+        if trunk == "imagenet" or self.tuned is None:
+            return trunk
+        digest = hashlib.sha256()
+        for values in self.tuned.trunk.state_dict().values():
+            digest.update(np.ascontiguousarray(values.detach().numpy()).tobytes())
+        return f"{trunk}-{digest.hexdigest()[:8]}"
 
     def _looked(self, name: str, trunk: str, key: str) -> Seen:
         return looked(

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from coread.learning.chest.augment import disturb
+from coread.learning.chest.augment import RECIPE, disturb
 from coread.learning.chest.cohort import Radiograph, grey
 from coread.learning.chest.transfer import ChestNet
 from coread.learning.runs.files import replace_file
@@ -122,7 +122,8 @@ def looked(
 
 
 def _key(items: Sequence[Radiograph], look: Look) -> str:
-    named = "\n".join([repr(look.disturbed), repr(look.mirrored), *(item.path.name for item in items)])
+    disturbed = None if look.disturbed is None else (look.disturbed, RECIPE)
+    named = "\n".join([repr(disturbed), repr(look.mirrored), *(item.path.name for item in items)])
     return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
