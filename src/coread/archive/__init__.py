@@ -9,7 +9,7 @@ from coread.archive.quarantine import Quarantine, Quarantined
 from coread.archive.query import SEARCHABLE, Query
 from coread.archive.readings import Readings, reading_from_json, reading_to_json
 from coread.archive.resources import SEARCH_PARAMETERS, Resources
-from coread.archive.sealed import Keyring, SealedStore
+from coread.archive.sealed import Keyring, SealedAfterwards, SealedStore
 from coread.archive.studies import Studies, StudyState
 from coread.archive.upkeep import Fault, Reconciled
 
@@ -35,6 +35,7 @@ __all__ = [
     "Readings",
     "Reconciled",
     "Resources",
+    "SealedAfterwards",
     "SealedStore",
     "Studies",
     "StudyState",

@@ -18,6 +18,7 @@ from coread.archive.objects import Draft, ObjectStore
 from coread.archive.query import Facts, Query
 from coread.archive.removals import finish_removals
 from coread.archive.rows import instance_of
+from coread.archive.sealed import Keyring, SealedAfterwards
 from coread.archive.tables import (
     CONFLICTS,
     DELIVERIES,
@@ -248,6 +249,35 @@ class Archive:
             Look at all files, not only at those younger than an hour before the newest row.
         """
         return upkeep.reconcile(self._database, self.store, now, everything=everything)
+
+    def seal(
+        self,
+        ring: Callable[[], Keyring],
+        at: datetime,
+        actor: str = "system",
+        progress: Callable[[int], None] | None = None,
+    ) -> SealedAfterwards:
+        """Seal the objects that were kept before encryption at rest was switched on; see `SealedStore.seal`.
+
+        Parameters
+        ----------
+        ring
+            Reads the keys.
+        at
+            Time of the two events, of beginning and end.
+        actor
+            Who asked for it.
+        progress
+            Called with the number of objects looked at so far.
+
+        Raises
+        ------
+        NotFound
+            If this store seals nothing.
+        Busy, LowDisk, ChecksumMismatch
+            As `SealedStore.seal`.
+        """
+        return upkeep.seal(self._database, self.store, ring, (at, actor), progress)
 
 
 def _keys_of(connection: Connection, study_instance_uid: str) -> list[str]:

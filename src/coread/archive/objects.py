@@ -208,6 +208,11 @@ class DiskStore:
         self._folder = ""
         self._in_folder = OBJECTS_PER_FOLDER
 
+    @property
+    def root(self) -> Path:
+        """The folder below which all objects lie."""
+        return self._root
+
     def free_bytes(self) -> int:
         """Return the bytes free to this process's user."""
         fact = os.statvfs(self._root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,12 @@ from coread.archive.filing import Arrival, file_arrivals
 from coread.archive.objects import ObjectStore
 from coread.archive.quarantine import Quarantine
 from coread.archive.removals import finish_removals
+from coread.archive.sealed import Keyring, SealedAfterwards, SealedStore
 from coread.archive.tables import CONFLICTS, INSTANCES, QUARANTINE, REMOVALS
 from coread.dicom import read_meta, scan_header
 from coread.domain.event import Event
 from coread.domain.study import Header
-from coread.errors import ChecksumMismatch, InputFault, ObjectLost
+from coread.errors import ChecksumMismatch, InputFault, NotFound, ObjectLost
 from coread.ledger import Ledger
 
 _CHUNK_BYTES = 1 << 20
@@ -85,6 +86,25 @@ def reconcile(
     if result != Reconciled():
         Ledger(database).append(_event(result, now))
     return result
+
+
+def seal(
+    database: Database,
+    store: ObjectStore,
+    ring: Callable[[], Keyring],
+    told: tuple[datetime, str],
+    progress: Callable[[int], None] | None = None,
+) -> SealedAfterwards:
+    """Seal what lies plain, beginning and end on record; see `Archive.seal`."""
+    if not isinstance(store, SealedStore):
+        raise NotFound("a store that is not sealed", "data.keys", "name a file for the keys")
+    at, actor = told
+    ledger = Ledger(database)
+    ledger.append(Event("archive.sealing-begun", "archive", actor, at))
+    done = store.seal(ring, progress)
+    facts = {name: str(value) for name, value in asdict(done).items()}
+    ledger.append(Event("archive.sealed", "archive", actor, at, facts))
+    return done
 
 
 def _remove_abandoned(store: ObjectStore) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from coread.archive.objects import Buffer, DiskDraft, DiskStore
+from coread.archive.objects import DiskStore
+from coread.archive.sealed.afterwards import SealedAfterwards, alone, clear_abandoned, deleted, seal_all
+from coread.archive.sealed.drafting import SealedDraft
 from coread.archive.sealed.form import (
     HEAD_BYTES,
     MAGIC,
@@ -18,73 +19,15 @@ from coread.archive.sealed.form import (
     SLOT_BYTES,
     SLOTS,
     Sealing,
-    head,
     key_in,
     plain_size,
     slot,
 )
-from coread.archive.sealed.keyring import ID_BYTES, KEY_BYTES, Keyring
+from coread.archive.sealed.keyring import ID_BYTES, Keyring
 from coread.archive.sealed.reading import SealedFile
 from coread.errors import ObjectLost
 
 _BUFFER_BYTES = PIECE_BYTES
-
-
-class SealedDraft:
-    """One object while it arrives: plain bytes in, sealed pieces out."""
-
-    __slots__ = ("_digest", "_draft", "_is_kept", "_number", "_pending", "_sealing", "_size", "key")
-
-    def __init__(self, draft: DiskDraft, ring: Keyring) -> None:
-        self.key = draft.key
-        key = os.urandom(KEY_BYTES)
-        self._draft = draft
-        self._sealing = Sealing.of(key)
-        self._digest = hashlib.sha256()
-        self._pending = bytearray()
-        self._number = self._size = 0
-        self._is_kept = False
-        draft.write(head(ring, key, self.key.encode()))
-
-    @property
-    def size_bytes(self) -> int:
-        """Plain bytes written so far."""
-        return self._size
-
-    def write(self, data: Buffer) -> None:
-        """Add bytes; see `Draft`."""
-        view = memoryview(data).cast("B")
-        self._digest.update(view)
-        self._size += len(view)
-        self._pending += view
-        # The last piece is closed as such, so one full piece always waits.
-        whole = (len(self._pending) - 1) // PIECE_BYTES
-        for place in range(whole):
-            self._close(self._pending[place * PIECE_BYTES : (place + 1) * PIECE_BYTES], is_last=False)
-        if whole > 0:
-            del self._pending[: whole * PIECE_BYTES]
-
-    def sha256(self) -> str:
-        """Return the hex digest of the plain bytes written so far."""
-        return self._digest.hexdigest()
-
-    def begin_digest(self) -> None:
-        """Do nothing: the digest is made as bytes come."""
-
-    def sync_and_keep(self) -> str:
-        """Make the bytes durable and return their key; see `Draft`."""
-        if not self._is_kept:
-            self._is_kept = True
-            self._close(self._pending, is_last=True)
-        return self._draft.sync_and_keep()
-
-    def discard(self) -> None:
-        """Forget the bytes; see `Draft`."""
-        self._draft.discard()
-
-    def _close(self, piece: bytearray, *, is_last: bool) -> None:
-        self._draft.write(self._sealing.close(self._number, bytes(piece), is_last=is_last))
-        self._number += 1
 
 
 class SealedStore:
@@ -105,9 +48,13 @@ class SealedStore:
         self.check_room = disk.check_room
         self.free_bytes = disk.free_bytes
         self.kept_at_s = disk.kept_at_s
-        self.delete = disk.delete
         self.keys = disk.keys
         self.abandoned = disk.abandoned
+        clear_abandoned(disk.root)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; see `ObjectStore`."""
+        deleted(self._disk.path(key))
 
     def draft(self) -> SealedDraft:
         """Begin an object; see `ObjectStore`."""
@@ -141,9 +88,9 @@ class SealedStore:
 
     def size(self, key: str) -> int:
         """Return a kept object's plain size in bytes; see `ObjectStore`."""
-        size = self._disk.size(key)
-        with self._disk.open(key) as file:
+        with self._disk.open(key) as file:  # one file for both: it may be sealed at this moment
             is_sealed = file.read(len(MAGIC)) == MAGIC
+            size = os.fstat(file.fileno()).st_size
         return plain_size(size) if is_sealed else size
 
     def rewrap(self, progress: Callable[[int], None] | None = None) -> int:
@@ -156,13 +103,43 @@ class SealedStore:
         ------
         ObjectLost
             If no key of the ring opens an object.
+        Busy
+            If another command seals or rewraps.
         """
         changed = 0
-        for count, key in enumerate(self._disk.keys(), start=1):
-            changed += _rewrap(self._disk.path(key), key, self._ring)
-            if progress:
-                progress(count)
+        with alone(self._disk.root):
+            for count, key in enumerate(self._disk.keys(), start=1):
+                changed += _rewrap(self._disk.path(key), key, self._ring)
+                if progress:
+                    progress(count)
         return changed
+
+    def seal(
+        self, ring: Callable[[], Keyring], progress: Callable[[int], None] | None = None
+    ) -> SealedAfterwards:
+        """Seal every object that was kept before the store was sealed.
+
+        Each is read back before its plain file goes. Killed at any moment nothing is lost, and the next call
+        goes on with what still lies plain. Readers and deletions go on meanwhile.
+
+        Parameters
+        ----------
+        ring
+            Reads the keys, once nobody else can change which of them are needed.
+        progress
+            Told how many objects were looked at.
+
+        Raises
+        ------
+        Busy
+            If another command seals or rewraps.
+        LowDisk
+            If there is no room for the copy of one object.
+        ChecksumMismatch
+            If a copy does not read back as what was to be sealed.
+        """
+        with alone(self._disk.root) as working:
+            return seal_all(self._disk, ring(), working, progress)
 
     def wrapping_keys(self) -> Iterator[str]:
         """Give the id of the key that closes each object, in hex; ``none`` for those that are not sealed."""

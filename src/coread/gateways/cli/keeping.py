@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +12,13 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from coread.archive import Keyring, SealedStore
-from coread.errors import NotFound
+from coread.errors import Conflict, NotFound
 from coread.gateways.cli.opening import COMMAND_LINE, SettingsFile, find_settings, open_clinic, wide_console
 from coread.intake import ImportSummary, import_path
 
 _console = wide_console()
 _archive = typer.Typer(
-    no_args_is_help=True, help="The kept images: verify, delete, expire, conflicts, new-key, rewrap."
+    no_args_is_help=True, help="The kept images: verify, delete, expire, conflicts, seal, new-key, rewrap."
 )
 _quarantine = typer.Typer(
     no_args_is_help=True, help="Objects that could not be filed: list, show, retry, remove."
@@ -89,10 +90,40 @@ def rewrap(
             raise NotFound("a store that is not sealed", "data.keys", "name a file for the keys")
         task = progress.add_task("closing anew", total=None)
         changed = clinic.store.rewrap(lambda done: progress.update(task, completed=done))
-        plain = sum(id == "none" for id in clinic.store.wrapping_keys())
+        used = Counter(clinic.store.wrapping_keys())
+    ring = Keyring.read(path)
     if drop_former:
-        Keyring.read(path).alone().write(path)
-    _console.print(f"{changed} objects closed by the key in use; {plain} were kept before and are not sealed")
+        _check_all_by(ring, used)
+        ring.alone().write(path)
+    told = f"{changed} objects closed by the key in use; {used['none']} were kept before and are not sealed"
+    _console.print(f"{told} (coread archive seal)" if used["none"] else told)
+
+
+def _check_all_by(ring: Keyring, used: Counter[str]) -> None:
+    """Keep the former keys where one of them still closes an object: a key was changed meanwhile."""
+    others = used.total() - used["none"] - used[ring.current.hex()]
+    if others:
+        raise Conflict(f"{others} objects closed by a former key", "none", "run the command again")
+
+
+@_archive.command()
+def seal(settings: SettingsFile = None) -> None:
+    """Seal the objects that were kept before data.keys was set; after a stop run it again to go on."""
+    path = _keys_file(settings)
+    with open_clinic(settings) as clinic, Progress(console=_console) as progress:
+        total = sum(1 for _ in clinic.store.keys())  # noqa: SIM118 - a method of the store
+        task = progress.add_task("sealing", total=total)
+        done = clinic.archive.seal(
+            lambda: Keyring.read(path),
+            datetime.now(UTC),
+            COMMAND_LINE,
+            lambda count: progress.update(task, completed=count),
+        )
+    _console.print(
+        f"{done.sealed} objects sealed ({done.sealed_bytes / 1e6:.1f} MB), "
+        f"{done.were_sealed} were sealed before, {done.gone} deleted meanwhile; "
+        "backups made before still hold them plain"
+    )
 
 
 def _keys_file(settings: SettingsFile) -> Path:
