@@ -1,24 +1,29 @@
-"""Asks whether a package of the clinic has a known vulnerability, by pip-audit, and holds us to an answer.
+"""Asks whether a package of the clinic has a known vulnerability, and holds us to an answer.
 
-    python security/scan.py [requirements/clinic.txt]
+    python security/scan.py [requirements/clinic.txt] [--advisories all.zip] [--bill sbom.json]
 
-Each finding must be answered in ``docs/security/answers.toml`` with a reason and a date, or this fails. Where
-neither of the two services can be reached this says ``not scanned, service unreachable`` and passes. Where it
-could not look pip-audit itself says that nothing was found, so every package that was skipped counts here.
+Two services are asked by pip-audit; with ``--advisories`` nobody is asked, and OSV's export is searched that
+was carried in (`advisories`). Each finding must be answered in ``docs/security/answers.toml`` with a reason
+and a date, or this fails; an answer with ``expires`` is none from that day on. Where neither of the two services
+can be reached this says ``not scanned, service unreachable`` and passes; a file that cannot be read fails.
+Where it could not look pip-audit itself says that nothing was found, so each package that was skipped counts.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import advisories
+from advisories import Finding, Looked
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ROOT / "requirements" / "clinic.txt"
@@ -28,27 +33,6 @@ UNREACHABLE = "not scanned, service unreachable"
 SERVICES = ("pypi", "osv")
 _PATIENCE_S = 300
 _LEAST_REASON = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One known vulnerability of one package."""
-
-    package: str
-    version: str
-    id: str
-    aliases: frozenset[str]
-    fixed_in: str
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What one service said."""
-
-    findings: tuple[Finding, ...]
-    audited: int
-    skipped: tuple[str, ...]
-    """Packages that it does not know."""
 
 
 def audit(pins: Path, service: str) -> Looked | None:
@@ -84,8 +68,11 @@ def faults(looked: Looked, answers: Iterable[Mapping[str, Any]], today: date) ->
         is_whole = (
             isinstance(answer.get("date"), date) and len(str(answer.get("reason", ""))) >= _LEAST_REASON
         )
+        expires = answer.get("expires", date.max)
         if not is_whole or answer["date"] > today:
             found.append(f"{answer.get('id', 'an answer')}: no reason in words, or no date")
+        elif not isinstance(expires, date) or expires <= today:
+            found.append(f"{answer.get('id', 'an answer')}: the answer has expired; look again")
         else:
             good.append(answer)
     known = {(str(a.get("package")).lower(), str(a.get("id"))) for a in good}
@@ -108,9 +95,25 @@ def look(pins: Path) -> Looked | None:
     return None
 
 
-def main(pins: Path = PINS, answers: Path = ANSWERS) -> int:
+def carried_in(export: Path, pins: Path, bill: Path | None) -> Looked:
+    """Search an export for the components of a bill of materials, else for the pins."""
+    components = (
+        advisories.of_bill(json.loads(bill.read_text(encoding="utf-8")))
+        if bill is not None
+        else advisories.of_pins(pins.read_text())
+    )
+    return advisories.look(export, components)
+
+
+def main(
+    pins: Path = PINS, answers: Path = ANSWERS, export: Path | None = None, bill: Path | None = None
+) -> int:
     """Look, and say what was found; the exit code is 1 where something is not answered."""
-    looked = look(pins)
+    try:
+        looked = look(pins) if export is None else carried_in(export, pins, bill)
+    except advisories.NotAnExport as fault:
+        print(f"vulnerabilities: not scanned, {fault}")
+        return 1
     if looked is None:
         print(f"vulnerabilities: {UNREACHABLE}")
         return 0
@@ -118,9 +121,21 @@ def main(pins: Path = PINS, answers: Path = ANSWERS) -> int:
     found = faults(looked, told, date.today())
     for line in found:
         print(line)
-    print(f"vulnerabilities: {looked.audited} packages, {len(looked.findings)} findings, {len(found)} open")
+    counts = f"{looked.audited} packages, {len(looked.findings)} findings, {len(found)} open"
+    print(f"vulnerabilities: {counts}" + (f", advisories as of {looked.as_of}" if looked.as_of else ""))
     return int(bool(found))
 
 
+def asked() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("pins", type=Path, nargs="?", default=PINS)
+    parser.add_argument("--answers", type=Path, default=ANSWERS)
+    parser.add_argument("--advisories", type=Path, help="OSV's export of PyPI, a zip that was carried in")
+    parser.add_argument("--bill", type=Path, help="a CycloneDX bill of materials instead of the pins")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:2])))
+    given = asked()
+    sys.exit(main(given.pins, given.answers, given.advisories, given.bill))
