@@ -4,8 +4,8 @@
 
 Two services are asked by pip-audit; with ``--advisories`` nobody is asked, and OSV's export is searched that
 was carried in (`advisories`). Each finding must be answered in ``docs/security/answers.toml`` with a reason
-and a date, or this fails; an answer with ``expires`` is none from that day on. Where neither of the two services
-can be reached this says ``not scanned, service unreachable`` and passes; a file that cannot be read fails.
+and a date, or this fails; an answer with ``expires`` is none from that day on. Where neither service can be
+reached this says ``not scanned, service unreachable`` and passes; a file that cannot be read fails.
 Where it could not look pip-audit itself says that nothing was found, so each package that was skipped counts.
 """
 
