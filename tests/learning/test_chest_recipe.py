@@ -145,6 +145,21 @@ def test_disturbing_is_seeded_and_keeps_the_shape():
         assert (first == second).all()
 
 
+def test_disturbances_reach_from_none_to_strong_noise_and_strong_blur():
+    grain = []
+    for seed in range(60):
+        found = disturb(np.full((96, 96), 128, np.uint8), np.random.default_rng(seed))[20:76, 20:76]
+        assert found.min() >= 0
+        assert found.max() <= 1
+        grain.append(float(np.diff(found, axis=1).std()))
+    assert np.quantile(grain, 0.2) < 0.004
+    assert max(grain) > 0.06
+    stripes = np.tile(np.array([0, 0, 255, 255], np.uint8), (96, 24))
+    kept = [float(disturb(stripes, np.random.default_rng(seed))[20:76, 20:76].std()) for seed in range(60)]
+    assert min(kept) < 0.1
+    assert max(kept) > 0.3
+
+
 def test_calibration_survives_the_way_to_the_bundle(tmp_path):
     rng = np.random.default_rng(0)
     items = _cohort(tmp_path, per_cell=25)

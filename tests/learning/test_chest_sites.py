@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image
 from coread.learning.chest.cohort import Radiograph
 from coread.learning.chest.export import export_onnx
 from coread.learning.chest.shipping import Network, recover
-from coread.learning.chest.sites import harmonise
+from coread.learning.chest.sites import harmonise, looks, mixing
+from coread.learning.chest.sites.atlas import Atlas
 from coread.learning.chest.sites.blend import Blend, Group, Mixture
 from coread.learning.chest.sites.gaps import areas_by, difference
 from coread.learning.chest.sites.heads import Head, aligned, balanced, fit_eraser, fit_head
@@ -238,3 +240,50 @@ def test_a_seed_gives_the_same_draws():
     first, second = (areas_by(truth, score, ["AP", "PA"] * 30, patients, seed=4) for _ in "ab")
     assert np.nan_to_num(first.gap).tolist() == np.nan_to_num(second.gap).tolist()
     assert replace(first).whole[0] == second.whole[0]
+
+
+class _Seen:
+    """Two hospitals of which noise moves one feature, the one that tells them apart most easily."""
+
+    def __init__(self, count=40):
+        rng = np.random.default_rng(0)
+        self.child = np.arange(count) % 2 == 1
+        self.features = rng.normal(size=(count, 6))
+        self.features[:, 0] += 8 * self.child
+        self.features[:, 1] += 3 * self.child
+
+    def rows(self, split, site=None):
+        return np.arange(len(self.child))
+
+    def some(self, rows):
+        return [SimpleNamespace(site="paediatric" if self.child[n] else "nih") for n in rows]
+
+    def means(self, name, trunk):
+        noisy = self.features.copy()
+        if name.startswith("disturbed"):
+            noisy[:, 0] = 16
+        return noisy
+
+
+def test_noise_is_not_taken_for_childhood():
+    seen = _Seen()
+    switch = mixing.child_head(seen)
+    noisy = switch(seen.means("disturbed 1", "tuned")) > 0
+    assert (noisy == seen.child).mean() > 0.9
+    alone = fit_head(seen.features, seen.child, strength=mixing.CHILD_STRENGTH)
+    assert (alone(seen.means("disturbed 1", "tuned"))[~seen.child] > 0).mean() > 0.9
+
+
+def test_looks_of_other_weights_or_disturbances_are_other_looks(net, tmp_path, monkeypatch):
+    marks = {
+        Atlas(tmp_path, tmp_path, lambda *_: None, tuned=tuned)._mark("tuned")
+        for tuned in (net, imagenet_net())
+    }
+    assert len(marks) == 2
+    items = _items(tmp_path, 2)
+    keys = []
+    for recipe in (1, 2):
+        monkeypatch.setattr(looks, "RECIPE", recipe)
+        keys.append([looks._key(items, Look("a", disturbed=seed)) for seed in (None, 1)])
+    assert keys[0][0] == keys[1][0]
+    assert keys[0][1] != keys[1][1]
