@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
-from canaries import ALL, COMMENT, FACTS, PASSWORD, PATIENT, SECRET, found_in, leaks
+from canaries import ALL, COMMENT, FACTS, PASSWORD, PATIENT, found_in, leaks
 from identity_site import submit
 from journey_clinic import JourneyClinic, journey_clinic
 from journey_records import record_system
@@ -232,13 +232,11 @@ def channels(tmp_path_factory) -> dict[str, str]:
 
 
 def test_no_canary_is_where_it_should_not_be(channels):
-    # A report's text may name somebody whom no header names; no list can know it, so an officer reads it
-    # before it leaves (docs/threat_model.md). Of whom a header names, nothing may stand there either.
-    assert leaks({n: text for n, text in channels.items() if n != "de-identified report"}) == {}
-    assert leaks({"report": channels["de-identified report"]}, (*PATIENT, *SECRET)) == {}
+    # The de-identified report too: the brother in its free text, whom no header names, is gone with the rest.
+    assert leaks(channels) == {}
     assert len(channels["log"].splitlines()) > 20
-    assert {"ledger as CSV", "ledger as ATNA", "ledger as BALP", "ledger as PROV", "de-identified export",
-            "commands", "measures", "addresses", "error 13"} <= channels.keys()  # fmt: skip
+    assert {"ledger as CSV", "ledger as ATNA", "ledger as BALP", "ledger as PROV", "commands", "measures",
+            "de-identified export", "de-identified report", "addresses", "error 13"} <= channels.keys()  # fmt: skip
 
 
 def test_a_planted_leak_is_seen_in_every_channel_and_spelling(channels):

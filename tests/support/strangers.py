@@ -113,6 +113,10 @@ def in_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], None
     return parse
 
 
+#: Pillow warns of a picture beyond its limit, and refuses one beyond twice that.
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
 def media(data: bytes) -> None:
     """Read a picture as the lab's cohorts do: by its file, within limits."""
     from coread.errors import CohortRefused  # noqa: PLC0415
@@ -122,7 +126,7 @@ def media(data: bytes) -> None:
             if image.width * image.height > 1 << 22:
                 raise CohortRefused("a picture beyond the limit", "a smaller one")
             image.load()
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, *BOMBS) as error:
         raise CohortRefused("no picture", "PNG or JPEG") from error
 
 

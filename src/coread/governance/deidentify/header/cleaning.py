@@ -10,7 +10,15 @@ from coread.governance.deidentify.header.subject import AGE_VR, Subject, told_ag
 from coread.governance.deidentify.replacing import Pseudonyms, dummy_of, shift_date, shift_datetime
 from coread.governance.deidentify.rules import Action
 from coread.governance.deidentify.stream import Element, Item, vr_of
-from coread.governance.deidentify.texts import Known, decoded, encoded, encodings_of, remove_patterns
+from coread.governance.deidentify.texts import (
+    Known,
+    decoded,
+    encoded,
+    encodings_of,
+    only_allowed,
+    remove_patterns,
+    remove_persons,
+)
 
 _One = Callable[[Element, Item], None]
 
@@ -229,13 +237,19 @@ class HeaderCleaner:
     def _freed(self, text: str, *, weak: bool, is_code: bool) -> str:
         """Free a text of what names someone, until nothing more is found: twice is once.
 
-        Patterns come first: they need the labels and titles that stand around a name.
+        Patterns come first: they need the labels and titles that stand around a name. What the header names
+        goes whole before persons are looked for whom it does not name.
         """
         while True:
             freed = self._known.remove(text if is_code else remove_patterns(text, weak=weak))
+            freed = freed if is_code or not weak else self._less_persons(freed)
             if freed == text:
                 return text
             text = freed
+
+    def _less_persons(self, text: str) -> str:
+        freed = remove_persons(text)
+        return only_allowed(freed) if self._plan.profile.texts.keep == "words of reports" else freed
 
     def _code(self, element: Element, made: Item) -> None:
         text = decoded(element.value)

@@ -38,7 +38,7 @@ METHOD_CODES: Mapping[str, tuple[str, str]] = {
 
 _OWN = "profiles"
 _KEYS = {"name", "title", "legal_source", "as_of", "confidence", "status", "options", "dates", "ages",
-         "pseudonyms", "pixels", "faces", "overrides", "beyond_this_program"}  # fmt: skip
+         "pseudonyms", "texts", "pixels", "faces", "overrides", "beyond_this_program"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,15 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What may stay in descriptions and free texts."""
+
+    keep: Literal["what names nobody", "words of reports"] = "what names nobody"
+    """``what names nobody``: what is known, labelled or written of as a person goes; ``words of reports``: of
+    the rest only words of a fixed list stay (``texts/persons/vocabulary_*.txt``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A whole profile. Made by `load_profile`."""
 
@@ -79,6 +88,7 @@ class Profile:
     """Ages are rounded down to multiples of this."""
     reversible: bool = True
     """Whether pseudonyms may be kept in a vault."""
+    texts: Texts = field(default_factory=Texts)
     pixels: Pixels = field(default_factory=Pixels)
     faces: Literal["flag", "refuse"] = "flag"
     overrides: Mapping[int, Action] = field(default_factory=dict)
@@ -148,6 +158,7 @@ def _profile(text: str, where: str) -> Profile:
         age_cap_years=ages.get("cap_years"),
         age_bin_years=ages.get("bin_years", 1),
         reversible=data.get("pseudonyms", {}).get("reversible", True),
+        texts=Texts(**data.get("texts", {})),
         pixels=Pixels(**pixels),
         faces=data.get("faces", {}).get("policy", "flag"),
         overrides={_tag(row["keyword"]): Action(row["action"]) for row in data.get("overrides", [])},
@@ -176,8 +187,11 @@ def _faults(data: Mapping[str, Any]) -> list[str]:
 
 
 def _part_faults(data: Mapping[str, Any]) -> list[str]:
-    dates, pixels = data.get("dates", {}), data.get("pixels", {})
-    faults = [f"dates: unknown {key}" for key in dates.keys() - set(Dates.__slots__)]
+    dates, pixels, texts = data.get("dates", {}), data.get("pixels", {}), data.get("texts", {})
+    faults = [f"texts: unknown {key}" for key in texts.keys() - set(Texts.__slots__)]
+    if texts.get("keep", "what names nobody") not in {"what names nobody", "words of reports"}:
+        faults.append("texts.keep: 'what names nobody' or 'words of reports'")
+    faults += [f"dates: unknown {key}" for key in dates.keys() - set(Dates.__slots__)]
     faults += [f"pixels: unknown {key}" for key in pixels.keys() - set(Pixels.__slots__)]
     if not 0 < dates.get("min_days", 182) <= dates.get("max_days", 3650) - 7:
         faults.append("dates: min_days must be positive and a week below max_days")
