@@ -18,6 +18,7 @@ _JOINING = frozenset(
 
 #: Compound surname and two characters.
 _LONGEST_NAME = 4
+_LIKE_A_NAME = (2, 3)
 
 
 @cache
@@ -52,10 +53,16 @@ def uncovered(text: str) -> Iterator[tuple[int, int]]:
 
 
 def names(text: str) -> list[tuple[int, int]]:
-    """Return where names stand: after kinship words, titles and deeds, and where no word of reports does."""
+    """Return where names stand: beside cues, after a compound surname, and where no word of reports does."""
     found = [span for cue in _cues().finditer(text) if (span := _after(text, cue))]
+    found += [span for title in _titles().finditer(text) if (span := _before(text, title.start()))]
+    found += [
+        span for known in _compound().finditer(text) if (span := _surnamed(text, known.start(), len(text)))
+    ]
     for start, end in uncovered(text):
-        spans = (_surnamed(text, at, end) for at in range(start, end))
+        # A stranger as long as a name is believed with a rarer surname, too.
+        like_a_name = end - start in _LIKE_A_NAME
+        spans = (_surnamed(text, at, end, is_told=like_a_name and at == start) for at in range(start, end))
         named = next((span for span in spans if span is not None), None)
         if named is not None:
             found.append((start, max(end, named[1])) if end - start <= _LONGEST_NAME else named)
@@ -69,6 +76,27 @@ def _cues() -> re.Pattern[str]:
         "|".join(sorted(words, key=len, reverse=True)) for words in (cues.kin, (*cues.titles, *cues.deeds))
     )
     return re.compile(f"(?P<kin>{kin})|{others}")
+
+
+@cache
+def _titles() -> re.Pattern[str]:
+    return re.compile("|".join(sorted(chinese_words().titles, key=len, reverse=True)))
+
+
+@cache
+def _compound() -> re.Pattern[str]:
+    return re.compile("|".join(chinese_words().compound))
+
+
+def _before(text: str, end: int) -> tuple[int, int] | None:
+    """Return the name that ends where a title begins."""
+    for length in (4, 3, 2):
+        start = end - length
+        if start < 0 or word_at(text, start) > 1:
+            continue
+        if _surnamed(text, start, end, is_told=True) == (start, end):
+            return start, end
+    return None
 
 
 def _after(text: str, cue: re.Match[str]) -> tuple[int, int] | None:
