@@ -68,7 +68,8 @@ class Question:
     folds: int
 
 
-CELLS = ((), ("cell",), ("cell", "age"), ("cell", "age", "sex"))
+CELLS = ((), ("cell",), ("band",), ("cell", "age"), ("cell", "age", "sex"))
+"""Of chest films: hospital and view, hospital and age band (children as one), and sums of parts."""
 
 QUESTIONS = (
     Question("chest: opacity or none", chests, 1, CELLS, ("site", "cell", "sex", "age", "kind"), 20),
@@ -112,7 +113,7 @@ def _answer(
     strength = choose_strength((seen[0], train.label), (seen[1], val.label))
     known, label = np.vstack(seen[:2]), np.r_[train.label, val.label]
     patients = (*train.patient, *val.patient)
-    facts = {name: (*train.facts[name], *val.facts[name]) for name in question.groups[-1]}
+    facts = {name: (*train.facts[name], *val.facts[name]) for columns in question.groups for name in columns}
     model = softmax(fitted(known, label, strength).logits(seen[2]))
     scored = []
     for seed in SEEDS:

@@ -64,7 +64,7 @@ class ImageSet:
 
 
 def chests(data: Path, split: str) -> ImageSet:
-    """Chest radiographs of adults and children: opacity or not; site, view, sex, age band and kind known."""
+    """Chest radiographs of adults and children: opacity or not; site, view, sex, age and kind known."""
     items = [item for item in chest_cohort(data) if item.split == split]
     facts = {
         "site": tuple(i.site for i in items),
@@ -72,6 +72,7 @@ def chests(data: Path, split: str) -> ImageSet:
         "view": tuple(i.view or "" for i in items),
         "sex": tuple(i.sex or "" for i in items),
         "age": tuple(_age_band(i.age_years) for i in items),
+        "band": tuple(f"{i.site} {_age_band(i.age_years)}".strip() for i in items),
         "kind": tuple(i.kind for i in items),
     }
     loads = tuple(partial(grey, item.path) for item in items)

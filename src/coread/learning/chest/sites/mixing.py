@@ -70,7 +70,7 @@ def child_head(atlas: Atlas) -> Head:
     """Fit the switch between adults and small children on the tuned trunk's features, plain and disturbed.
 
     Taught on plain images alone it takes noise for childhood: at a twentieth of the range as standard
-    deviation nine validation adults in ten were read with the children's head.
+    deviation over three quarters of the validation adults were read with the children's head.
     """
     rows = atlas.rows("train")
     truth = np.array([item.site == "paediatric" for item in atlas.some(rows)])
