@@ -27,14 +27,18 @@ class FoundText:
     """What was read; empty where a place looks like text but could not be read."""
     score: float
     """How sure the reading is, 0 to 1; no probability."""
+    is_tight: bool = False
+    """Whether the box holds all strokes and a border already."""
 
     def mask(self, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Return the rectangle around the text with a border, turned as the text is, as bool [row, column].
 
         The border is wider at both ends of the line than above and below it: what finders miss of a text
-        is its first or last letter.
+        is its first or last letter. A tight box gets none.
         """
-        middle, along, across = _axes(np.array(self.corners_xy_px, float))
+        middle, along, across = axes_of(np.array(self.corners_xy_px, float))
+        if self.is_tight:
+            return _filled(middle, along, across, shape)
         lengths = [2 * float(np.linalg.norm(half)) for half in (along, across)]
         thickness = min(lengths)
         ends, sides = (max(round(part * thickness), _MIN_BORDER_PX) for part in (_ENDS, _SIDES))
@@ -42,7 +46,7 @@ class FoundText:
         return _filled(middle, _longer(along, first), _longer(across, second), shape)
 
 
-def _axes(corners: _Vector) -> tuple[_Vector, _Vector, _Vector]:
+def axes_of(corners: _Vector) -> tuple[_Vector, _Vector, _Vector]:
     """Return a rectangle's middle and half axes, (column, row); of other shapes those of their bounds."""
     if len(corners) == 4 and _is_rectangle(corners):
         along, across = (corners[1] - corners[0]) / 2, (corners[2] - corners[1]) / 2

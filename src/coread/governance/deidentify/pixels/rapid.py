@@ -1,8 +1,10 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
 The detector looks at each frame twice: as it is, and larger with local contrast levelled, so that faint and
-small text stands out. What the detector is sure of counts as text whether or not it can be read; of what it
-is unsure only what can be read does, from the frame or from the levelled one.
+small text stands out. Each place is read in the frame, and in the levelled one where that is not sure. What
+the detector is sure of counts as text if anything can be made out; of what it is unsure only what reads
+surely in one of them, or fairly in both, does: ribs, vertebrae and probes read otherwise each time. What
+counts is drawn close around its strokes (`tightening`).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from coread.governance.deidentify.pixels.finding import FoundText
+from coread.governance.deidentify.pixels.tightening import tightened
 
 _Image = npt.NDArray[np.uint8]
 
@@ -27,7 +30,9 @@ _SIDES_PX = (736, 1100)
 #: From this side on a frame is not enlarged further, in pixels.
 _MAX_SIDE_PX = 2000
 # Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
-_SURE, _UNSURE, _READABLE = 0.9, 0.12, 0.6
+_SURE, _UNSURE = 0.9, 0.12
+#: Scores of a reading: sure in one look, fair in both, and made out at all.
+_READ, _FAIR, _MADE_OUT = 0.75, 0.6, 0.35
 _TALL = 1.5
 #: A box within another, at least so large in comparison, is the same text.
 _ALIKE = 0.5
@@ -81,7 +86,7 @@ class RapidText:
             found = list(_places(view, side_px))
             places = [p for p in places if not any(n.stands_for(p) for n in found)]
             places += [n for n in found if not any(p.stands_for(n) for p in places)]
-        return [text for place in places if (text := _judged(views, place)) is not None]
+        return [_drawn(frame, text) for place in places if (text := _judged(views, place)) is not None]
 
 
 @cache
@@ -129,15 +134,20 @@ def _scaled(image: _Image, scale: float) -> _Image:
 
 
 def _judged(views: Sequence[_Image], place: _Place) -> FoundText | None:
-    """Read what stands in a place; None where the detector is unsure and nothing can be read."""
-    text, score = "", 0.0
+    """Read what stands in a place; None where it is taken for no text."""
+    readings: list[tuple[str, float]] = []
     for view in views:
-        text, score = max((text, score), _read(view, place), key=lambda read: read[1])
-        if score >= _READABLE:
+        readings.append(_read(view, place))
+        if readings[-1][1] >= _READ:
             break
-    if place.score < _SURE and (score < _READABLE or len(text.strip()) < 2):
-        return None
-    return FoundText(place.corners, text, score)
+    text, score = max(readings, key=lambda read: read[1])
+    is_read = score >= _READ or min(read for _, read in readings) >= _FAIR
+    is_text = score >= _MADE_OUT if place.score >= _SURE else is_read and len(text.strip()) >= 2
+    return FoundText(place.corners, text, score) if is_text else None
+
+
+def _drawn(frame: _Image, found: FoundText) -> FoundText:
+    return FoundText(tightened(frame, found.corners_xy_px), found.text, found.score, is_tight=True)
 
 
 def _read(view: _Image, place: _Place) -> tuple[str, float]:
