@@ -57,7 +57,7 @@ def test_over_noise_nothing_of_the_rectangle_is_given_up():
 
 def test_a_faint_end_within_the_rectangle_stays_blank():
     """Text that runs into brightness: its last letters are a tenth as strong as the first ones."""
-    frame, glyphs = written()
+    _, glyphs = written()
     fading = np.linspace(1, 0.1, 400)[None, :]
     faint = (60 + 160 * glyphs * fading).astype(np.uint8)
     assert blanked(faint, around(glyphs, 4, 4, 4, 4))[glyphs].all()
