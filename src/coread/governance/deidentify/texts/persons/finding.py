@@ -11,6 +11,7 @@ from coread.governance.deidentify.texts.persons import chinese
 from coread.governance.deidentify.texts.persons.words import is_word, latin_words
 
 _TOKEN = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-](?=[^\W\d_]))*\.?")
+_LETTERS = re.compile(r"[a-z]+")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 #: A name has at most so many parts; more capitals in a row are a heading.
 _MOST_PARTS = 4
@@ -55,13 +56,28 @@ def without(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def _latin(text: str) -> Iterator[tuple[int, int]]:
-    for match in _cues().finditer(text):
+    said = set(_LETTERS.findall(text.lower()))
+    for match in _cues().finditer(text) if said & _cue_heads() else ():
         start = _AFTER_CUE.match(text, match.end())
         found = _name_at(text, start.end() if start else match.end(), is_sure=bool(match["title"]))
         if found:
             yield found
-    yield from _before(text)
+    if said & _afterwards_heads():
+        yield from _before(text)
     yield from _strangers(text)
+
+
+@cache
+def _cue_heads() -> frozenset[str]:
+    """Return the first letters of every cue: most texts hold none, and need no longer look."""
+    words = latin_words()
+    return frozenset(_LETTERS.findall(cue)[0] for cue in (*words.titles, *words.kin, *words.deeds))
+
+
+@cache
+def _afterwards_heads() -> frozenset[str]:
+    words = latin_words()
+    return frozenset(_LETTERS.findall(word)[0] for word in (*words.after, *words.kin))
 
 
 @cache
