@@ -9,13 +9,19 @@ pytest.importorskip("flwr", reason="the lab is not installed (pip install coread
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+from flwr.supercore.inflatable.inflatable_utils import ObjectUnavailableError, inflate_object_from_contents
 
 from coread.errors import FederationRefused
+from coread.learning.federated.flower.fetching import pulled
 from coread.learning.federated.flower.quiet import switches
+from coread.learning.federated.flower.records import answer_to_record, record_to_answer
 from coread.learning.federated.keys import node_key
+from coread.learning.federated.orders import Answer
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.strategies.at_site import round_seed
 from coread.learning.federated.task import task_of
@@ -116,3 +122,23 @@ def test_a_federation_runs_to_its_end_and_the_coordinator_never_holds_a_single_u
         assert (trial.sites[site].work(plan) / "final.npz").exists()
         kinds = [one.event.kind for one in trial.sites[site].record.events(plan.sha256)]
         assert "federation.result" in kinds
+
+
+def test_parts_that_come_later_are_not_waited_for_by_seconds():
+    """A message is announced before its parts are pushed; Flower's own pauses would add up to 31 s here."""
+    tries: dict[str, int] = {}
+    answer = Answer("one", "masked", "p", "1", {}, {"masked": {"values": np.arange(9, dtype=np.uint64)}})
+    record = answer_to_record(answer)
+    contents = {number: part.deflate() for number, part in get_all_nested_objects(record).items()}
+
+    def pull(number: str) -> bytes:
+        tries[number] = tries.get(number, 0) + 1
+        if tries[number] <= 4:
+            raise ObjectUnavailableError(number)
+        return contents[number]
+
+    started = time.monotonic()
+    parts = pulled(list(contents), pull)
+    assert time.monotonic() - started < 10
+    back = record_to_answer(inflate_object_from_contents(record.object_id, parts))
+    assert (back.arrays["masked"]["values"] == answer.arrays["masked"]["values"]).all()

@@ -30,7 +30,6 @@ from flwr.proto.node_pb2 import Node
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_tree,
-    iterate_object_tree,
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
@@ -41,8 +40,6 @@ from flwr.supercore.inflatable.inflatable_protobuf_utils import (
 from flwr.supercore.inflatable.inflatable_utils import (
     ObjectPullError,
     ObjectPushError,
-    inflate_object_from_contents,
-    pull_objects,
     push_objects,
 )
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
@@ -50,6 +47,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from coread.errors import FederationRefused
+from coread.learning.federated.flower.fetching import fetched
 from coread.learning.federated.flower.records import answer_to_record, record_to_order
 from coread.learning.federated.orders import Answer, Order
 
@@ -138,15 +136,12 @@ class SiteNode:
         return True
 
     def _fetched(self, head: Message, tree: Any) -> Message:
-        run_id, number = head.metadata.run_id, tree.object_id
+        run_id = head.metadata.run_id
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
-        contents = pull_objects([one.object_id for one in iterate_object_tree(tree)], pull)
-        make_confirm_message_received_fn_protobuf(self._client.ConfirmMessageReceived, self._node, run_id)(
-            number
+        confirm = make_confirm_message_received_fn_protobuf(
+            self._client.ConfirmMessageReceived, self._node, run_id
         )
-        message: Message = inflate_object_from_contents(number, contents)
-        message.metadata.__dict__["_message_id"] = number
-        return message
+        return fetched(tree, pull, confirm)
 
     def _reply(self, message: Message, answer: Answer) -> None:
         reply = Message(answer_to_record(answer), reply_to=message)
