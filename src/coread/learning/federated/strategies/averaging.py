@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from math import cos, pi
 from typing import Any
 
+import numpy as np
+
 from coread.learning.federated.strategies import State
 from coread.learning.federated.strategies.arrays import moved, out_of, under, weighted_mean
 from coread.learning.federated.task import Parameters, Update
@@ -36,7 +38,9 @@ class LocalPlan:
     decay
         Weight decay.
     optimiser
-        ``sgd`` or ``adam`` (AdamW, begun anew each round).
+        ``sgd`` or ``adam`` (AdamW).
+    moments
+        Whether a site keeps AdamW's moments from round to round; else it begins anew each round.
     """
 
     rounds: int = 20
@@ -46,6 +50,7 @@ class LocalPlan:
     cooled: bool = True
     decay: float = 0.0
     optimiser: str = "adam"
+    moments: bool = False
 
     def told(self, round_: int) -> dict[str, Any]:
         """What sites are told in a round, counted from 1."""
@@ -62,6 +67,46 @@ def by_weight(updates: Mapping[str, Update], weights: Mapping[str, float]) -> Pa
     """The weighted mean; sites in the order of their names, so that the sum is the same on every machine."""
     names = sorted(updates)
     return weighted_mean([updates[name].parameters for name in names], [weights[name] for name in names])
+
+
+SHARE = "share"
+"""Prefix of extra arrays that say to how much of a parameter a site's examples speak, 0..1."""
+
+
+def by_share(
+    before: Parameters, mean: Parameters, updates: Mapping[str, Update], weights: Mapping[str, float]
+) -> Parameters:
+    """Let those decide on a parameter whose examples speak of it.
+
+    A site that has no label for a finding gives the change 0 and the share 0 for the finding's row. The mean
+    change, taken over all, is divided by the mean share: what is left is the mean over those who have the
+    label, each counting as its labelled examples. Both means are sums over sites, so that the same holds
+    where the coordinator knows no site's update, weight or share.
+
+    Parameters
+    ----------
+    before
+        The federation's parameters before the round.
+    mean
+        The mean of what the sites gave, each having multiplied its change by its share.
+    updates, weights
+        Of the sites; shares are extra arrays named ``share/<parameter>`` that fit its shape.
+    """
+    names = sorted(updates)
+    held = [out_of(SHARE, updates[name].extra) for name in names]
+    if not any(held):
+        return mean
+    shares = weighted_mean(held, [weights[name] for name in names])
+    made = dict(mean)
+    for name, share in shares.items():
+        there = np.broadcast_to(share > LEAST_SHARE, before[name].shape)
+        change = (mean[name] - before[name]) / np.maximum(share, LEAST_SHARE)
+        made[name] = np.where(there, before[name] + change, before[name]).astype(np.float32)
+    return made
+
+
+LEAST_SHARE = 1e-6
+"""Shares below are 0: the fixed point of secure aggregation rounds at 3e-8."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +151,8 @@ class Averaging:
     def combine(self, state: State, updates: Mapping[str, Update]) -> State:
         """Average, and in the last round average the tail too."""
         weights = {name: site_weight(update.examples, self.power) for name, update in updates.items()}
-        return self.settled(state, self.aggregate(updates, weights))
+        mean = self.aggregate(updates, weights)
+        return self.settled(state, by_share(state.parameters, mean, updates, weights))
 
     def settled(self, state: State, parameters: Parameters) -> State:
         """Count the round and keep the tail."""
