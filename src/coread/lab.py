@@ -371,6 +371,7 @@ def new_reader(  # noqa: PLR0913, PLR0917 - options of one command
 
 app.add_typer(federation.app, name="federation")
 app.add_typer(site.app, name="site")
+site.ask_consents_by(lambda settings, key: _consents(settings, key)[0])
 
 study = typer.Typer(no_args_is_help=True, help="Studies of doctors reading with and without a reader.")
 app.add_typer(study, name="reader-study")

@@ -1,4 +1,4 @@
-"""A finished federation becomes a bundle that the clinic's chest reader opens, or is refused with the reason."""
+"""A finished federation becomes a bundle that the chest reader opens, or is refused with the reason."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write_radiographs(folder, seed):
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
-    """Three sites have trained under secure aggregation; gives the rooms, the finished federation, the task."""
+    """Three sites have trained under secure aggregation; gives the rooms, the plan and the task."""
     folder = tmp_path_factory.mktemp("packed")
     rooms = Rooms(folder)
     for at, site in enumerate(rooms.sites.values()):

@@ -245,6 +245,7 @@ def test_any_change_of_a_plan_changes_its_hash(rooms):
         "options": {}, "query": {"a": 1}, "needs": (), "rounds": 2, "strategy": {"name": "fedprox"},
         "sites": {**plan.sites, "site9": "00"}, "coordinator": "00", "code_sha256": "1" * 64, "versions": {},
         "seed": 1, "least_cases": 1, "least_sites": 3, "compare_alone": False,
+        "pack": True, "contribution": "auc",
         "privacy": Privacy(differential={"epsilon": 8}), "patience": replace(plan.patience, tries=9),
         "checks": replace(plan.checks, largest_ratio=9.0),
     }  # fmt: skip

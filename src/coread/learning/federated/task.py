@@ -31,6 +31,8 @@ class SiteData:
     """Where the site's images lie; never leaves the site's processes."""
     query: Mapping[str, Any] = field(default_factory=dict)
     """What the plan asks for, e.g. ``{"vendor": "GE MEDICAL SYSTEMS"}``; the task knows its words."""
+    lent: frozenset[str] | None = None
+    """Names of the images of a cohort that may take part now; None where nobody has to be asked."""
 
 
 @dataclass(frozen=True)

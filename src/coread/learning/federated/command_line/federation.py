@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from coread.learning.federated.contribution.agreeing import read_account
+from coread.learning.federated.contribution.rules import read_rules, shares
+from coread.learning.federated.contribution.statement import statements
 from coread.learning.federated.coordinator.folder import CoordinatorFolder, CoordinatorSettings
 from coread.learning.federated.coordinator.keeping import Kept, demand_finished
 from coread.learning.federated.plan.words import in_words
@@ -115,6 +118,27 @@ def bundle(
 
 
 @app.command()
+def statement(
+    folder: Folder,
+    plan: PlanOption = "",
+    rules: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Rule file (TOML) that makes shares.")
+    ] = None,
+) -> None:
+    """Show what each site gave and gained, who signed it, and the shares by a rule file."""
+    found = demand_finished(Kept(folder, CoordinatorFolder(folder).plan_of(plan)))[1]
+    console.print(statements_table(found["contribution"]))
+    said = found["statement"]
+    console.print(f"signed: {', '.join(said['signed']) or 'by nobody'}", markup=False)
+    for site, why in said["against"].items():
+        console.print(f"not signed by {site}: {why}", markup=False)
+    if rules:
+        made = statements(read_account(found["contribution"]["account"]))
+        for site, share in shares(made, read_rules(rules)).items():
+            console.print(f"share of {site}: {share:.1%}", markup=False)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder to write into.")] = Path(
         "federation-out"
@@ -136,6 +160,16 @@ def demo(
     for line in statements(result):
         console.print(line, markup=False, highlight=False)
     console.print(f"written: {out / 'federation.html'} ({result['demonstration_s']} s)", markup=False)
+
+
+def statements_table(held: dict[str, Any]) -> Table:
+    """A table of the statements of all sites."""
+    table = Table("site", "value", "missed if absent", "gained at home", "rounds", "seconds given",
+                  title=f"{held['account']['federation']}: {held['account']['score']}")  # fmt: skip
+    for site, one in held["statements"].items():
+        figures = ("-" if one[n] is None else f"{one[n]:+.4f}" for n in ("value", "missed", "gained"))
+        table.add_row(site, *figures, str(one["signals"]["rounds"]), f"{one['compute_s']:.1f}")
+    return table
 
 
 def table_of(result: dict[str, Any]) -> Table:

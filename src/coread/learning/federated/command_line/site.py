@@ -10,14 +10,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from coread.learning.federated.command_line.federation import table_of
+from coread.learning.federated.command_line.federation import statements_table, table_of
 from coread.learning.federated.plan.words import in_words
 from coread.learning.federated.sites.counting import suppressed
 from coread.learning.federated.sites.folder import SiteFolder, SiteSettings
+from coread.learning.federated.sites.lending import Opener
 from coread.learning.federated.task import task_of
 
 app = typer.Typer(no_args_is_help=True, help="A hospital in a federation: decide on plans, take part, stop.")
 console = Console()
+
+_opener: Opener | None = None
+
+
+def ask_consents_by(opener: Opener) -> None:
+    """Tell how the clinic's register is opened: who starts the commands knows the clinic's settings."""
+    global _opener  # noqa: PLW0603 - set once, before a command runs
+    _opener = opener
+
 
 Folder = Annotated[Path, typer.Option(file_okay=False, help="Folder of the site.")]
 PlanWord = Annotated[str, typer.Argument(help="Name of the plan, or the beginning of its hash.")]
@@ -35,6 +45,12 @@ def init(  # noqa: PLR0913, PLR0917 - options of one command
     select: Annotated[list[str] | None, typer.Option(help="Narrow every query, e.g. source=nih.")] = None,
     ledger: Annotated[str, typer.Option(help="Database of the clinic's ledger; its own if left out.")] = "",
     least_free_mb: Annotated[int, typer.Option(help="Refuse orders with less free disk space.")] = 200,
+    consents: Annotated[
+        Path | None, typer.Option(exists=True, help="Settings of the clinic, for a cohort of its archive.")
+    ] = None,
+    pseudonym_key: Annotated[
+        Path | None, typer.Option(exists=True, help="Key file with which that cohort was built.")
+    ] = None,
 ) -> None:
     """Make the folder, the keys and card.json, which goes to the coordinator by a way that you trust."""
     card = json.loads(coordinator.read_text(encoding="utf-8"))
@@ -47,6 +63,8 @@ def init(  # noqa: PLR0913, PLR0917 - options of one command
         card["signing_key"],
         ledger,
         least_free_mb,
+        str(consents.resolve()) if consents else "",
+        str(pseudonym_key.resolve()) if pseudonym_key else "",
     )
     SiteFolder.made(folder, settings)
     console.print(f"written: {folder / 'card.json'}; give it to the coordinator", markup=False)
@@ -155,6 +173,26 @@ def result(folder: Folder, plan: PlanWord) -> None:
 
 
 @app.command()
+def statement(folder: Folder, plan: PlanWord) -> None:
+    """Show what every site gave and gained, as this site computed it anew, and whether it signed."""
+    site = SiteFolder(folder)
+    held = site.plan_of(plan)
+    path = site.work(held) / "result.json"
+    found = json.loads(path.read_text(encoding="utf-8")).get("contribution") if path.exists() else None
+    if not found:
+        console.print("no statement has come yet")
+        raise typer.Exit(1)
+    console.print(statements_table(found))
+    kinds = ("federation.statement.signed", "federation.statement.refused")
+    for one in [e.event for e in site.record.events(held.sha256) if e.event.kind in kinds]:
+        words = one.facts.get("differences") or "it comes out the same here"
+        console.print(f"{one.kind.rpartition('.')[2]} at {one.at:%Y-%m-%d %H:%M} UTC: {words}", markup=False)
+    console.print(
+        f"SHA-256 of the statements: {found['sha256']}; compare it with another site's", markup=False
+    )
+
+
+@app.command()
 def log(folder: Folder, plan: Annotated[str, typer.Argument(help="Plan; all if left out.")] = "") -> None:
     """Show what is on record: plans, decisions, orders followed and refused."""
     site = SiteFolder(folder)
@@ -173,4 +211,4 @@ def run(folder: Folder) -> None:
     """Stay connected to the coordinator and take part in what was approved, until stopped (Ctrl-C)."""
     from coread.learning.federated.flower.running import serve_site  # noqa: PLC0415 - heavy
 
-    serve_site(SiteFolder(folder), lambda text: console.print(text, markup=False))
+    serve_site(SiteFolder(folder), lambda text: console.print(text, markup=False), _opener)

@@ -89,7 +89,7 @@ def shares(given: Mapping[str, Statement], rules: Rules) -> dict[str, float]:
     seats = {one.seat for one in earned.values()}
     on_seat = {seat: sum(one.seat == seat for one in earned.values()) for seat in seats}
     measures = {
-        "value": {name: max(one.value, 0.0) for name, one in earned.items()},
+        "value": {name: max(one.value or 0.0, 0.0) for name, one in earned.items()},
         "equal": {name: 1 / on_seat[one.seat] for name, one in earned.items()},
         "compute": {name: one.compute_s / on_seat[one.seat] for name, one in earned.items()},
     }
@@ -108,4 +108,4 @@ def _earns(one: Statement, rules: Rules) -> bool:
     contradicted = (
         rules.floor_agreement is not None and agreement is not None and agreement < rules.floor_agreement
     )
-    return one.value >= rules.floor_value and not contradicted
+    return one.value is not None and one.value >= rules.floor_value and not contradicted

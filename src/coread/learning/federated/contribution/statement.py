@@ -36,7 +36,8 @@ class Account:
     score
         What the worth of a coalition is, in words.
     worth
-        Of each coalition of seats, names joined by ``+`` in their order; the empty one is ``""``.
+        Of each coalition of seats, names joined by ``+`` in their order; the empty one is ``""``. Empty if
+        no coalition was trained: then nobody's value is stated.
     seat
         Seat of each site.
     estimated
@@ -68,7 +69,7 @@ class Statement:
     federation, site, score
         Of which federation, to whom, and in what unit.
     value, error
-        Shapley value and its standard error (0: exact).
+        Shapley value and its standard error (0: exact); None where no coalition was trained.
     missed
         What the federation would lose without the site; None beyond `EXACT_UP_TO` seats.
     seat
@@ -84,8 +85,8 @@ class Statement:
     federation: str
     site: str
     score: str
-    value: float
-    error: float
+    value: float | None
+    error: float | None
     missed: float | None
     seat: str
     gained: float | None
@@ -109,13 +110,15 @@ def statements(account: Account) -> dict[str, Statement]:
     """
     players = sorted(set(account.seat.values()))
     values, missed = _values(account, players)
-    by_site = divided(values, account.seat)
-    return {name: _statement(account, name, by_site[name], missed) for name in sorted(account.seat)}
+    by_site = divided(values, account.seat) if values else {}
+    return {name: _statement(account, name, by_site.get(name), missed) for name in sorted(account.seat)}
 
 
 def _values(account: Account, players: list[str]) -> tuple[dict[str, Value], Mapping[str, float]]:
     if account.estimated:
         return {name: account.estimated[name] for name in players}, {}
+    if not account.worth:
+        return {}, {}
     if len(players) > EXACT_UP_TO:
         raise ValueError(f"{len(players)} seats need estimated values; every coalition is for {EXACT_UP_TO}")
     known = {some: account.worth.get(name_of(some)) for some in coalitions(players)}
@@ -126,18 +129,18 @@ def _values(account: Account, players: list[str]) -> tuple[dict[str, Value], Map
     return exact_shapley(players, worth), leave_one_out(players, worth)
 
 
-def _statement(account: Account, name: str, value: Value, missed: Mapping[str, float]) -> Statement:
+def _statement(account: Account, name: str, value: Value | None, missed: Mapping[str, float]) -> Statement:
     before, after = account.before.get(name), account.after.get(name)
     gained = None if before is None or after is None else round(after - before, DIGITS)
     seat = account.seat[name]
     shared = sum(other == seat for other in account.seat.values()) > 1
-    lost = 0.0 if shared else missed.get(seat)
+    lost = 0.0 if shared and missed else missed.get(seat)
     return Statement(
         federation=account.federation,
         site=name,
         score=account.score,
-        value=round(value.value, DIGITS),
-        error=round(value.error, DIGITS),
+        value=round(value.value, DIGITS) if value else None,
+        error=round(value.error, DIGITS) if value else None,
         missed=None if lost is None else round(lost, DIGITS),
         seat=seat,
         gained=gained,

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from coread.errors import FederationRefused
+from coread.learning.federated.contribution.agreeing import agreed
 from coread.learning.federated.coordinator.asking import Asking
+from coread.learning.federated.coordinator.coalitions import stated, worths
 from coread.learning.federated.coordinator.folder import CoordinatorFolder
 from coread.learning.federated.coordinator.keeping import Kept
 from coread.learning.federated.coordinator.rounds import Rounds, Tell
@@ -17,7 +19,8 @@ from coread.learning.federated.plan.carrying import strategy_in
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.record import Record
 from coread.learning.federated.strategies import State
-from coread.learning.federated.task import task_of
+from coread.learning.federated.task import Parameters, task_of
+from coread.learning.runs.files import plain
 
 #: Figures that count cases; no gain is made of them.
 COUNTS = frozenset({"cases", "positives", "patients", "examples"})
@@ -70,9 +73,10 @@ class Conducting:
         rounds = Rounds(asking, strategy_in(self.plan), kept, record, self.tell)
         if kept.load() is None:
             self._wait_for_word(rounds, wait_s)
-        state = rounds.run(lambda: task_of(self.plan.task, self.plan.options).initial(self.plan.seed))
+        state = rounds.run(self._initial)
         result = self.result(rounds, state)
-        result["handed_over_to"] = rounds.hand_over(state, result)
+        result["handed_over_to"], said = rounds.hand_over(state, result)
+        result["statement"] = self.agreed(result["contribution"], said, record)
         kept.write("result", result)
         size, root = record.root()
         kept.write("ledger", {"events": size, "root": root})
@@ -102,7 +106,27 @@ class Conducting:
     def result(self, rounds: Rounds, state: State) -> dict[str, Any]:
         """Let every site measure, and pack where the plan says so; the whole of ``result.json``."""
         packed = {"packed": rounds.pack(state)} if self.plan.pack else {}
-        return {**self._measured(rounds, state), **packed}
+        measured = self._measured(rounds, state)
+        worth = worths(rounds, state, self._initial) if self.plan.contribution else {}
+        # What is rounded on the way to the sites must be rounded before it is signed.
+        contribution = stated(rounds, plain(measured), worth)
+        return {**measured, **packed, "contribution": contribution}
+
+    def agreed(
+        self, given: Mapping[str, Any], said: Mapping[str, Mapping[str, Any]], record: Record
+    ) -> dict[str, Any]:
+        """Put on record which sites have signed the statements, and which do not agree, and why."""
+        signatures = {site: str(one["signature"]) for site, one in said.items() if one.get("signature")}
+        signed = agreed(self.plan.sha256, given["sha256"], signatures, self.plan.sites)
+        against = {
+            site: "; ".join(one["differences"]) for site, one in said.items() if one.get("differences")
+        }
+        facts = {"statements_sha256": given["sha256"], "signed": " ".join(signed), **against}
+        record.note("statement", self.plan.sha256, "coordinator", facts, f"statement:{given['sha256']}")
+        return {"signatures": {s: signatures[s] for s in signed}, "signed": signed, "against": against}
+
+    def _initial(self) -> Parameters:
+        return task_of(self.plan.task, self.plan.options).initial(self.plan.seed)
 
     def _measured(self, rounds: Rounds, state: State) -> dict[str, Any]:
         together = rounds.evaluate("evaluate", "test", state)

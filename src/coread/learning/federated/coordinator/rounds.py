@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from coread.errors import FederationRefused
+from coread.learning.federated.contribution.statement import name_of
 from coread.learning.federated.coordinator.asking import Asking, Gathered
 from coread.learning.federated.coordinator.checking import change_norm, outliers, read_update
 from coread.learning.federated.coordinator.hidden_round import HiddenRound
@@ -20,6 +21,9 @@ from coread.learning.federated.task import Parameters, Update
 from coread.learning.runs.files import plain
 
 Tell = Callable[[str, float], None]
+
+NOBODY = "nobody"
+"""Name of the coalition without a site."""
 
 #: Refusals after which a site is not asked again in this run of the coordinator.
 FINAL = frozenset({"vetoed", "stopped", "plan-changed", "not-consented", "version-differs", "code-differs"})
@@ -40,14 +44,31 @@ class Rounds:
         The coordinator's ledger.
     tell
         Told of progress.
+    among
+        The sites that train; all of the plan if left out.
     """
 
-    def __init__(self, asking: Asking, strategy: Strategy, kept: Kept, record: Record, tell: Tell) -> None:
+    def __init__(
+        self,
+        asking: Asking,
+        strategy: Strategy,
+        kept: Kept,
+        record: Record,
+        tell: Tell,
+        among: frozenset[str] | None = None,
+    ) -> None:
         self.asking, self.strategy, self.kept, self.record = asking, strategy, kept, record
         self.plan: Plan = asking.plan
+        self._among = frozenset(self.plan.sites) if among is None else among
+        self.coalition = "" if among is None else name_of(among) or NOBODY
         self._tell = tell
         self._left: dict[str, str] = {}
         self._missing: set[str] = set()
+
+    def of(self, some: frozenset[str]) -> Rounds:
+        """The rounds of a group of the sites alone, kept in a folder of their own."""
+        kept = Kept(self.kept.folder / "coalitions" / (name_of(some) or NOBODY), self.plan)
+        return Rounds(self.asking, self.strategy, kept, self.record, self._tell, some)
 
     def propose(self) -> dict[str, str]:
         """Show the plan to every connected site; return where each stands."""
@@ -90,23 +111,27 @@ class Rounds:
         raise FederationRefused(found, f"{self.plan.least_sites} sites", "wait for sites, then run again", "")
 
     def _needed(self, round_: int) -> int:
-        return min(self.plan.least_sites, len(taking_part(self.plan, list(self.plan.sites), round_)))
+        most = len(taking_part(self.plan, sorted(self._among), round_))
+        return most if self.coalition else min(self.plan.least_sites, most)
 
     def _demand_enough(self) -> None:
         """Stop at once where too few sites are left for good."""
-        left = len(self.plan.sites) - len(self._left)
-        if left < self.plan.least_sites:
+        left = len(self._among - set(self._left))
+        if left < (len(self._among) if self.coalition else self.plan.least_sites):
             found = f"{left} sites left; {_said(self._left)}"
             raise FederationRefused(found, f"{self.plan.least_sites} sites", "agree on another plan", "")
 
     def _tried(self, state: State, round_: int, turn: int) -> Made:
-        facts, arrays = {"round": round_}, self._arrays(state, round_)
+        facts, arrays = {"round": round_, **self._group(self.coalition)}, self._arrays(state, round_)
         sites = taking_part(self.plan, list(self._connected()), round_)
         if self.plan.privacy.secure_aggregation:
             made = HiddenRound(self.asking, f"{round_}.{turn}", state.parameters).run(sites, facts, arrays)
             return self._noted(self._bounded(made, state.parameters))
         orders = {site: self.asking.order("train", facts=facts, arrays=arrays) for site in sites}
         return self._noted(self._checked(self.asking.gather(orders), state.parameters))
+
+    def _group(self, coalition: str) -> dict[str, str]:
+        return {"coalition": coalition} if coalition else {}
 
     def _arrays(self, state: State, round_: int) -> dict[str, Parameters]:
         more = self.strategy.instructions(state, round_).get("arrays", {})
@@ -155,6 +180,7 @@ class Rounds:
             "round": str(round_),
             "sites": " ".join(made.notes["took_part"]),
             "count": str(len(made.updates)),
+            **self._group(self.coalition),
         }
         refused = {f"refused {site}": reason for site, reason in made.refused.items()}
         self.record.note(
@@ -162,12 +188,13 @@ class Rounds:
             self.plan.sha256,
             "coordinator",
             {**facts, **refused},
-            f"round:{self.plan.sha256}:{round_}",
+            f"round:{self.plan.sha256}:{round_}:{self.coalition}".removesuffix(":"),
         )
-        words = f"round {round_} of {self.plan.rounds}: {', '.join(made.notes['took_part'])}"
+        of = f" ({self.coalition} alone)" if self.coalition else ""
+        words = f"round {round_} of {self.plan.rounds}{of}: {', '.join(made.notes['took_part'])}"
         self._tell(words + (f"; {_said(made.refused)}" if made.refused else ""), round_ / self.plan.rounds)
 
-    def evaluate(self, kind: str, part: str, state: State) -> dict[str, dict[str, Any]]:
+    def evaluate(self, kind: str, part: str, state: State, coalition: str = "") -> dict[str, dict[str, Any]]:
         """Let every site measure on its own held-out patients: the federation's model, or its own alone.
 
         Parameters
@@ -178,9 +205,11 @@ class Rounds:
             ``val`` or ``test``.
         state
             The last.
+        coalition
+            Whose model it is, if it is not that of all.
         """
         arrays = self._arrays(state, self.plan.rounds) if kind == "evaluate" else {}
-        facts = {"round": self.plan.rounds, "part": part}
+        facts = {"round": self.plan.rounds, "part": part, **self._group(coalition)}
         orders = {site: self.asking.order(kind, facts=facts, arrays=arrays) for site in self._connected()}
         gathered = self.asking.gather(orders)
         figures = {site: dict(a.facts.get("metrics", a.facts)) for site, a in gathered.answers.items()}
@@ -206,19 +235,26 @@ class Rounds:
         answers = self.asking.gather(orders).answers
         return {site: dict(a.facts["packing"]) for site, a in sorted(answers.items()) if a.kind == kind}
 
-    def hand_over(self, state: State, result: Mapping[str, Any]) -> list[str]:
-        """Give every site the finished model and all sites' figures; return who has them."""
+    def hand_over(self, state: State, result: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        """Give every site the finished model, all figures and the statements.
+
+        Returns
+        -------
+        tuple
+            Who has them, and what each said of the statements: its signature, or why it does not sign.
+        """
         facts = {"round": self.plan.rounds, "result": plain(result)}
         arrays = {"parameters": state.parameters}
         orders = {site: self.asking.order("final", facts=facts, arrays=arrays) for site in self._connected()}
         said = self.asking.gather(orders, within_s=300.0).answers
-        return sorted(site for site, answer in said.items() if answer.kind == "final")
+        took = {site: answer for site, answer in sorted(said.items()) if answer.kind == "final"}
+        return list(took), {site: dict(answer.facts.get("statement", {})) for site, answer in took.items()}
 
     def _connected(self) -> Sequence[str]:
         """Invited sites that are there and have not left; one that is missing is waited for once."""
         until = self.asking.clock.now() + self.plan.patience.absent_s
         while True:
-            expected = set(self.plan.sites) - set(self._left)
+            expected = self._among - set(self._left)
             found = expected & self.asking.wire.online()
             missing = expected - found
             if missing <= self._missing or self.asking.clock.now() >= until:

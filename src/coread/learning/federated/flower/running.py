@@ -19,6 +19,7 @@ from coread.learning.federated.keys import node_key
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.sites.desk import Desk
 from coread.learning.federated.sites.folder import SiteFolder
+from coread.learning.federated.sites.lending import Opener, lend_of
 
 
 def coordinate(coordinator: CoordinatorFolder, plan: Plan, wait_s: float, tell: Tell) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def coordinate(coordinator: CoordinatorFolder, plan: Plan, wait_s: float, tell: 
         return Conducting(coordinator, plan, wire, tell).run(wait_s)
 
 
-def serve_site(site: SiteFolder, tell: Callable[[str], None]) -> None:
+def serve_site(site: SiteFolder, tell: Callable[[str], None], opener: Opener | None = None) -> None:
     """Stay connected and answer orders until the process is asked to end (SIGTERM, SIGINT).
 
     Parameters
@@ -56,6 +57,8 @@ def serve_site(site: SiteFolder, tell: Callable[[str], None]) -> None:
         Its folder.
     tell
         Told what happens.
+    opener
+        Opens the clinic's register of consents, for a cohort of its archive.
     """
     switch_off(site.folder / "flower")
     from coread.learning.federated.flower.node import Connection, SiteNode  # noqa: PLC0415
@@ -65,7 +68,8 @@ def serve_site(site: SiteFolder, tell: Callable[[str], None]) -> None:
         signal.signal(number, lambda *_: ended.set())
     connection = Connection(settings.link, Path(settings.authority), node_key(site.folder)[0], site.folder)
     with alone(site.folder):
-        SiteNode(connection, tell).serve(Desk(site).answer, ended.is_set)
+        desk = Desk(site, lend=lend_of(site, opener))
+        SiteNode(connection, tell).serve(desk.answer, ended.is_set)
 
 
 @contextmanager

@@ -172,6 +172,10 @@ def _gaps(plan: Plan) -> list[str]:
         # From two sums that begin alike, one with and one without a site, that site's update follows.
         "secure aggregation with the contribution of each site measured, which takes the masks off": hidden
         and bool(plan.contribution),
+        "differential privacy with contributions measured, which spends the budget anew": bool(
+            plan.privacy.differential
+        )
+        and bool(plan.contribution),
         "a contribution that is measured for more than 6 sites, 64 trainings": bool(plan.contribution)
         and count > MOST_COMPARED,
         "a bundle without the comparison by which a site that loses is told": plan.pack

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from coread.errors import CoReadError, FederationRefused
+from coread.learning.federated.contribution.agreeing import signed_text
 from coread.learning.federated.orders import ATTEMPT_UNKNOWN, Answer, Arrays, Order, digest_of
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.plan.plan import Plan, read_plan
 from coread.learning.federated.sites import refusing
 from coread.learning.federated.sites.folder import SiteFolder
 from coread.learning.federated.sites.hiding import AttemptUnknown, Hiding
+from coread.learning.federated.sites.lending import ConsentUnknown, Lend, Lending, NobodyAgrees
 from coread.learning.federated.sites.refusing import Refusal
 from coread.learning.federated.sites.working import Work
-from coread.learning.federated.task import FederatedTask, Update, task_of
+from coread.learning.federated.task import FederatedTask, Parameters, Update, task_of
 
 _REMEMBERED = 64
 
@@ -31,6 +33,14 @@ TASK_FAULTS = (
 
 Reply = tuple[Mapping[str, Any], Mapping[str, Arrays]]
 
+_CODES: Mapping[type[FederationRefused], str] = {
+    AttemptUnknown: ATTEMPT_UNKNOWN,
+    ConsentUnknown: "consent-unknown",
+    NobodyAgrees: "nobody-agrees",
+    FederationRefused: "not-possible",
+}
+"""Code of each kind of refusal; the last is that of all others."""
+
 
 class Desk:
     """Answers orders, one at a time.
@@ -41,12 +51,18 @@ class Desk:
         Folder of the site.
     tasks
         Makes the task that a plan names.
+    lend
+        Asks the clinic's register who agrees; None where the site has no cohort of an archive.
     """
 
     def __init__(
-        self, site: SiteFolder, tasks: Callable[[str, Mapping[str, Any]], FederatedTask] = task_of
+        self,
+        site: SiteFolder,
+        tasks: Callable[[str, Mapping[str, Any]], FederatedTask] = task_of,
+        lend: Lend | None = None,
     ) -> None:
         self.site = site
+        self._lending = Lending(site, lend)
         self._tasks = tasks
         self._made: dict[str, FederatedTask] = {}
         self._boot = secrets.token_hex(8)
@@ -69,10 +85,9 @@ class Desk:
             if order.kind == "propose":
                 return self._spoken(order, *self._propose(order))
             return self._spoken(order, *self._where(order)) if order.kind == "where" else self._done(order)
-        except AttemptUnknown as fault:
-            return self._refused(order, Refusal(ATTEMPT_UNKNOWN, str(fault)))
         except FederationRefused as fault:
-            return self._refused(order, Refusal("not-possible", str(fault)))
+            codes = (code for kind, code in _CODES.items() if isinstance(fault, kind))
+            return self._refused(order, Refusal(next(codes), str(fault)))
         except TASK_FAULTS as fault:
             return self._refused(order, _of_task(fault))
 
@@ -82,11 +97,10 @@ class Desk:
             return self._refused(
                 order, Refusal("plan-unknown", "no plan of this hash was proposed to this site")
             )
-        refusal = (
-            refusing.unapproved(self.site, order.plan)
-            or refusing.beside_the_plan(order, plan)
-            or refusing.unfit(self.site, plan, self._task(plan))
-        )
+        refusal = refusing.unapproved(self.site, order.plan) or refusing.beside_the_plan(order, plan)
+        if not refusal:
+            self._lending.ask(order.kind, order.plan, order.number, str(order.facts.get("round", "")))
+            refusal = refusing.unfit(self.site, plan, self._task(plan))
         if refusal:
             return self._refused(order, refusal)
         facts, arrays = self._work(order, plan)
@@ -127,7 +141,9 @@ class Desk:
     def _learn(self, order: Order, plan: Plan) -> Update:
         arrays = dict(order.arrays.get("arrays", {}))
         parameters = dict(order.arrays["parameters"])
-        return self._of(plan).learn(int(order.facts["round"]), parameters, arrays)
+        return self._of(plan, self._coalition(order, plan)).learn(
+            int(order.facts["round"]), parameters, arrays
+        )
 
     def _train(self, order: Order, plan: Plan) -> Reply:
         update = self._learn(order, plan)
@@ -139,9 +155,27 @@ class Desk:
         return self._hiding.masked(order, plan, power, lambda: self._learn(order, plan))
 
     def _evaluate(self, order: Order, plan: Plan) -> Reply:
-        self._demand_seldom(order, plan.rounds + MORE_MEASUREMENTS)
-        part = str(order.facts.get("part", "val"))
-        return {"metrics": self._of(plan).evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
+        groups = 2 ** len(plan.sites) if plan.contribution else 0
+        self._demand_seldom(order, plan.rounds + MORE_MEASUREMENTS + groups)
+        part, work = (
+            str(order.facts.get("part", "val")),
+            self._of(plan, str(order.facts.get("coalition", ""))),
+        )
+        return {"metrics": work.evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
+
+    def _coalition(self, order: Order, plan: Plan) -> str:
+        """The group of sites that trains; empty for all.
+
+        Raises
+        ------
+        FederationRefused
+            If the plan does not say that groups are compared, or this site is not of the group.
+        """
+        named = str(order.facts.get("coalition", ""))
+        if named and not (plan.contribution and self.site.settings.name in named.split("+")):
+            expected = "what the plan says, and a group with this site in it"
+            raise FederationRefused(f"the group {named!r}", expected, "", plan.name)
+        return named
 
     def _calibrate(self, order: Order, plan: Plan) -> Reply:
         """Statistics of validation patients for the bundle that the plan promises, a few times at most."""
@@ -173,15 +207,33 @@ class Desk:
 
     def _final(self, order: Order, plan: Plan) -> Reply:
         """Keep the finished model and every site's figures; what this site gained or lost is on record."""
-        self._of(plan).keep_final(dict(order.arrays["parameters"]), order.facts["result"])
-        mine = order.facts["result"].get("sites", {}).get(self.site.settings.name, {}).get("gain", {})
+        result, parameters = order.facts["result"], dict(order.arrays["parameters"])
+        self._of(plan).keep_final(parameters, result)
+        mine = result.get("sites", {}).get(self.site.settings.name, {}).get("gain", {})
         told = {f"gain {name}": f"{value:+.4f}" for name, value in mine.items()}
         facts = {**told, "model_sha256": digest_of(order.arrays["parameters"])}
         self.site.record.note("result", plan.sha256, "coordinator", facts, f"result:{plan.sha256}")
-        return {}, {}
+        return {
+            "statement": self._statement(plan, parameters, result)
+        } if "contribution" in result else {}, {}
 
-    def _of(self, plan: Plan) -> Work:
-        return Work(self.site, plan, self._task(plan))
+    def _statement(self, plan: Plan, parameters: Parameters, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Sign the statements of contribution if they come out the same here; else say what differs."""
+        found = self._of(plan).differences(parameters, result)
+        sha256 = str(result["contribution"].get("sha256"))
+        if found:
+            told = {"statements_sha256": sha256, "differences": "; ".join(found)[:2000]}
+            self.site.record.note("statement.refused", plan.sha256, "site", told)
+            return {"differences": found}
+        signature = self.site.key.sign(signed_text(plan.sha256, sha256)).hex()
+        mine = result["contribution"]["statements"][self.site.settings.name]
+        facts = {"statements_sha256": sha256, "signature": signature}
+        facts |= {name: str(mine[name]) for name in ("value", "gained", "loses")}
+        self.site.record.note("statement.signed", plan.sha256, "site", facts, f"statement:{sha256}")
+        return {"sha256": sha256, "signature": signature}
+
+    def _of(self, plan: Plan, coalition: str = "") -> Work:
+        return Work(self.site, plan, self._task(plan), coalition)
 
     def _task(self, plan: Plan) -> FederatedTask:
         if plan.sha256 not in self._made:

@@ -39,6 +39,10 @@ class SiteSettings:
     """Database of the clinic's ledger; empty for one in this folder."""
     least_free_mb: int = 200
     """With less free disk space no order is followed."""
+    consents: str = ""
+    """Settings of the clinic whose register says who agrees; needed for a cohort of its archive."""
+    pseudonym_key: str = ""
+    """File of the key under which the cohort's pseudonyms were made."""
 
 
 class SiteFolder:
@@ -63,6 +67,8 @@ class SiteFolder:
             Record(self.settings.ledger, now) if self.settings.ledger else Record.kept_in(folder, now)
         )
         self.approvals = Approvals(self.record)
+        self.lent: frozenset[str] | None = None
+        """Images that may take part in the order in hand; see `coread.learning.federated.sites.lending`."""
 
     @classmethod
     def made(cls, folder: Path, settings: SiteSettings) -> SiteFolder:
@@ -123,7 +129,7 @@ class SiteFolder:
     def data(self, plan: Plan) -> SiteData:
         """What the site lends to a plan."""
         settings = self.settings
-        return SiteData(settings.name, Path(settings.data), {**plan.query, **settings.select})
+        return SiteData(settings.name, Path(settings.data), {**plan.query, **settings.select}, self.lent)
 
     def work(self, plan: Plan) -> Path:
         """Where work in hand for a plan lies."""

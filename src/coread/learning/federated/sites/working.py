@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from coread.errors import FederationRefused, RunRefused
 from coread.learning.federated.arrays import read_arrays, write_arrays, write_bytes
+from coread.learning.federated.contribution.agreeing import differences
 from coread.learning.federated.orders import digest_of
 from coread.learning.federated.packing.at_site import appraising, calibrating
 from coread.learning.federated.packing.packed import packable
@@ -37,16 +39,24 @@ class Work:
     ----------
     site, plan, task
         Whose, under which plan, on what.
+    coalition
+        The group of sites that trains, where it is not all of them.
     """
 
     site: SiteFolder
     plan: Plan
     task: FederatedTask
+    coalition: str = ""
 
     @property
     def folder(self) -> Path:
         """Where it is kept."""
-        return self.site.work(self.plan)
+        whole = self.site.work(self.plan)
+        if not self.coalition:
+            return whole
+        place = whole / "coalitions" / sha256(self.coalition.encode()).hexdigest()[:16]
+        place.mkdir(parents=True, exist_ok=True)
+        return place
 
     def learn(self, round_: int, parameters: Parameters, arrays: Parameters) -> Update:
         """Train in a round, or give what was trained before the site was stopped.
@@ -66,6 +76,7 @@ class Work:
             If what came out is not finite or has other arrays, or if the budget of privacy is spent.
         """
         named = digest_of({**parameters, **{f"\0{name}": array for name, array in arrays.items()}})[:16]
+        named = f"{named}{self._of_whom()}"
         path = self.folder / f"round-{round_:05d}-{named}.npz"
         if (kept := _kept(path)) is not None:
             return kept[0]
@@ -87,9 +98,18 @@ class Work:
         write_arrays(self.folder / "final.npz", {"parameters": own}, {"plan": self.plan.sha256})
         write_json(self.folder / "result.json", result)
 
+    def differences(self, parameters: Parameters, result: Mapping[str, Any]) -> list[str]:
+        """Say what in the statements that came does not agree with the account, the result and this site."""
+        given = result["contribution"]
+        measure = str(given.get("account", {}).get("score", ""))
+        alone = self.measured_alone("test") if self.plan.compare_alone else {}
+        together = self.evaluate(parameters, "test")
+        own = (alone.get(measure), together.get(measure))
+        return differences(given, self.site.settings.name, own, result)
+
     def alone(self) -> Parameters:
         """Train without anyone else: the same start, as many rounds, as many local updates."""
-        path = self.folder / "alone.npz"
+        path = self.folder / f"alone{self._of_whom()}.npz"
         held = read_arrays(path)
         done, parameters = (
             (int(held[1]["done"]), held[0]["parameters"]) if held else (0, self.task.initial(self.plan.seed))
@@ -113,6 +133,11 @@ class Work:
     def appraising(self, parameters: Parameters, told: Mapping[str, Any]) -> dict[str, Any]:
         """Give figures on this site's test patients, of the finished model and of the site's own."""
         return appraising(packable(self.task), self.site.data(self.plan), (parameters, self.alone()), told)
+
+    def _of_whom(self) -> str:
+        """Tells work on some patients from work on others: who withdrew is not in what is sent again."""
+        lent = self.site.lent
+        return "" if lent is None else "-" + sha256("\n".join(sorted(lent)).encode()).hexdigest()[:16]
 
     def _epsilon(self) -> float | None:
         """What this site has spent, from the noise of its last round and the number of its trainings."""

@@ -134,15 +134,18 @@ class HeadTask:
         used = self.statistics(data, parameters, first=int(instructions.get("round", 1)) == 1)
         ready = self._standardised(data, used)
         net, rng = self.net(parameters), np.random.default_rng(seed)
+        stays: Parameters = {}
+        metrics: Mapping[str, float]
         if instructions.get("privacy"):
             metrics = self._privately(net, ready, instructions, rng)
         else:
-            metrics = {"loss": update_locally(net, self._loss(ready, instructions), instructions, rng)}
+            loss, stays = update_locally(net, self._loss(ready, instructions), instructions, rng)
+            metrics = {"loss": loss}
         sent = (
             used if self.norm == "shared" else np.stack([parameters["norm.mean"], parameters["norm.scale"]])
         )
         arrays = {**arrays_of(net), "norm.mean": sent[0], "norm.scale": sent[1]}
-        return Update(arrays, max(len(ready.target), 1), metrics)
+        return Update(arrays, max(len(ready.target), 1), metrics, stays)
 
     def _standardised(self, data: SiteData, used: Float) -> Cases:
         """The site's labelled training cases, ready to learn from; remembered until the statistics change."""
