@@ -49,6 +49,7 @@ def take_part(
         The federation's parameters.
     instructions
         From the strategy. Names that fit ``private`` stay here; with ``scaffold`` the gradient is corrected.
+        Extra arrays of the task under ``stays/`` are not sent; it is told them again in its next round.
     seed
         From `round_seed`.
     kept
@@ -62,9 +63,14 @@ def take_part(
     """
     start = personal(given, kept)
     told = _corrected(instructions, kept, given) if instructions.get("scaffold") else instructions
+    told = {**told, "arrays": {**told.get("arrays", {}), **under("stays", out_of("stays", kept))}}
     update = task.local(data, start, told, seed)
+    own = out_of("stays", update.extra)
+    extra = {name: array for name, array in update.extra.items() if not name.startswith("stays/")}
+    update = replace(update, extra=extra)
     stays = private_names(list(given), instructions.get("private", ()))
     keep = {**kept, **under("private", {name: update.parameters[name] for name in stays})}
+    keep |= under("stays", own)
     if instructions.get("scaffold"):
         update, keep = _with_control(update, start, instructions, keep)
     sent = {**update.parameters, **{name: given[name] for name in stays}}

@@ -35,7 +35,9 @@ def with_arrays(net: nn.Module, parameters: Parameters) -> nn.Module:
     return net
 
 
-def update_locally(net: nn.Module, loss: Loss, instructions: Mapping[str, Any], rng: Generator) -> float:
+def update_locally(
+    net: nn.Module, loss: Loss, instructions: Mapping[str, Any], rng: Generator
+) -> tuple[float, Parameters]:
     """Make the local updates of one round.
 
     Parameters
@@ -45,15 +47,15 @@ def update_locally(net: nn.Module, loss: Loss, instructions: Mapping[str, Any], 
     loss
         Of a fresh batch.
     instructions
-        ``steps``, ``rate``, ``decay``, ``optimiser``; ``proximal`` pulls to where the round began; arrays
-        under ``correction/`` are added to the gradients.
+        ``steps``, ``rate``, ``decay``, ``optimiser``, ``moments``; ``proximal`` pulls to where the round
+        began; arrays under ``correction/`` are added to the gradients.
     rng
         All chance.
 
     Returns
     -------
-    float
-        Mean loss over the updates.
+    (float, Parameters)
+        Mean loss over the updates; what the site keeps for its next round, see `moments_of`.
     """
     torch.manual_seed(int(rng.integers(2**31)))
     start = {name: part.detach().clone() for name, part in net.named_parameters()}
@@ -61,7 +63,7 @@ def update_locally(net: nn.Module, loss: Loss, instructions: Mapping[str, Any], 
         name: torch.from_numpy(array)
         for name, array in out_of("correction", instructions.get("arrays", {})).items()
     }
-    optimiser = optimiser_of(net, instructions)
+    optimiser = with_moments(optimiser_of(net, instructions), net, instructions)
     net.train()
     losses = []
     for _ in range(int(instructions["steps"])):
@@ -73,7 +75,8 @@ def update_locally(net: nn.Module, loss: Loss, instructions: Mapping[str, Any], 
         optimiser.step()
         losses.append(float(now.detach()))
     net.eval()
-    return float(np.mean(losses)) if losses else float("nan")
+    mean = float(np.mean(losses)) if losses else float("nan")
+    return mean, moments_of(optimiser, net, instructions)
 
 
 def optimiser_of(net: nn.Module, instructions: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -82,6 +85,39 @@ def optimiser_of(net: nn.Module, instructions: Mapping[str, Any]) -> torch.optim
     if instructions.get("optimiser", "adam") == "sgd":
         return torch.optim.SGD(net.parameters(), rate, weight_decay=decay)
     return torch.optim.AdamW(net.parameters(), rate, weight_decay=decay)
+
+
+def with_moments(
+    optimiser: torch.optim.Optimizer, net: nn.Module, instructions: Mapping[str, Any]
+) -> torch.optim.Optimizer:
+    """The optimiser with the moments that this site kept of its last round (``stays/`` among the arrays).
+
+    A fresh AdamW takes its first steps by the sign of one noisy gradient; with five updates a round it
+    would never do anything else.
+    """
+    held = out_of("stays", instructions.get("arrays", {}))
+    if instructions.get("moments") and held:
+        done = torch.from_numpy(np.array(held["step"], np.float32)).reshape(())
+        for name, part in net.named_parameters():
+            first, second = (torch.from_numpy(np.array(held[f"{of}/{name}"])) for of in ("first", "second"))
+            optimiser.state[part] = {"step": done.clone(), "exp_avg": first, "exp_avg_sq": second}
+    return optimiser
+
+
+def moments_of(
+    optimiser: torch.optim.Optimizer, net: nn.Module, instructions: Mapping[str, Any]
+) -> Parameters:
+    """Moments of an AdamW for the site to keep, under ``stays/``; nothing where none are asked for."""
+    if not instructions.get("moments"):
+        return {}
+    held: Parameters = {}
+    for name, part in net.named_parameters():
+        state = optimiser.state.get(part)
+        if state:
+            held["stays/step"] = np.array([float(state["step"])], np.float32)
+            held[f"stays/first/{name}"] = state["exp_avg"].numpy().copy()
+            held[f"stays/second/{name}"] = state["exp_avg_sq"].numpy().copy()
+    return held
 
 
 def _bend(net: nn.Module, start: dict[str, Tensor], correction: dict[str, Tensor], pull: float) -> None:

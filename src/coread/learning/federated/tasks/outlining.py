@@ -72,8 +72,9 @@ class OutlineTask:
         """Train on windows of the site's training nodules, prompted as a doctor would."""
         nodules = learned(data)
         net, rng = with_arrays(self.net(), parameters), np.random.default_rng(seed)
-        loss = update_locally(net, self._loss(data, nodules, int(instructions["batch"])), instructions, rng)
-        return Update(arrays_of(net), max(len(nodules), 1), {"loss": loss})
+        drawn = self._loss(data, nodules, int(instructions["batch"]))
+        loss, stays = update_locally(net, drawn, instructions, rng)
+        return Update(arrays_of(net), max(len(nodules), 1), {"loss": loss}, stays)
 
     def _loss(
         self, data: SiteData, nodules: list[Nodule], batch: int
