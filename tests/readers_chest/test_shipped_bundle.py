@@ -13,6 +13,7 @@ from PIL import Image
 
 from coread.dicom import open_object
 from coread.evaluation import roc_auc
+from coread.evaluation.robustness import DISTURBANCES
 from coread.readers import Machine, ReaderOutput, Unfit, open_bundle
 from coread.readers.chest_radiograph import reader
 from coread.readers.chest_radiograph.gate import refusal_by_features
@@ -139,3 +140,21 @@ def test_the_shipped_area_of_adults_can_be_had_again(shared_data):
     refused = np.mean([refusal_by_features(row[None], chest_reader().head) is not None for row in features])
     found = shipped["gate"]["chest_nih"]["refused_by_features_alone"]["value"]
     assert refused == pytest.approx(found, abs=2e-3)
+
+
+@pytest.mark.shared_data
+def test_noise_does_not_turn_adults_over(shared_data):
+    """Where the switch between adults and children followed the noise, a third of the calls turned."""
+    with (shared_data / "cxr_nih" / "cases.csv").open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["split"] == "val"][::4]
+    (noise,) = (one for one in DISTURBANCES if one.name == "noise")
+    rng, same = np.random.default_rng(0), []
+    for row in rows:
+        with Image.open(shared_data / "cxr_nih" / "images" / row["file"]) as image:
+            clean = np.asarray(image.convert("L"), dtype=np.float64) / 255
+        shown = [
+            prepare((255 * one).astype(np.float32)).tensor for one in (clean, noise.apply(clean, 0.05, rng))
+        ]
+        first, second = chest_reader().session.run({"image": np.concatenate(shown)})["logit"]
+        same.append((first > 0) == (second > 0))
+    assert np.mean(same) >= 0.85

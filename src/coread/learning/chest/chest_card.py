@@ -42,8 +42,9 @@ LIMITS = (
     "curve only.",
     "A switch that looks at the image, not at the age in the header, chooses the calibration for adults or for small "
     "children; what it does between about 6 and 17 years was not measured.",
-    "Strong noise, strong blur and coarse pixels cost area, and may make the switch take an adult for a child or a child for "
-    "an adult; the gate refuses many of these images, not all (see the robustness study).",
+    "Noise, low dose and strong JPEG compression still cost area on adults, less than before; strong blur and coarse pixels "
+    "also cost it on children, where the switch may take a child for an adult. The gate refuses most of the worst of these "
+    "images and few of the mildest (see the robustness study).",
 )
 
 LIMITS_ZH = (
@@ -56,7 +57,7 @@ LIMITS_ZH = (
     "不寻找肺结节、气胸、胸腔积液及置入物；许多其他疾病也表现为密度增高影。",
     "仅一组权重，微调主干只用一个随机种子：概率区间只反映校准曲线的不确定性。",
     "由图像（而非头信息中的年龄）决定使用成人或幼儿的校准曲线；约6至17岁的表现未测量。",
-    "强噪声、强模糊与粗像素会降低 AUC，并可能使模型把成人误作幼儿或把幼儿误作成人；质控拒绝其中许多图像，但并非全部（见稳健性研究）。",
+    "噪声、低剂量与强 JPEG 压缩仍会降低成人 AUC，但较以前为轻；强模糊与粗像素在儿童中也会降低 AUC，此时模型可能把幼儿误作成人。质控拒绝其中大多数最差的图像，但很少拒绝轻度受扰的图像（见稳健性研究）。",
 )
 
 ATTRIBUTION = (
