@@ -14,6 +14,9 @@ from provenance import RESULTS, ROOT
 
 Held = dict[str, Any]
 
+MEASURED_ON = {"causal_audit": "0.2.0", "explanations": "0.2.0"}
+"""Studies of the reader, with the version that results written before they named it were measured on."""
+
 
 def main() -> None:
     """Write every page whose result is there."""
@@ -40,9 +43,16 @@ def remarks(held: Held) -> list[str]:
         "",
         f"`{origin['command']}` at commit `{origin['commit']}`, seeds {held['seeds']}, data SHA-256 "
         f"`{origin['data_sha256'][:16]}…`. Grade of evidence: **{held['evidence_grade']}**, "
-        "simulated parts are marked. Intervals: 95 %, by patients.",
+        f"simulated parts are marked. Intervals: 95 %, by patients.{of_version(held)}",
         "",
     ]
+
+
+def of_version(held: Held) -> str:
+    """Which version of the reader was measured, for the studies that measure it."""
+    if held["name"] not in MEASURED_ON:
+        return ""
+    return f" Measured on version {held.get('reader', MEASURED_ON[held['name']])} of the reader."
 
 
 def causal_page(held: Held) -> list[str]:

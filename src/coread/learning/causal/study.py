@@ -13,6 +13,7 @@ from coread.evaluation import Interval, auc_interval
 from coread.learning.causal.chest import EXPOSURES, GRAPH, observed
 from coread.learning.causal.effects import DRAWS, Observed, effects, gaps
 from coread.learning.causal.planting import plant, planted_where
+from coread.learning.chest.chest_card import VERSION
 from coread.learning.chest.sites.atlas import MEANS, Atlas, Rows
 from coread.learning.chest.sites.heads import Head, balanced, fit_eraser, fit_head
 from coread.learning.chest.sites.looks import Look, looked
@@ -59,6 +60,7 @@ def study(
         "effects": {name: audit(atlas, score, draws) for name, score in scores.items()},
         "planted": planted(atlas, progress, draws),
         "seeds": list(SEEDS),
+        "reader": VERSION,
     }
     said: dict[str, Any] = plain({**HEAD, "rows": rows_of(found), **found})
     return said

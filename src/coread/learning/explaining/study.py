@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coread.evaluation import auc_interval
 from coread.learning.causal.planting import mark_mask, plant, planted_where
+from coread.learning.chest.chest_card import VERSION
 from coread.learning.chest.shipping import Network, load_calibration
 from coread.learning.chest.sites.atlas import MEANS, Atlas
 from coread.learning.chest.sites.blend import Blend, Group, Mixture
@@ -93,7 +94,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = lambda *_
         ),
     )
     rows = [*rows_of(found), *rows_of_all_boxes(found["all_boxes"])]
-    said: dict[str, Any] = plain({**HEAD, "rows": rows, **found, "seeds": list(SEEDS)})
+    said: dict[str, Any] = plain({**HEAD, "rows": rows, **found, "seeds": list(SEEDS), "reader": VERSION})
     return said
 
 
