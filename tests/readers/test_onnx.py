@@ -85,3 +85,25 @@ def test_an_input_that_does_not_fit_is_a_failure(session, inputs, found):
 def test_an_output_that_is_not_finite_is_a_failure(session):
     with pytest.raises(ReaderFailed, match="not finite"):
         session.run({"x": np.full((1, 2), np.inf, np.float32)})
+
+
+def test_large_but_finite_numbers_are_an_answer(session):
+    x = np.array([[3e38, 1], [1, 3e38]], np.float32)  # their squares are not finite in single precision
+    assert np.isfinite(session.run({"x": x})["y"]).all()
+
+
+@pytest.mark.parametrize("rows", [1, 20_000])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_value_that_is_not_finite_is_found_among_few_and_many(session, rows, bad):
+    x = np.ones((rows, 2), np.float32)
+    x[-1, 0] = bad
+    with pytest.raises(ReaderFailed, match="not finite"):
+        session.run({"x": x})
+
+
+def test_a_shape_that_fitted_does_not_excuse_the_next(session):
+    session.run({"x": np.ones((1, 2), np.float32)})
+    with pytest.raises(ReaderFailed, match=r"shape \(2, 1\)"):
+        session.run({"x": np.ones((2, 1), np.float32)})
+    with pytest.raises(ReaderFailed, match="float64"):
+        session.run({"x": np.ones((1, 2))})
