@@ -71,7 +71,8 @@ def _sampled(
     y = middle[1] + along * axes[0][1] + across * axes[1][1]
     rows = np.clip(np.rint(y).astype(int), 0, grey.shape[0] - 1)
     columns = np.clip(np.rint(x).astype(int), 0, grey.shape[1] - 1)
-    return grey[rows, columns].astype(np.float64)
+    sampled: _Grid = grey[rows, columns].astype(np.float64)
+    return sampled
 
 
 def _strokes(grey: _Grid) -> _Grid:
