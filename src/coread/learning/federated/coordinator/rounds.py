@@ -258,7 +258,7 @@ class Rounds:
             found = expected & self.asking.wire.online()
             missing = expected - found
             if missing <= self._missing or self.asking.clock.now() >= until:
-                self._missing = missing
+                self._missing = set(missing)
                 return sorted(found)
             self.asking.clock.wait(0.5)
 

@@ -52,7 +52,7 @@ def pulled(numbers: list[str], pull: Callable[[str], bytes]) -> dict[str, bytes]
     ObjectPullError
         If one does not come within `MOST_S`.
     """
-    return pull_objects(
+    made: dict[str, bytes] = pull_objects(
         numbers,
         pull,
         max_time=MOST_S,
@@ -60,3 +60,4 @@ def pulled(numbers: list[str], pull: Callable[[str], bytes]) -> dict[str, bytes]
         initial_backoff=FIRST_PAUSE_S,
         backoff_cap=LONGEST_PAUSE_S,
     )
+    return made

@@ -70,7 +70,8 @@ def make_bundle(finished: Finished, task: Packable, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     task.export(finished.parameters, folder / WEIGHTS)
     write_json(folder / CALIBRATION, packed["curve"])
-    np.savez_compressed(folder / GATE, **{name: np.asarray(held) for name, held in packed["gate"].items()})
+    gate: dict[str, Any] = {name: np.asarray(held) for name, held in packed["gate"].items()}
+    np.savez_compressed(folder / GATE, **gate)
     report = plain(report_of(finished, _digest(folder / WEIGHTS)))
     write_json(folder / EVALUATION, report)
     files = {name: _digest(folder / name) for name in (WEIGHTS, CALIBRATION, GATE, EVALUATION)}

@@ -258,7 +258,7 @@ def rows_of(
     ]
     for vendor in VENDORS:
         held = given[f"shuffled {vendor}"]
-        lowest = min(held, key=lambda site: held[site].value)
+        lowest = min(held, key=lambda site: held[site].value or 0.0)
         what = f"contribution, {vendor} with shuffled labels: its value"
         made.append(row(what, {"value": held[vendor].value, **n}, goal="the lowest", met=lowest == vendor))
     return [*made, *_copy_rows(divided), *_estimate_rows(found["estimates"])]
