@@ -21,7 +21,7 @@ from coread.learning.backbone import (  # noqa: E402
     fitting,
     split,
 )
-from coread.learning.backbone.trunk import STEM, Early, Joined, Tail, pretrained  # noqa: E402
+from coread.learning.backbone.trunk import STEM, Early, Joined, Tail, pretrained, whole  # noqa: E402
 from coread.learning.runs.checkpoint import Checkpoint  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.readers.onnx import Session  # noqa: E402
@@ -180,3 +180,27 @@ def test_a_shallow_tail_is_smaller():
     _, whole = split(3, 4, 8)
     assert isinstance(shallow, Tail)
     assert sum(p.numel() for p in shallow.parameters()) < 0.5 * sum(p.numel() for p in whole.parameters())
+
+
+def test_large_convolutions_in_eight_bits_read_nearly_the_same(images, tmp_path):
+    early, tail = split(3, 2, 2)
+    joined = Joined(early, tail).eval()
+    outputs = ("logits", "features", "activation")
+    halves, octets = (
+        Session(path, export(joined, images, outputs, path, octets=small)).run({"image": images.numpy()})
+        for path, small in ((tmp_path / "halves.onnx", False), (tmp_path / "octets.onnx", True))
+    )
+    spread = halves["features"].std()
+    assert np.abs(octets["features"] - halves["features"]).mean() < 0.05 * spread
+    assert (tmp_path / "octets.onnx").stat().st_size < 0.62 * (tmp_path / "halves.onnx").stat().st_size
+
+
+def test_a_network_from_random_weights_is_not_the_taught_one_and_learns_its_statistics(images):
+    torch.manual_seed(0)
+    untaught, taught = whole(3, 2, taught=False), whole(3, 2)
+    first, second = (next(net.blocks[0].parameters()) for net in (untaught, taught))
+    assert not torch.equal(first, second)
+    norms = [part for part in untaught.train().modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    untaught(images)
+    assert all(part.training and part.running_mean.abs().sum() > 0 for part in norms)
+    assert torch.equal(taught.stem.weight, pretrained(3)._conv_stem.weight)

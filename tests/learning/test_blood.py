@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="the lab is not installed (pip insta
 pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installed (pip install coread[lab])")
 
 from PIL import Image  # noqa: E402
+from scipy.stats import norm  # noqa: E402
 
 from coread.learning.blood import counting, detecting, refusing, staining  # noqa: E402
 from coread.learning.blood.appraisal import purple_blobs, weighted_macro_f1  # noqa: E402
@@ -110,9 +111,40 @@ def test_the_threshold_parts_cells_from_false_alarms(one_field):
     assert limits == pytest.approx([0.6, 0.5, 0.4])
 
 
-def test_the_reach_is_the_conformal_quantile(one_field):
+def test_a_count_reaches_at_least_as_far_as_it_was_ever_wrong(one_field):
     nothing = found_cells([], np.zeros(0, np.int64), [])
     assert counting.reaches([nothing] * 30, [one_field] * 30).tolist() == [1, 1, 1]
+
+
+def test_a_field_is_counted_at_thresholds_that_did_not_see_it(one_field):
+    sure, unsure = (found_cells(BOXES, KINDS, [height] * 3) for height in (0.9, 0.2))
+    alone = counting._errors_unseen([sure] * 5 + [unsure], [one_field] * 6)
+    assert alone[:, :5].tolist() == [[0.0] * 5] * 3  # the others' best cut lies below both heights
+    assert alone[:, 5].tolist() == [1.0] * 3  # without the unsure field it lies at 0.45
+
+
+def test_the_conformal_quantile_has_the_rank_of_lei():
+    assert counting.conformal(np.arange(1.0, 40)) == 38  # ceil(40 * 0.95)
+    assert counting.conformal(np.array([-3.0, 1, 2])) == 3
+
+
+def test_a_tolerance_reach_has_the_factor_of_the_tables():
+    # Two-sided normal tolerance factors, 95 % content, 95 % confidence: 2.752 for n = 20, 2.445 for n = 40
+    # (Howe's approximation is within 0.5 % of the exact tables, e.g. ISO 16269-6:2014).
+    for n, factor in ((20, 2.752), (40, 2.445)):
+        error = np.tile([-1.0, 1.0], n // 2)
+        assert counting.tolerance(error) / error.std(ddof=1) == pytest.approx(factor, rel=0.005)
+
+
+def test_a_tolerance_reach_covers_what_it_says_with_the_confidence_it_says():
+    rng = np.random.default_rng(0)
+    covered = [2 * norm.cdf(counting.tolerance(rng.normal(size=37))) - 1 for _ in range(2000)]
+    assert np.mean(np.array(covered) >= 0.95) >= 0.95
+
+
+def test_a_mean_error_widens_the_reach():
+    error = np.tile([-1.0, 1.0], 20)
+    assert counting.tolerance(error - 0.5) == pytest.approx(counting.tolerance(error) + 0.5)
 
 
 def test_a_curve_without_a_mistake_is_a_smoothed_share():

@@ -23,6 +23,7 @@ from coread.readers.blood_smear.reader import reader_of  # noqa: E402
 RECIPE = BloodSmearRecipe(
     detector_plan=detecting.Plan(views=1, passes=2, batch=4),
     naming_plan=NamingPlan(passes=1, batch=16, rate=1e-3, average=0.8, least_steps=2),
+    members=2,
 )
 
 
@@ -75,3 +76,11 @@ def test_answers_and_failures_are_kept_for_the_evidence(shipped):
         assert failure["zh"]
     history = shipped[0].part("detector").read_json("history")
     assert history[-1].keys() == {"step", "loss", "val_f1_WBC", "val_f1_RBC", "val_f1_Platelets"}
+
+
+def test_each_member_has_its_own_seed_and_all_stand_in_one_file(shipped):
+    run, bundle = shipped
+    folders = sorted(run.folder.glob("member*"))
+    assert [json.loads((folder / "run.json").read_text())["seed"] for folder in folders] == [0, 1]
+    session = open_bundle(bundle).session("cells.onnx", 1)
+    assert session.outputs == ("logits",)

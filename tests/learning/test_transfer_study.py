@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -53,7 +56,7 @@ def test_the_area_of_several_classes_is_the_mean_of_each_against_the_rest():
     assert arms.area(labels, np.zeros((6, 3))) == 0.5
 
 
-def test_every_arm_learns_the_blobs(tmp_path, monkeypatch):
+def test_the_quick_arms_learn_the_blobs(tmp_path, monkeypatch):
     quick = Plan(passes=4, batch=8, rate=4e-4, head_rate=4e-3, least_steps=40, average=0.8)
     for name in ("PARTIAL", "FULL", "SCRATCH"):
         monkeypatch.setattr(arms, name, quick)
@@ -77,24 +80,29 @@ def test_what_is_made_is_not_made_again_and_stands_in_the_table(tmp_path, monkey
 
     monkeypatch.setattr(arms, "frozen", answer)
     monkeypatch.setattr(arms, "scratch", lambda trial, width, rate: (answer(trial) * 0, 0.5 + rate))
-    works = [Work("blobs", 0.1, arm, seed) for arm in ("frozen", "scratch") for seed in (0, 1)]
+    monkeypatch.setattr(arms, "untaught", lambda trial, rate: (answer(trial) * 0.5, 0.5 - rate))
+    works = [Work("blobs", 0.1, arm, seed) for arm in ("frozen", "scratch", "untaught") for seed in (0, 1)]
     for work in [*works, *works]:
         study.make(tmp_path, tmp_path, work)
-    assert len(made) == 4 + len(arms.SCRATCH_GRID)
-    best = study.settings(tmp_path, tmp_path, works[2])[1]
-    assert best["rate"] == max(tried["rate"] for tried in arms.SCRATCH_GRID)
+    assert len(made) == 6 + len(arms.SCRATCH_GRID) + len(arms.UNTAUGHT_GRID)
+    small, same = (study.settings(tmp_path, tmp_path, works[at])[1] for at in (2, 4))
+    assert small["rate"] == max(tried["rate"] for tried in arms.SCRATCH_GRID)
+    assert same["rate"] == min(tried["rate"] for tried in arms.UNTAUGHT_GRID)
     row = study.table(tmp_path, tmp_path, works)["tasks"]["blobs"]["10%"]
     assert row["frozen"]["value"] == 1
     assert row["scratch"]["value"] == 0.5
     assert row["frozen"]["gain_over_scratch"]["lower"] == pytest.approx(0.5)
+    assert row["frozen"]["gain_over_untaught"]["value"] == pytest.approx(0)
+    assert not {"gain_over_untaught", "gain_over_scratch"} & (row["scratch"].keys() | row["untaught"].keys())
     study._task.cache_clear()
 
 
 def test_the_promise_is_worked_on_first():
     works = list(study.all_work(quick=False))
-    assert {work.share for work in works[:36]} == {0.1}
+    assert {work.share for work in works[:72]} == {0.1}
     assert {work.arm for work in works[:24]} == {"frozen", "scratch"}
-    assert works[-1].arm == "full"
+    assert {work.arm for work in works[24:48]} == {"tuned", "untaught"}
+    assert {work.arm for work in works[72:]} == {"frozen", "scratch", "tuned", "untaught"}
     assert {work.seed for work in study.all_work(quick=True)} == {0}
 
 
@@ -107,3 +115,42 @@ def test_no_patient_of_a_task_lies_in_two_splits(shared_data, name):
         found.setdefault(patient, set()).add(split)
     assert all(len(held) == 1 for held in found.values())
     assert task.images.shape[1:] == (1, 96, 96)
+
+
+def gained(value):
+    return {"value": value, "lower": value - 0.01, "upper": value + 0.01, "n": 9}
+
+
+def test_the_promise_is_kept_by_one_arm_against_each_opponent_by_itself():
+    tuned = {
+        **gained(0.9),
+        "seeds": [0.9],
+        "gain_over_untaught": gained(0.06),
+        "gain_over_scratch": gained(0.01),
+    }
+    other = {**tuned, "gain_over_untaught": gained(0.2), "gain_over_scratch": gained(0.2)}
+    plain = {**gained(0.8), "seeds": [0.8]}
+    shares = {"10%": {"untaught": plain, "scratch": plain, "tuned": tuned, "full": other}}
+    rows = study.rows({"tasks": {"first": shares, "second": shares, "third": {}}})
+    same, small = rows[:2]
+    assert (same["figure"]["value"], same["met"]) == (2, True)
+    assert (small["figure"]["value"], small["met"]) == (0, False)
+    assert len(rows) == 2 + 2 * 2 * 2
+
+
+def test_the_untaught_trunk_differs_from_the_tuned_one_by_its_weights_and_its_rate_alone(monkeypatch):
+    seen = []
+
+    def made(trial, net, plan, name):
+        seen.append((net, plan))
+        return np.zeros((1, 2)), 0.5
+
+    monkeypatch.setattr(arms, "_from_pictures", made)
+    trial = Trial(blobs(), np.arange(4), SimpleNamespace(seed=0), None)
+    arms.tuned(trial)
+    arms.untaught(trial, 1e-2)
+    (taught, plan), (blank, other) = seen
+    assert replace(plan, rate=1e-2, head_rate=1e-2) == other
+    assert [part.shape for part in taught.parameters()] == [part.shape for part in blank.parameters()]
+    assert taught.blocks[0].state_dict().keys() == blank.blocks[0].state_dict().keys()
+    assert not torch.equal(taught.stem.weight, blank.stem.weight)

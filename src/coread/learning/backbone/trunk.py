@@ -34,6 +34,10 @@ Tuning = Literal["frozen", "partial", "full"]
 CUTS: dict[Tuning, int] = {"frozen": HEAD, "partial": 10, "full": STEM}
 """Block after which each way of tuning cuts; block 10 ends the stage of stride 16."""
 
+STATISTICS_FOLLOW = 0.1
+"""Share of a batch in running statistics that are learnt (PyTorch's default); the package's 0.01 would leave
+them at their start in a short training."""
+
 DROP = 0.1
 """Stochastic depth of the last block in training (Huang et al., ECCV 2016, arXiv:1603.09382)."""
 
@@ -129,6 +133,15 @@ class Tail(nn.Module):  # type: ignore[misc]
         return self
 
 
+class Whole(Tail):
+    """A whole trunk whose batch statistics are learnt with its weights."""
+
+    def train(self, mode: bool = True) -> Tail:
+        """Training mode of every part, of the batch statistics too."""
+        nn.Module.train(self, mode)
+        return self
+
+
 def normalised(image: Tensor) -> Tensor:
     """Images in 0..1 as the weights were trained: (255 x - 127) / 128."""
     return image * (255 / 128) - 127 / 128
@@ -154,6 +167,35 @@ def pretrained(channels: int = 3) -> nn.Module:
     elif channels != 3:
         raise ValueError(f"a trunk has 1 (grey) or 3 (colour) channels; found {channels}")
     return trunk
+
+
+def whole(channels: int, classes: int, taught: bool = True) -> Whole:
+    """The trunk to be learnt throughout, from ImageNet's weights or from random ones.
+
+    Random convolutions are drawn as the network's authors draw them, from a normal distribution by the fan
+    out (Tan & Le 2019, arXiv:1905.11946; He et al., ICCV 2015, arXiv:1502.01852).
+
+    Parameters
+    ----------
+    channels, classes
+        1 for grey, 3 for colour; number of logits.
+    taught
+        Whether ImageNet's weights are kept.
+    """
+    net = Whole(pretrained(channels), STEM, classes)
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = STATISTICS_FOLLOW
+        if not taught:
+            _forget(part)
+    return net
+
+
+def _forget(part: nn.Module) -> None:
+    if isinstance(part, nn.Conv2d):
+        nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(part, nn.BatchNorm2d):
+        part.reset_parameters()
 
 
 def split(

@@ -69,13 +69,14 @@ def measured_limits(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         f"On test fields F1 is {rbc:.3f} for red cells and {platelets:.3f} for platelets.",
         f"Of the other laboratory's white cells {100 * cross:.0f} % are called some leukocyte and "
         f"{100 * named:.0f} % are given a name at all.",
-        "One seed is shipped. No heat map is shown: the boxes are the evidence.",
+        "Three networks of different seeds name a cell together. "
+        "No heat map is shown: the boxes are the evidence.",
     ]
     chinese = [
         f"测试细胞中最难的类别：{worst}，F1 为 {least:.3f}。",
         f"测试视野中红细胞 F1 为 {rbc:.3f}，血小板 F1 为 {platelets:.3f}。",
         f"在另一实验室的白细胞中，{100 * cross:.0f} % 被判为某类白细胞，{100 * named:.0f} % 获得分类名称。",
-        "仅发布一个随机种子的权重。不显示热图：检出框即为依据。",
+        "由三个不同随机种子的网络共同分类。不显示热图：检出框即为依据。",
     ]
     return english, chinese
 

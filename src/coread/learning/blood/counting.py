@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2, norm
 
 from coread.evaluation import Logistic, fit_platt, logit
 from coread.learning.blood.sets import KIND_NAMES, Field
@@ -24,6 +25,9 @@ MOST_UNNAMED = 0.15
 """But at most this share of them stays without a name."""
 
 MISCOVERAGE = 0.05
+
+CONFIDENCE = 0.95
+"""That the interval of a count covers what it says, over draws of validation fields."""
 
 
 def hits(found: Cells, field: Field) -> NDArray[np.bool_]:
@@ -100,17 +104,56 @@ def _scored(
 
 
 def reaches(found: Sequence[Cells], fields: Sequence[Field]) -> Float:
-    """Conformal quantile of the count's error for each kind, [kind].
+    """How far a count's interval reaches for each kind, [kind], in units of sqrt(count + 1).
 
-    See `coread.readers.blood_smear.differential.count_interval`; the rank is that of Lei et al. 2018.
+    Parameters
+    ----------
+    found
+        Every peak of each validation field, those below the thresholds too.
+    fields
+        The validation fields.
+
+    Returns
+    -------
+    Float
+        The wider of two reaches. One is the conformal quantile (Lei et al., JASA 2018,
+        doi:10.1080/01621459.2017.1307116), which covers `1 - MISCOVERAGE` only on average over draws of
+        validation fields. The other is a tolerance reach (`tolerance`): with `CONFIDENCE`, this very draw of
+        few fields covers that share. Each field is counted at thresholds chosen without it, since a threshold
+        that saw the field flatters its count.
     """
-    rank = min(int(np.ceil((len(fields) + 1) * (1 - MISCOVERAGE))), len(fields))
+    error = _errors_unseen(found, fields)
+    return np.array([max(conformal(of_kind), tolerance(of_kind)) for of_kind in error], dtype=np.float64)
+
+
+def _errors_unseen(found: Sequence[Cells], fields: Sequence[Field]) -> Float:
+    """(true - counted) / sqrt(counted + 1) of each kind on each field, [kind, field]."""
     rows = []
-    for kind in range(len(KIND_NAMES)):
-        said = np.array([int((cells.kind == kind).sum()) for cells in found])
-        true = np.array([int((field.kind == kind).sum()) for field in fields])
-        rows.append(np.sort(np.abs(true - said) / np.sqrt(said + 1))[rank - 1])
-    return np.array(rows, dtype=np.float64)
+    for left_out, (cells, field) in enumerate(zip(found, fields, strict=True)):
+        others = [n for n in range(len(fields)) if n != left_out]
+        limits = thresholds([found[n] for n in others], [fields[n] for n in others])
+        said = np.bincount(cells.above(limits).kind, minlength=len(KIND_NAMES))
+        true = np.bincount(field.kind, minlength=len(KIND_NAMES))
+        rows.append((true - said) / np.sqrt(said + 1))
+    return np.array(rows, dtype=np.float64).reshape(-1, len(KIND_NAMES)).T
+
+
+def conformal(error: Float) -> float:
+    """Quantile of the absolute errors [field] at the rank of Lei et al. 2018."""
+    rank = min(int(np.ceil((len(error) + 1) * (1 - MISCOVERAGE))), len(error))
+    return float(np.sort(np.abs(error))[rank - 1])
+
+
+def tolerance(error: Float) -> float:
+    """Two-sided normal tolerance reach of errors [field], about zero.
+
+    Howe, JASA 1969, 64(326):610-620: mean and spread of a sample, widened so that the share
+    `1 - MISCOVERAGE` of the population lies within with `CONFIDENCE`. The mean's distance from zero is added,
+    because the interval is about the count itself.
+    """
+    n = len(error)
+    spread = np.sqrt((n - 1) * (1 + 1 / n) / chi2.ppf(1 - CONFIDENCE, n - 1)) * error.std(ddof=1)
+    return float(abs(error.mean()) + norm.ppf(1 - MISCOVERAGE / 2) * spread)
 
 
 def white_count_right(cells: Cells, field: Field) -> bool:

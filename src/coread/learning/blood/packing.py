@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from coread.evaluation import fit_platt, patient_weights
 from coread.learning.backbone.exporting import export
-from coread.learning.backbone.trunk import Joined
 from coread.learning.blood import counting, refusing
 from coread.learning.blood.detecting import Finder, joined
+from coread.learning.blood.naming import Council
 from coread.learning.blood.sets import CellSet, Colour, Field
 from coread.learning.blood.staining import disturbed_field
 from coread.learning.calibrating import as_kept, knotted
@@ -91,29 +91,12 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class Named(torch.nn.Module):  # type: ignore[misc]
-    """The classifier with nothing but logits and features coming out."""
-
-    def __init__(self, net: Joined) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and pooled features."""
-        logits, features, _ = self.net(image)
-        return logits, features
-
-
-def export_networks(finder: Finder, classifier: Joined, folder: Path) -> None:
+def export_networks(finder: Finder, classifier: Council, folder: Path) -> None:
     """Write both networks."""
     outputs = ("heat", "sides", "features")
     export(joined(finder), torch.zeros(1, 3, ROWS, COLUMNS), outputs, folder / DETECTOR)
-    export(
-        Named(classifier),
-        torch.zeros(2, 3, CELL_SIDE, CELL_SIDE),
-        ("logits", "features"),
-        folder / CLASSIFIER,
-    )
+    cells_of = torch.zeros(2, 3, CELL_SIDE, CELL_SIDE)
+    export(classifier, cells_of, ("logits",), folder / CLASSIFIER, octets=True)
 
 
 def fit_counting(networks: Networks, fields: Sequence[Field], judges: CellSet, folder: Path) -> Counting:
@@ -121,7 +104,7 @@ def fit_counting(networks: Networks, fields: Sequence[Field], judges: CellSet, f
     found = [networks.seen(field.image())[0] for field in fields]
     limits = counting.thresholds(found, fields)
     slope, intercept = counting.curves(found, fields)
-    reach = counting.reaches([one.above(limits) for one in found], fields)
+    reach = counting.reaches(found, fields)
     logits = networks.logits(judges)
     warmth = counting.temperature(judges.labels, logits)
     least = counting.least_probability(judges.labels, Naming(warmth, 0.0).probabilities(logits))

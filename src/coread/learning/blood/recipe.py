@@ -8,7 +8,6 @@ from pathlib import Path
 from time import process_time
 
 from coread.learning.backbone.fitting import Plan as NamingPlan
-from coread.learning.backbone.trunk import Joined
 from coread.learning.blood import blood_card, counting, detecting, naming, packing
 from coread.learning.blood.examining import Examination, calibrated
 from coread.learning.blood.packing import Networks
@@ -34,6 +33,8 @@ class BloodSmearRecipe:
     ----------
     detector_plan, naming_plan
         What decides the weights.
+    members
+        Networks that name a cell together; the first has the seed of the run, each other the next one.
     most_cells
         Single cells that are used of each split; all for None (fewer for a trial).
     """
@@ -42,6 +43,7 @@ class BloodSmearRecipe:
     title: str = "Blood smear: cells found (BCCD), named (PBC), counted with intervals"
     detector_plan: detecting.Plan = field(default_factory=detecting.Plan)
     naming_plan: NamingPlan = naming.PLAN
+    members: int = naming.MEMBERS
     most_cells: int | None = None
 
     def train(self, data: Path, run: Run) -> None:
@@ -61,10 +63,11 @@ class BloodSmearRecipe:
             fields(data, "train"), self.detector_plan, run.part("detector"), lambda f: judged(f, judges)
         )
 
-    def train_classifier(self, data: Path, run: Run) -> tuple[Joined, float]:
+    def train_classifier(self, data: Path, run: Run) -> tuple[naming.Council, list[float]]:
         """Train the classifier on the training cells; its early responses are shared by all seeds."""
         learners, judges = (cells(data, split).first(self.most_cells) for split in ("train", "val"))
-        return naming.train(learners, judges, self.naming_plan, run, run.folder.parent / "blood-kept")
+        runs = [run.part(f"member{n}", run.seed + n) for n in range(self.members)]
+        return naming.train(learners, judges, self.naming_plan, runs, run.folder.parent / "blood-kept")
 
     def bundle(self, data: Path, run: Run, folder: Path) -> None:
         """Write networks, counting, gate and calibration."""

@@ -16,7 +16,7 @@ from coread.evaluation.discrimination import weighted_auc
 from coread.learning.runs.files import plain
 from coread.learning.runs.run import Run, Tell, nobody
 from coread.learning.transfer_study import arms
-from coread.learning.transfer_study.arms import ARMS, SCRATCH_GRID, Trial
+from coread.learning.transfer_study.arms import ARMS, BASELINES, SCRATCH_GRID, UNTAUGHT_GRID, Trial
 from coread.learning.transfer_study.tasks import TASKS, Task
 
 Float = NDArray[np.float64]
@@ -29,14 +29,24 @@ SEEDS = (0, 1, 2)
 REPEATS = 1000
 
 LARGEST_TRIED = 0.1
-"""Largest share at which settings of the small network are tried; the best there serves for all labels."""
+"""Largest share at which settings are tried; the best there serves for all labels."""
+
+GRIDS: Mapping[str, Sequence[Mapping[str, float]]] = {"scratch": SCRATCH_GRID, "untaught": UNTAUGHT_GRID}
+"""What is tried on validation images, for each arm that knows nothing of ImageNet."""
 
 PROMISED = 0.05
 """Gain in area at 10 % of the labels that is promised on two sets or more."""
 
-_FIGURE = ("value", "lower", "upper", "n")
+PROMISED_ARM = "tuned"
+"""The arm held to the promise, named before its figures were seen: the best of several would flatter."""
 
-_NONE: Mapping[str, float] = {"value": float("-inf")}
+OPPONENTS: Mapping[str, str] = {
+    "untaught": "the same network from random weights",
+    "scratch": "small network from scratch",
+}
+"""Each arm of `BASELINES` in words."""
+
+_FIGURE = ("value", "lower", "upper", "n")
 
 TOLD = "AUC over-all (of several classes: mean of each against the rest), test patients, mean of the seeds"
 
@@ -62,19 +72,21 @@ DID_NOT_WORK = [
 CHEAP = ("frozen", "scratch")
 """Arms that take a minute a set."""
 
+PAIR = ("tuned", "untaught")
+"""The trunk tuned, and from random weights; at 1 and 100 % of the labels only these and the cheap arms."""
+
 
 def promised_work(quick: bool) -> Iterator[Work]:
     """The trials of the promise: every arm at 10 % of the labels; the cheap ones with one seed if quick."""
-    order = [(0.1, CHEAP)] if quick else [(0.1, CHEAP), (0.1, ("partial",)), (0.1, ("full",))]
-    yield from _works(order, SEEDS[:1] if quick else SEEDS)
+    order = [CHEAP] if quick else [CHEAP, PAIR, ("partial",), ("full",)]
+    yield from _works([(0.1, chosen) for chosen in order], SEEDS[:1] if quick else SEEDS)
 
 
 def all_work(quick: bool) -> Iterator[Work]:
-    """Every trial in the order of its worth: those of the promise first, the costly arm last."""
+    """Every trial in the order of its worth: those of the promise first."""
     yield from promised_work(quick)
     if not quick:
-        order = [(share, (*CHEAP, "partial")) for share in SHARES[1:]]
-        yield from _works([*order, *((share, ("full",)) for share in SHARES[1:])], SEEDS)
+        yield from _works([(share, chosen) for share in SHARES[1:] for chosen in (CHEAP, PAIR)], SEEDS)
 
 
 def _works(order: Iterable[tuple[float, tuple[str, ...]]], seeds: tuple[int, ...]) -> Iterator[Work]:
@@ -125,41 +137,52 @@ def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell) -> dict
 
 
 def rows(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each task, share and pretrained arm, and one for the promise."""
-    held = [
-        _row(task, share, arm, arms_made[arm], arms_made.get("scratch"))
-        for task, shares in made["tasks"].items()
+    """The promise against each opponent, then one row for each task, share and pretrained arm."""
+    verdicts = [_verdict(made["tasks"], opponent) for opponent in BASELINES]
+    return [*verdicts, *_arm_rows(made["tasks"])]
+
+
+def _verdict(tasks: Mapping[str, Any], opponent: str) -> dict[str, Any]:
+    """On how many sets the promised arm gains what was promised over one opponent."""
+    figures = {task: shares.get("10%", {}).get(PROMISED_ARM, {}) for task, shares in tasks.items()}
+    key = f"gain_over_{opponent}"
+    gains = {task: held[key] for task, held in figures.items() if key in held}
+    reached = [task for task, gain in gains.items() if gain["value"] >= PROMISED]
+    return {
+        "what": f"sets on which tuning the trunk gains {PROMISED:.2f} AUC or more at 10 % of the labels over "
+        f"{OPPONENTS[opponent]}",
+        "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
+        "met": len(reached) >= 2,
+        "note": "; ".join(f"{task} {_told(gain)}" for task, gain in gains.items()),
+    }  # fmt: skip
+
+
+def _arm_rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        _row(f"{task}, {share} of the labels, {arm}: AUC", arms_made[arm], arms_made[opponent], opponent)
+        for task, shares in tasks.items()
         for share, arms_made in shares.items()
         for arm in ARMS
-        if arm in arms_made and arm != "scratch"
+        if arm in arms_made and arm not in BASELINES
+        for opponent in BASELINES
+        if opponent in arms_made
     ]
-    gains = {
-        task: max(shares.get("10%", {}).get(arm, {}).get("gain_over_scratch", _NONE)["value"] for arm in ARMS)
-        for task, shares in made["tasks"].items()
-    }
-    reached = [task for task, gain in gains.items() if gain >= PROMISED]
-    verdict = {
-        "what": f"sets on which a pretrained arm gains {PROMISED:.2f} AUC or more at 10 % of the labels",
-        "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
-        "met": len(reached) >= 2, "note": ", ".join(reached),
-    }  # fmt: skip
-    return [verdict, *held]
 
 
-def _row(
-    task: str, share: str, arm: str, figure: Mapping[str, Any], scratch: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    gain = figure.get("gain_over_scratch")
-    told = f"gain {gain['value']:+.3f} ({gain['lower']:+.3f} to {gain['upper']:+.3f})" if gain else ""
+def _row(what: str, figure: Mapping[str, Any], baseline: Mapping[str, Any], opponent: str) -> dict[str, Any]:
     return {
-        "what": f"{task}, {share} of the labels, {arm}: AUC",
+        "what": what,
         "figure": {key: figure[key] for key in _FIGURE},
-        "baseline": {key: scratch[key] for key in _FIGURE} if scratch else None,
-        "baseline_name": "small network from scratch",
+        "baseline": {key: baseline[key] for key in _FIGURE},
+        "baseline_name": OPPONENTS[opponent],
         "goal": "",
         "met": None,
-        "note": f"{told}; seeds {figure['seeds']}",
+        "note": f"gain {_told(figure[f'gain_over_{opponent}'])}; seeds {figure['seeds']}",
     }
+
+
+def _told(gain: Mapping[str, float]) -> str:
+    return f"{gain['value']:+.3f} ({gain['lower']:+.3f} to {gain['upper']:+.3f})"
 
 
 def make(data: Path, out: Path, work: Work) -> Float:
@@ -170,7 +193,7 @@ def make(data: Path, out: Path, work: Work) -> Float:
     task = _task(data, work.task)
     run = Run(out / "trials" / _name(work), work.seed)
     trial = Trial(task, task.few(work.share, work.seed), run, Run(out / "kept"))
-    logits = _scratch(data, out, work, trial) if work.arm == "scratch" else getattr(arms, work.arm)(trial)
+    logits = _from_grid(data, out, work, trial) if work.arm in GRIDS else getattr(arms, work.arm)(trial)
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.save(kept, np.asarray(logits, dtype=np.float64))
     return np.load(kept)  # type: ignore[no-any-return]
@@ -190,38 +213,44 @@ def _task(data: Path, name: str) -> Task:
     return TASKS[name](data)
 
 
-def _scratch(data: Path, out: Path, work: Work, trial: Trial) -> NDArray[np.floating]:
-    """The small network with the settings that validation images liked best at this share (seed 0).
+def _from_grid(data: Path, out: Path, work: Work, trial: Trial) -> NDArray[np.floating]:
+    """An untaught network with the settings that validation images liked best at this share (seed 0).
 
     Where these were tried with the very images and seed of the trial, that training is taken up.
     """
     number, best = settings(data, out, work)
     if work.seed == 0 and work.share <= LARGEST_TRIED:
         trial = replace(trial, run=_settings_run(out, work).part(f"grid{number}"))
-    return arms.scratch(trial, **best)[0]
+    return _trained(trial, work.arm, best)[0]
+
+
+def _trained(trial: Trial, arm: str, chosen: Mapping[str, float]) -> tuple[NDArray[np.floating], float]:
+    if arm == "untaught":
+        return arms.untaught(trial, float(chosen["rate"]))
+    return arms.scratch(trial, int(chosen["width"]), float(chosen["rate"]))
 
 
 def settings(data: Path, out: Path, work: Work) -> tuple[int, dict[str, Any]]:
-    """Settings of the small network, chosen once for each task and share on validation images.
+    """Settings of an untaught network, chosen once for each task and share on validation images.
 
     Returns
     -------
     (int, dict)
-        Their number in `SCRATCH_GRID`, and the settings.
+        Their number in the arm's grid, and the settings.
     """
-    task, run = _task(data, work.task), _settings_run(out, work)
+    task, run, grid = _task(data, work.task), _settings_run(out, work), GRIDS[work.arm]
     held = run.read_json("tried") or []
-    for number, tried in enumerate(SCRATCH_GRID[len(held) :], len(held)):
+    for number, tried in enumerate(grid[len(held) :], len(held)):
         trial = Trial(task, task.few(min(work.share, LARGEST_TRIED), 0), run.part(f"grid{number}"), run)
-        area = arms.scratch(trial, int(tried["width"]), tried["rate"])[1]
-        held = [*held, {**tried, "val_auc": area}]
+        held = [*held, {**tried, "val_auc": _trained(trial, work.arm, tried)[1]}]
         run.write_json("tried", held)
     best = max(range(len(held)), key=lambda number: float(held[number]["val_auc"]))
-    return best, {"width": int(held[best]["width"]), "rate": float(held[best]["rate"])}
+    return best, {key: held[best][key] for key in grid[best]}
 
 
 def _settings_run(out: Path, work: Work) -> Run:
-    return Run(out / "settings" / f"{work.task}-{min(work.share, LARGEST_TRIED):g}", 0)
+    share = f"{min(work.share, LARGEST_TRIED):g}"
+    return Run(out / "settings" / f"{work.task}-{share}{'' if work.arm == 'scratch' else f'-{work.arm}'}", 0)
 
 
 def table(data: Path, out: Path, works: Iterable[Work]) -> dict[str, Any]:
@@ -232,7 +261,7 @@ def table(data: Path, out: Path, works: Iterable[Work]) -> dict[str, Any]:
     dict
         For each task and share: of each arm the area with its 95 % patient-bootstrap interval (mean over the
         seeds within each draw, so that the interval is that of test patients), each seed's area, and the gain
-        over scratch from the same draws.
+        over each of `BASELINES` from the same draws.
     """
     made: dict[tuple[str, float, str], list[Float]] = {}
     for work in works:
@@ -254,11 +283,10 @@ def _compared(task: Task, arms_made: dict[str, list[Float]], share: float) -> di
         mean = per_seed.mean(axis=0)
         report[arm] = _figure(percentile_interval(float(mean[0]), mean[1:]), len(test))
         report[arm]["seeds"] = [round(float(value), 4) for value in per_seed[:, 0]]
-        if arm != "scratch" and "scratch" in drawn:
-            gain = mean - drawn["scratch"].mean(axis=0)
-            report[arm]["gain_over_scratch"] = _figure(
-                percentile_interval(float(gain[0]), gain[1:]), len(test)
-            )
+        for opponent in set(BASELINES) & set(drawn) if arm not in BASELINES else ():
+            gain = mean - drawn[opponent].mean(axis=0)
+            interval = percentile_interval(float(gain[0]), gain[1:])
+            report[arm][f"gain_over_{opponent}"] = _figure(interval, len(test))
     return report
 
 

@@ -55,7 +55,8 @@ def count_interval(found: int, reach: float) -> tuple[float, float]:
     found
         Cells that were counted.
     reach
-        The conformal quantile of |true - found| / sqrt(found + 1) on validation fields.
+        Of |true - found| / sqrt(found + 1), from validation fields: the wider of the conformal quantile and
+        the reach of a normal tolerance interval of 95 % of fields at 95 % confidence.
 
     Returns
     -------
@@ -65,7 +66,8 @@ def count_interval(found: int, reach: float) -> tuple[float, float]:
     Notes
     -----
     Split conformal prediction with a locally weighted score: Lei et al., JASA 2018,
-    doi:10.1080/01621459.2017.1307116, section 5.2. *Assumes* fields like those of the validation split.
+    doi:10.1080/01621459.2017.1307116, section 5.2; tolerance: Howe, JASA 1969, 64(326):610-620.
+    *Assumes* fields like those of the validation split.
     """
     half = reach * np.sqrt(found + 1)
     return float(max(0.0, np.ceil(found - half))), float(np.floor(found + half))
@@ -99,7 +101,7 @@ def measurements(kinds: Mapping[int, int], reach: Float, names: NDArray[np.int64
     kinds
         Number of cells found, by index into `KINDS`.
     reach
-        Conformal quantile [kind], see `count_interval`.
+        Reach [kind], see `count_interval`.
     names
         Class number of each white cell.
 
