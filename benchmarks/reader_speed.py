@@ -34,7 +34,7 @@ FIELD_LIMIT_MS = 500.0
 
 def main() -> None:
     """Measure, print, keep."""
-    repeats = 20 if "--quick" in sys.argv[1:] else 150
+    repeats = 20 if "--quick" in sys.argv[1:] else 300
     networks = [path for path in sorted(READERS.glob("*/bundle/*.onnx")) if _opens(path.parent)]
     result = {**provenance("onnxruntime", "numpy"), "threads": THREADS, "repeats": repeats}
     result["sessions"] = {f"{path.parents[1].name}/{path.name}": overhead(path, repeats) for path in networks}
@@ -104,7 +104,7 @@ def smear(repeats: int) -> dict[str, Any]:
     """From the pixels of a field to boxes, counts and names."""
     reader = reader_of(open_bundle(SMEAR), Machine(THREADS))
     folder = Path(os.environ.get("COREAD_SHARED_DATA", ROOT.parent / "shared" / "data")) / "blood_bccd"
-    files = sorted((folder / "images").glob("*.jpg"))[: max(10, repeats // 3)]
+    files = sorted((folder / "images").glob("*.jpg"))[: max(10, repeats // 6)]
     images = [np.asarray(Image.open(file).convert("RGB")) for file in files]
     reader.read_colour(images[0])
     taken = []
