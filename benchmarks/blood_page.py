@@ -262,7 +262,8 @@ def _figure(figure: Figure) -> str:
 
 
 def _signed(figure: Figure) -> str:
-    return f"{figure['value']:+.3f} ({figure['lower']:+.3f} to {figure['upper']:+.3f})"
+    seeds = f"; {figure['seeds']} seed" if figure.get("seeds") == 1 else ""
+    return f"{figure['value']:+.3f} ({figure['lower']:+.3f} to {figure['upper']:+.3f}{seeds})"
 
 
 def _is_figure(held: object) -> bool:

@@ -154,3 +154,12 @@ def test_the_untaught_trunk_differs_from_the_tuned_one_by_its_weights_and_its_ra
     assert [part.shape for part in taught.parameters()] == [part.shape for part in blank.parameters()]
     assert taught.blocks[0].state_dict().keys() == blank.blocks[0].state_dict().keys()
     assert not torch.equal(taught.stem.weight, blank.stem.weight)
+
+
+def test_a_gain_is_over_the_seeds_that_both_arms_have():
+    areas = {0: np.array([0.9, 0.8]), 1: np.array([0.7, 0.7])}
+    gain = study._gain(areas, {1: np.array([0.6, 0.5]), 2: np.array([0.0, 0.0])}, 9)
+    assert gain["value"] == pytest.approx(0.1)
+    assert gain["lower"] == gain["upper"] == pytest.approx(0.2)
+    assert (gain["seeds"], gain["n"]) == (1, 9)
+    assert "1 of 3 seeds" in study._told(gain)
