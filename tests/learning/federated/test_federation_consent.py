@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="the lab's tests run in the lab's environment")
 
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from federation_rooms import Rooms
@@ -51,12 +51,12 @@ class Hospital:
             data = ct_slice(seed, facts={"PatientID": f"P{seed}"})
             filed = self.house.intake.accept_bytes(data, "stow")
             self.uids[f"P{seed}"] = filed.instance.ref.study_instance_uid
-        self.consents = Consents(self.house.database, self.house.ledger, lambda: NOW, ConsentRules())
-        self.keys = 0
+        self.now, self.keys, self.denied = NOW, 0, set()
+        self.consents = Consents(self.house.database, self.house.ledger, lambda: self.now, ConsentRules())
         for patient in self.uids:
             self.say(patient, Act.GIVEN)
-        studies = StudyConsents(self.consents, self.house.archive.persons, lambda: NOW)
-        self.asking = CohortConsent(studies, self.uids.values, Pseudonyms(KEY), lambda: NOW)
+        studies = StudyConsents(self.consents, self.house.archive.persons, lambda: self.now)
+        self.asking = CohortConsent(studies, self.uids.values, Pseudonyms(KEY), lambda: self.now)
         files = self.asking.files(self.house.archive)
         built = build(
             DicomSource("archive", CodeBook([]), files, Pseudonyms(KEY)), folder / "cohort", BuildPlan()
@@ -68,6 +68,7 @@ class Hospital:
         write_cohort(self.cohort)
 
     def say(self, patient, act, uses=(Use.LEARNING, Use.FEDERATION)):
+        self.denied |= {patient} if act is not Act.GIVEN else set()
         for use in uses:
             self.keys += 1
             self.consents.record(Said(PatientIdentity(patient), use, act, "person:o", "page", str(self.keys)))
@@ -76,11 +77,21 @@ class Hospital:
         return next(p for p, uid in self.uids.items() if Pseudonyms(KEY).of("study", uid) == image.study)
 
 
-@pytest.fixture
-def hospital(tmp_path):
-    made = Hospital(tmp_path)
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    made = Hospital(tmp_path_factory.mktemp("hospital"))
     yield made
     made.house.database.close()
+
+
+@pytest.fixture
+def hospital(archive):
+    """The hospital, an hour later; whoever said no has agreed anew."""
+    archive.now += timedelta(hours=1)
+    for patient in archive.denied:
+        archive.say(patient, Act.GIVEN)
+    archive.denied.clear()
+    return archive
 
 
 @pytest.fixture
