@@ -246,7 +246,7 @@ def rows_of(question: Question, found: Mapping[str, Any]) -> list[dict[str, Any]
 
 
 def did_not_work(found: Mapping[str, Any]) -> list[str]:
-    """Strategies that end below plain FedAvg, from the figures."""
+    """Strategies that end below plain FedAvg, ours among them, from the figures."""
     said = []
     for name, held in found.items():
         base = held["arms"]["fedavg"]["value"]
@@ -257,4 +257,8 @@ def did_not_work(found: Mapping[str, Any]) -> list[str]:
         ]
         if worse:
             said.append(f"{name}: below FedAvg ({base:.3f}) end {', '.join(worse)}.")
+        apart = held["default_less_fedavg"]
+        if apart["upper"] < 0:
+            spread = f"{apart['value']:.3f} ({apart['lower']:.3f} to {apart['upper']:.3f})"
+            said.append(f"{name}: our default ends below plain FedAvg by its interval: {spread}.")
     return said
