@@ -20,7 +20,8 @@ HEAD = """# Federation: what was measured
 
 Everything on this page was simulated in one process on public collections: the sites are the scanner vendors of LIDC-IDRI and
 the sources of three radiograph collections, not hospitals that worked together. Grade of evidence: **retrospective, simulated
-federation**. Rates, rounds, normalisation and our default were chosen on validation patients, seed 0. Test patients were scored once; three seeds;
+federation**. Rates, rounds, normalisation and our default were chosen on validation patients, seed 0. Test patients were scored once,
+those of the outlining network a second time: an earlier, undertrained version had been scored on them; three seeds;
 intervals are 95 %, by drawing patients; a difference is taken on the same draws. Every site makes the same number of local
 updates in every arm: alone, federated, in a coalition; the pooled model makes as many updates, each on as many images as all
 sites together are shown in one. Lone sites and the pooled model have their own best rate of two or three; the federated arms
