@@ -235,8 +235,8 @@ def test_no_canary_is_where_it_should_not_be(channels):
     # The de-identified report too: the brother in its free text, whom no header names, is gone with the rest.
     assert leaks(channels) == {}
     assert len(channels["log"].splitlines()) > 20
-    assert {"ledger as CSV", "ledger as ATNA", "ledger as BALP", "ledger as PROV", "commands", "measures",
-            "de-identified export", "de-identified report", "addresses", "error 13"} <= channels.keys()  # fmt: skip
+    heard = {"commands", "measures", "addresses", "error 13", "de-identified export", "de-identified report"}
+    assert heard | {f"ledger as {form}" for form in ("CSV", "ATNA", "BALP", "PROV")} <= channels.keys()
 
 
 def test_a_planted_leak_is_seen_in_every_channel_and_spelling(channels):
