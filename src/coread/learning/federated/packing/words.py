@@ -81,7 +81,13 @@ def _site_en(site: str, held: Mapping[str, Any]) -> str:
     if "auc" not in held:
         return f"At {site} ({n} test images) no area is given: too few of one kind, or none."
     auc, gain = held["auc"], held["gain"]
-    words = "better" if gain["lower"] > 0 else "worse" if gain["upper"] < 0 else "no surer better than worse"
+    words = (
+        "better"
+        if gain["lower"] > 0
+        else "worse"
+        if gain["upper"] < 0
+        else "neither surely better nor surely worse"
+    )
     return (
         f"At {site} ({n} test images): area {_spread(auc)}, {words} than the site's own model "
         f"(difference {_spread(gain)}); calibration error {held['calibration']['ece_10_equal_mass']:.3f}."
