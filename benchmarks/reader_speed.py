@@ -44,6 +44,7 @@ def main() -> None:
     result["whole_images"] = {"blood-smear": smear(repeats)} if _opens(SMEAR) else {}
     for name, held in result["sessions"].items():
         print(f"{name:40s} ours {held['ours_ms']:7.2f} ms  bare {held['bare_ms']:7.2f} ms  {held['ratio']}")
+        print(f"{'':40s} fastest calls {held['ratio_of_fastest']['value']:.3f}")
     for name, held in result["whole_images"].items():
         print(f"{name:40s} {held}")
     if "--quick" not in sys.argv[1:]:
@@ -55,16 +56,22 @@ def _opens(folder: Path) -> bool:
 
 
 def overhead(path: Path, repeats: int) -> dict[str, Any]:
-    """Median times over all loads; the geometric mean of the loads' ratios, with its interval over loads."""
+    """Median times over all loads; the geometric mean of the loads' ratios, with its interval over loads.
+
+    The ratio of each load's fastest calls stands beside: it tells what our session adds from what two threads
+    lose by waiting for each other on a machine that is not theirs alone.
+    """
     digest = open_bundle(path.parent).files[path.name]
     loads = [in_turns(_sessions(path, digest, load), repeats // LOADS) for load in range(LOADS)]
     medians = np.median(np.array(loads), axis=2)
     ratio, low, high = mean_ratio(medians)
+    fastest = mean_ratio(np.min(np.array(loads), axis=2))
     ours_ms, bare_ms = (float(value) for value in np.median(medians, axis=0))
     return {
         "ours_ms": ours_ms,
         "bare_ms": bare_ms,
         "ratio": {"value": ratio, "lower": low, "upper": high, "n": LOADS},
+        "ratio_of_fastest": dict(zip(("value", "lower", "upper"), fastest, strict=True)),
         "goal": f"<= {1 + MOST_OVERHEAD}",
         "met": ratio <= 1 + MOST_OVERHEAD,
     }
