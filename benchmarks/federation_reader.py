@@ -63,6 +63,7 @@ def main() -> None:
         "federation_reader",
         {
             **provenance("numpy", "torch", "flwr"),
+            "command": "python benchmarks/federation_reader.py --data DATA --work WORK",
             "evidence_grade": "retrospective; real processes on one machine",
             "rounds": result["rounds"],
             "secure_aggregation": result["secure_aggregation"],
