@@ -1,4 +1,4 @@
-"""A set of keepers on each database system."""
+"""A set of keepers on each database system; a store on disk, and keys to seal it with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from keeping import House, house_on
+
+from coread.archive import DiskStore, Keyring
 
 
 @pytest.fixture
@@ -22,3 +24,13 @@ def small_house(tmp_path: Path) -> Iterator[House]:
     house = house_on(f"sqlite:///{tmp_path / 'index.sqlite'}", tmp_path)
     yield house
     house.database.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> DiskStore:
+    return DiskStore(tmp_path / "objects")
+
+
+@pytest.fixture
+def ring() -> Keyring:
+    return Keyring.new()

@@ -23,16 +23,6 @@ SIZES = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 2
 
 
 @pytest.fixture
-def disk(tmp_path):
-    return DiskStore(tmp_path / "objects")
-
-
-@pytest.fixture
-def ring():
-    return Keyring.new()
-
-
-@pytest.fixture
 def store(disk, ring):
     return SealedStore(disk, ring)
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from coread.archive import DiskStore, Keyring, SealedStore
+from coread.archive import SealedStore
 from coread.archive.sealed import afterwards
 from coread.archive.sealed.form import MAGIC, PIECE_BYTES
 from coread.clinic import Clinic
@@ -21,16 +21,6 @@ from coread.settings import Settings
 from coread.testing import chest_radiograph
 
 SIZES = (0, 1, 7, PIECE_BYTES, PIECE_BYTES + 1, 300_001)
-
-
-@pytest.fixture
-def disk(tmp_path):
-    return DiskStore(tmp_path / "objects")
-
-
-@pytest.fixture
-def ring():
-    return Keyring.new()
 
 
 def kept_plain(disk, sizes=SIZES):

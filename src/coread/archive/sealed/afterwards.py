@@ -131,7 +131,7 @@ def _copied(plain: BinaryIO, room: DiskDraft, ring: Keyring) -> str:
     try:
         shutil.copyfileobj(plain, draft, _CHUNK_BYTES)
         draft.sync_and_keep()
-    except BaseException:
+    except BaseException:  # an interrupt too must not leave half a copy; it goes on its way
         draft.discard()
         raise
     return draft.sha256()

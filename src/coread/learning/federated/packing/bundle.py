@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,9 +187,3 @@ def package_at(plan: Plan, task: Packable, root: Path) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """The card as it was written."""
-    held: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    return held
