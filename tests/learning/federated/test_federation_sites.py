@@ -20,7 +20,7 @@ from coread.learning.federated.plan import code
 from coread.learning.federated.plan.plan import Privacy, differences, read_plan
 from coread.learning.federated.plan.words import in_words
 from coread.learning.federated.sites import refusing
-from coread.learning.federated.sites.counting import suppressed
+from coread.learning.federated.sites.counting import suppressed, without_small_counts
 from coread.learning.federated.sites.desk import MORE_MEASUREMENTS, Desk
 from coread.learning.federated.sites.working import Work
 from coread.learning.federated.strategies.at_site import round_seed
@@ -289,6 +289,20 @@ def test_plain_words_say_hash_sites_and_protection(rooms, language):
     assert plain != hidden
     noisy = replace(rooms.plan, privacy=Privacy(differential={"epsilon": 8}))
     assert "epsilon = 8" in in_words(noisy, language)
+
+
+def test_no_count_leaves_with_a_measurement_where_one_of_them_is_small(rooms):
+    rooms.approve()
+
+    class Counted(Numbers):
+        def evaluate(self, *given):
+            return {"error": 0.5, "cases": 46.0, "positives": 6.0}
+
+    rooms.wire.desks["site0"] = Desk(rooms.sites["site0"], lambda place, options: Counted())
+    said = asked(rooms, kind="evaluate").facts["metrics"]
+    assert said == {"error": 0.5}
+    assert without_small_counts({"auc": 0.8, "cases": 40.0, "positives": 35.0}) == {"auc": 0.8}
+    assert without_small_counts({"cases": 40.0, "positives": 20.0}) == {"cases": 40.0, "positives": 20.0}
 
 
 def test_small_numbers_are_hidden_and_cannot_be_reckoned_from_a_total():

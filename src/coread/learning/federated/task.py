@@ -21,6 +21,10 @@ Parameters = dict[str, NDArray[np.float32]]
 """Names of a ``state_dict`` to float32 arrays; counters (integers in torch) are float32 too on the way."""
 
 
+COUNTS = frozenset({"cases", "positives", "patients", "examples"})
+"""Figures of an evaluation that count; no gain is made of them, and small ones do not leave a site."""
+
+
 @dataclass(frozen=True)
 class SiteData:
     """What a site lends to a task: a folder, and those of its patients that take part."""

@@ -19,11 +19,8 @@ from coread.learning.federated.plan.carrying import strategy_in
 from coread.learning.federated.plan.plan import Plan
 from coread.learning.federated.record import Record
 from coread.learning.federated.strategies import State
-from coread.learning.federated.task import Parameters, task_of
+from coread.learning.federated.task import COUNTS, Parameters, task_of
 from coread.learning.runs.files import plain
-
-#: Figures that count cases; no gain is made of them.
-COUNTS = frozenset({"cases", "positives", "patients", "examples"})
 
 
 class RealClock:

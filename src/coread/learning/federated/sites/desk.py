@@ -13,6 +13,7 @@ from coread.learning.federated.orders import ATTEMPT_UNKNOWN, Answer, Arrays, Or
 from coread.learning.federated.plan.carrying import told
 from coread.learning.federated.plan.plan import Plan, read_plan
 from coread.learning.federated.sites import refusing
+from coread.learning.federated.sites.counting import without_small_counts
 from coread.learning.federated.sites.folder import SiteFolder
 from coread.learning.federated.sites.hiding import AttemptUnknown, Hiding
 from coread.learning.federated.sites.lending import ConsentUnknown, Lend, Lending, NobodyAgrees
@@ -161,7 +162,8 @@ class Desk:
             str(order.facts.get("part", "val")),
             self._of(plan, str(order.facts.get("coalition", ""))),
         )
-        return {"metrics": work.evaluate(dict(order.arrays["parameters"]), part), "part": part}, {}
+        metrics = without_small_counts(work.evaluate(dict(order.arrays["parameters"]), part))
+        return {"metrics": metrics, "part": part}, {}
 
     def _coalition(self, order: Order, plan: Plan) -> str:
         """The group of sites that trains; empty for all.
@@ -203,7 +205,7 @@ class Desk:
     def _alone(self, order: Order, plan: Plan) -> Reply:
         """Train alone and measure; the parameters stay here, the figures leave."""
         part = str(order.facts.get("part", "test"))
-        return {"metrics": self._of(plan).measured_alone(part), "part": part}, {}
+        return {"metrics": without_small_counts(self._of(plan).measured_alone(part)), "part": part}, {}
 
     def _final(self, order: Order, plan: Plan) -> Reply:
         """Keep the finished model and every site's figures; what this site gained or lost is on record."""

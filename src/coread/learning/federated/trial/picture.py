@@ -84,9 +84,13 @@ def statements(result: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _cases(figures: Mapping[str, Any]) -> str:
+    return f"{figures['cases']:.0f}" if "cases" in figures else "few"
+
+
 def _row(name: str, held: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     together, alone, gained = (held[part].get("auc") for part in ("federation", "alone", "gain"))
-    cells = [name, result["took_part"].get(name, 0), int(held["federation"].get("cases", 0))]
+    cells = [name, result["took_part"].get(name, 0), _cases(held["federation"])]
     cells += ["" if value is None else f"{value:.3f}" for value in (alone, together)]
     cells.append("" if gained is None else f"{gained:+.3f}")
     return "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells) + "</tr>"
