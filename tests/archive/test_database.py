@@ -97,3 +97,13 @@ def test_a_full_database_is_low_disk(tmp_path: Path) -> None:
     with pytest.raises(LowDisk):
         fill()
     database.close()
+
+
+def test_a_connection_in_use_at_the_end_is_closed_when_it_is_given_back(database_url: str) -> None:
+    database = Database(database_url)
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+        driver = connection.connection.driver_connection
+        database.close()
+    with pytest.raises(Exception, match="closed"):
+        driver.execute("SELECT 1")

@@ -1,7 +1,7 @@
 """The keeper of images: bytes on disk, an index that finds them, the results made of them."""
 
 from coread.archive.archive import Archive
-from coread.archive.database import Database
+from coread.archive.database import Database, closer
 from coread.archive.filing import Arrival, Filed, FilingOutcome, data_sha256
 from coread.archive.objects import DiskStore, Draft, ObjectStore
 from coread.archive.outbox import Deliveries, Delivery, DeliveryState, Workers
@@ -40,6 +40,7 @@ __all__ = [
     "Studies",
     "StudyState",
     "Workers",
+    "closer",
     "data_sha256",
     "reading_from_json",
     "reading_to_json",

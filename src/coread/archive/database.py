@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ class Database:
                 pool_size=10,
                 connect_args={"options": f"-c idle_in_transaction_session_timeout={_FROZEN_TIMEOUT_MS}"},
             )
+        self._closers = [closer(engine) for engine in {self._engine, self._filing_engine}]
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -98,9 +100,29 @@ class Database:
             command.upgrade(_alembic(connection), "head")
 
     def close(self) -> None:
-        """Give all connections back."""
-        self._engine.dispose()
-        self._filing_engine.dispose()
+        """Close all connections; one that a thread still uses is closed when that thread gives it back."""
+        for close in self._closers:
+            close()
+
+
+def closer(engine: Engine) -> Callable[[], None]:
+    """Give what closes every connection of an engine, those in use as soon as they are given back.
+
+    A pool that is disposed of forgets the connections in use: given back later, they would stay open, and
+    hold a place at the server, until memory is next cleared.
+    """
+    is_over = threading.Event()
+
+    @event.listens_for(engine, "checkin")
+    def _close_late_one(_connection: Any, record: Any) -> None:
+        if is_over.is_set():
+            record.invalidate()
+
+    def close() -> None:
+        is_over.set()
+        engine.dispose()
+
+    return close
 
 
 def _out_of_room(error: OperationalError) -> OutOfRoom:

@@ -27,6 +27,7 @@ from dbos import (
     WorkflowHandle,
 )
 
+from coread.archive import closer
 from coread.errors import CoReadError
 
 Json: TypeAlias = Any
@@ -128,16 +129,17 @@ class Engine:
         self._gave_up = gave_up
         self._walks = walks
         self._started: dict[str, Callable[..., None]] = {}
-        self._database: sa.Engine | None = None
+        self._close_database: Callable[[], None] = lambda: None
         self._dbos: DBOS | None = None
         self._lock = threading.Lock()
         self._running: set[str] = set()
 
     def launch(self) -> None:
         """Open the checkpoints and take up what this worker left undone."""
-        self._database = _database(self._place.url)
+        database = _database(self._place.url)
+        self._close_database = closer(database)
         logging.getLogger("dbos").setLevel(logging.ERROR)
-        self._dbos = DBOS(config=_config(self._place, self._database))
+        self._dbos = DBOS(config=_config(self._place, database))
         self._started = {name: self._registered(name, walk) for name, walk in self._walks.items()}
         DBOS.launch()
         for queue, workers in ((_LATER, self._place.later_workers), (_AT_ONCE, _AT_ONCE_WORKERS)):
@@ -188,8 +190,7 @@ class Engine:
         while self._under_way() and time.monotonic() < limit:
             time.sleep(_LOOK_S)
         DBOS.destroy(destroy_registry=True)
-        if self._database is not None:
-            self._database.dispose()
+        self._close_database()
 
     def _under_way(self) -> bool:
         # Counts a walk until its end is written down, which `running` does not.
