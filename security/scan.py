@@ -2,10 +2,11 @@
 
     python security/scan.py [requirements/clinic.txt] [--advisories all.zip] [--bill sbom.json]
 
-Two services are asked by pip-audit; with ``--advisories`` nobody is asked, and OSV's export is searched that
-was carried in (`advisories`). Each finding must be answered in ``docs/security/answers.toml`` with a reason
-and a date, or this fails; an answer with ``expires`` is none from that day on. Where neither service can be
-reached this says ``not scanned, service unreachable`` and passes; a file that cannot be read fails.
+Two services are asked by pip-audit, else the pages of PyPI's projects (`newest`); with ``--advisories``
+nobody is asked, and OSV's export is searched that was carried in (`advisories`). Each finding must be
+answered in ``docs/security/answers.toml`` with a reason and a date, or this fails; an answer with ``expires``
+is none from that day on. Where nobody can be reached this says ``not scanned, service unreachable`` and
+passes; a file that cannot be read fails. What the pages of projects do not cover is named.
 Where it could not look pip-audit itself says that nothing was found, so each package that was skipped counts.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import advisories
+import newest
 from advisories import Finding, Looked
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +94,7 @@ def look(pins: Path) -> Looked | None:
         for service in SERVICES:
             if audit(probe, service) is not None:
                 return audit(pins, service)
-    return None
+    return newest.look(advisories.of_pins(pins.read_text()))
 
 
 def carried_in(export: Path, pins: Path, bill: Path | None) -> Looked:
@@ -122,6 +124,7 @@ def main(
     for line in found:
         print(line)
     counts = f"{looked.audited} packages, {len(looked.findings)} findings, {len(found)} open"
+    counts += f", not scanned: {', '.join(looked.uncovered)}" if looked.uncovered else ""
     print(f"vulnerabilities: {counts}" + (f", advisories as of {looked.as_of}" if looked.as_of else ""))
     return int(bool(found))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
+import threading
 import tomllib
 from datetime import date
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -99,10 +103,49 @@ def test_a_package_that_was_skipped_counts_and_all_of_them_mean_that_nobody_look
 @pytest.mark.parametrize("reach", [True, False])
 def test_silence_is_said_as_such(monkeypatch, capsys, reach):
     monkeypatch.setattr(scan, "audit", lambda _, service: scan.read(told(FLAW)) if reach else None)
+    monkeypatch.setattr(scan.newest, "look", lambda _: None)
     assert scan.main() == int(reach)
     said = capsys.readouterr().out
     assert ("PYSEC-1 is not answered" in said) == reach
     assert (scan.UNREACHABLE in said) == (not reach)
+
+
+@pytest.fixture
+def projects(tmp_path):
+    """Serve pages of projects as PyPI does; give where, and the folder."""
+    serve = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    serve.log_message = lambda *_: None
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", tmp_path
+        server.shutdown()
+
+
+def page(folder, name, version, *flaws):
+    (folder / name).mkdir()
+    (folder / name / "json").write_text(json.dumps({"info": {"version": version}, "vulnerabilities": flaws}))
+
+
+def test_the_pages_of_projects_answer_for_the_newest_release_alone(projects):
+    where, folder = projects
+    flaw = {"id": "PYSEC-1", "aliases": ["CVE-1"], "fixed_in": ["1.1"]}
+    page(folder, "left-pad", "1.0", flaw, flaw | {"id": "PYSEC-2", "withdrawn": "2026-01-01T00:00:00Z"})
+    page(folder, "older", "2.0", flaw)
+    looked = scan.newest.look([("Left_Pad", "1.0"), ("older", "1.9"), ("absent", "1")], where)
+    assert [(f.package, f.id, f.fixed_in) for f in looked.findings] == [("Left_Pad", "PYSEC-1", "1.1")]
+    assert (looked.audited, looked.skipped, looked.uncovered) == (1, (), ("older 1.9", "absent 1"))
+    assert len(scan.faults(looked, [], TODAY)) == 1
+    assert scan.faults(looked, [ANSWER | {"package": "left_pad"}], TODAY) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", "[]", "{}", '{"info": {"version": "1"}, "vulnerabilities": null}']
+)
+def test_a_page_that_says_nothing_of_vulnerabilities_is_no_clean_bill(projects, text):
+    where, folder = projects
+    (folder / "left-pad").mkdir()
+    (folder / "left-pad" / "json").write_text(text)
+    assert scan.newest.look([("left-pad", "1")], where) is None
 
 
 def test_the_answers_that_are_given_are_answers():
