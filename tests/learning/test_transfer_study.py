@@ -145,7 +145,7 @@ def test_the_untaught_trunk_differs_from_the_tuned_one_by_its_weights_and_its_ra
         seen.append((net, plan))
         return np.zeros((1, 2)), 0.5
 
-    monkeypatch.setattr(arms, "_from_pictures", made)
+    monkeypatch.setattr(arms, "from_pictures", made)
     trial = Trial(blobs(), np.arange(4), SimpleNamespace(seed=0), None)
     arms.tuned(trial)
     arms.untaught(trial, 1e-2)
@@ -158,8 +158,8 @@ def test_the_untaught_trunk_differs_from_the_tuned_one_by_its_weights_and_its_ra
 
 def test_a_gain_is_over_the_seeds_that_both_arms_have():
     areas = {0: np.array([0.9, 0.8]), 1: np.array([0.7, 0.7])}
-    gain = study._gain(areas, {1: np.array([0.6, 0.5]), 2: np.array([0.0, 0.0])}, 9)
+    gain = study.gain(areas, {1: np.array([0.6, 0.5]), 2: np.array([0.0, 0.0])}, 9)
     assert gain["value"] == pytest.approx(0.1)
     assert gain["lower"] == gain["upper"] == pytest.approx(0.2)
     assert (gain["seeds"], gain["n"]) == (1, 9)
-    assert "1 of 3 seeds" in study._told(gain)
+    assert "1 of 3 seeds" in study.told(gain)

@@ -54,7 +54,7 @@ VIEWS = 2
 
 
 class SmallNet(nn.Module):  # type: ignore[misc]
-    """A plain network of four stages for small images, trained from nothing.
+    """A plain network of a few stages for small images, trained from nothing.
 
     Parameters
     ----------
@@ -62,11 +62,13 @@ class SmallNet(nn.Module):  # type: ignore[misc]
         Of the images; of the logits.
     width
         Channels of the first stage, doubled at each.
+    stages
+        Convolutions that halve rows and columns.
     """
 
-    def __init__(self, channels: int, classes: int, width: int) -> None:
+    def __init__(self, channels: int, classes: int, width: int, stages: int = 4) -> None:
         super().__init__()
-        sizes = [channels, *(width * 2**stage for stage in range(4))]
+        sizes = [channels, *(width * 2**stage for stage in range(stages))]
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             convolution = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
@@ -129,14 +131,15 @@ class Responses:
 
 
 def _disturbed(image: NDArray[np.float32], turns: bool, rng: Generator) -> NDArray[np.float32]:
-    """Mirror, shift by up to 6 pixels, change brightness and contrast; [channel, row, column]."""
+    """Mirror, shift by up to a sixteenth, change brightness and contrast; [channel, row, column]."""
     if rng.random() < 0.5:
         image = image[:, :, ::-1]
     if turns:
         image = np.rot90(image, int(rng.integers(4)), (1, 2))
-    down, right = (int(v) for v in rng.integers(-6, 7, 2))
-    wide = np.pad(image, ((0, 0), (6, 6), (6, 6)), mode="edge")
-    image = wide[:, 6 + down : 6 + down + image.shape[1], 6 + right : 6 + right + image.shape[2]]
+    most = image.shape[1] // 16
+    down, right = (int(v) for v in rng.integers(-most, most + 1, 2))
+    wide = np.pad(image, ((0, 0), (most, most), (most, most)), mode="edge")
+    image = wide[:, most + down :, most + right :][:, : image.shape[1], : image.shape[2]]
     graded = np.clip(image * rng.uniform(0.85, 1.15) + rng.uniform(-0.08, 0.08), 0, 1)
     return np.asarray(graded, dtype=np.float32)
 
@@ -189,6 +192,11 @@ def frozen(trial: Trial) -> Float:
 
 def partial(trial: Trial) -> Float:
     """Blocks after `CUTS["partial"]` tuned on kept responses; logits of the test images."""
+    return from_responses(trial, PARTIAL)[0]
+
+
+def from_responses(trial: Trial, plan: Plan) -> tuple[Float, float]:
+    """The same by another plan; logits of the test images, and the validation area."""
     torch.manual_seed(trial.run.seed)
     _, tail = split(trial.task.images.shape[1], CUTS["partial"], trial.task.classes)
     held = _partial_responses(trial)
@@ -197,15 +205,15 @@ def partial(trial: Trial) -> Float:
     def judge(net: nn.Module) -> float:
         return area(trial.task.labels[val], trial.logits(net, held[val]))
 
-    best, _ = Fit(tail, Responses(trial.task, held, trial.rows), judge, PARTIAL).run(trial.run, "partial")
-    return trial.logits(best, held[test])
+    best, score = Fit(tail, Responses(trial.task, held, trial.rows), judge, plan).run(trial.run, "partial")
+    return trial.logits(best, held[test]), score
 
 
 def full(trial: Trial) -> Float:
     """Every block tuned; logits of the test images."""
     torch.manual_seed(trial.run.seed)
     _, tail = split(trial.task.images.shape[1], STEM, trial.task.classes)
-    return _from_pictures(trial, tail, FULL, "full")[0]
+    return from_pictures(trial, tail, FULL, "full")[0]
 
 
 def tuned(trial: Trial) -> Float:
@@ -221,17 +229,18 @@ def untaught(trial: Trial, rate: float) -> tuple[Float, float]:
 def _whole(trial: Trial, plan: Plan, name: str) -> tuple[Float, float]:
     torch.manual_seed(trial.run.seed)
     net = whole(trial.task.images.shape[1], trial.task.classes, taught=name == "tuned")
-    return _from_pictures(trial, net.to(memory_format=torch.channels_last), plan, name)
+    return from_pictures(trial, net.to(memory_format=torch.channels_last), plan, name)
 
 
 def scratch(trial: Trial, width: int, rate: float) -> tuple[Float, float]:
     """A small network from nothing; logits of the test images, and its validation area."""
     torch.manual_seed(trial.run.seed)
     net = SmallNet(trial.task.images.shape[1], trial.task.classes, width)
-    return _from_pictures(trial, net, replace(SCRATCH, rate=rate, head_rate=rate), "scratch")
+    return from_pictures(trial, net, replace(SCRATCH, rate=rate, head_rate=rate), "scratch")
 
 
-def _from_pictures(trial: Trial, net: nn.Module, plan: Plan, name: str) -> tuple[Float, float]:
+def from_pictures(trial: Trial, net: nn.Module, plan: Plan, name: str) -> tuple[Float, float]:
+    """Train a network on disturbed images; logits of the test images, and the validation area."""
     task = trial.task
     val, test = task.rows("val"), task.rows("test")
 
@@ -245,16 +254,17 @@ def _from_pictures(trial: Trial, net: nn.Module, plan: Plan, name: str) -> tuple
 def _features(trial: Trial) -> NDArray[np.float16]:
     """Pooled features of all images of the task, kept."""
     make: Callable[[], nn.Module] = lambda: Pooled(Early(pretrained(trial.task.images.shape[1]), HEAD))  # noqa: E731
-    return _kept(trial, "frozen", make(), 1)
+    return kept(trial, "frozen", make(), 1)
 
 
 def _partial_responses(trial: Trial) -> NDArray[np.float16]:
     """Responses of the early blocks to both views of all images of the task, kept."""
     early = Early(pretrained(trial.task.images.shape[1]), CUTS["partial"])
-    return _kept(trial, "partial", early, VIEWS)
+    return kept(trial, "partial", early, VIEWS)
 
 
-def _kept(trial: Trial, name: str, net: nn.Module, views: int) -> NDArray[np.float16]:
+def kept(trial: Trial, name: str, net: nn.Module, views: int) -> NDArray[np.float16]:
+    """Responses of a frozen network to so many views (plain, mirrored) of all images, computed once."""
     task, count = trial.task, len(trial.task.labels)
 
     def image(number: int) -> NDArray[np.float32]:

@@ -161,7 +161,7 @@ def _verdict(tasks: Mapping[str, Any], opponent: str) -> dict[str, Any]:
         f"{OPPONENTS[opponent]}",
         "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
         "met": len(reached) >= 2,
-        "note": "; ".join(f"{task} {_told(gain)}" for task, gain in gains.items()),
+        "note": "; ".join(f"{task} {told(gain)}" for task, gain in gains.items()),
     }  # fmt: skip
 
 
@@ -185,11 +185,12 @@ def _row(what: str, figure: Mapping[str, Any], baseline: Mapping[str, Any], oppo
         "baseline_name": OPPONENTS[opponent],
         "goal": "",
         "met": None,
-        "note": f"gain {_told(figure[f'gain_over_{opponent}'])}; seeds {figure['seeds']}",
+        "note": f"gain {told(figure[f'gain_over_{opponent}'])}; seeds {figure['seeds']}",
     }
 
 
-def _told(gain: Mapping[str, float]) -> str:
+def told(gain: Mapping[str, float]) -> str:
+    """A gain with its interval, and its seeds where these are not all."""
     seeds = gain.get("seeds", len(SEEDS))
     few = "" if seeds == len(SEEDS) else f", {seeds} of {len(SEEDS)} seeds"
     return f"{gain['value']:+.3f} ({gain['lower']:+.3f} to {gain['upper']:+.3f}{few})"
@@ -282,32 +283,36 @@ def table(data: Path, out: Path, works: Iterable[Work]) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = {name: {} for name in TASKS}
     for name, share in sorted({(task, share) for task, share, _ in made}):
         of_share = {arm: made[name, share, arm] for arm in ARMS if (name, share, arm) in made}
-        rows[name][f"{share:.0%}"] = _compared(_task(data, name), of_share, share)
+        rows[name][f"{share:.0%}"] = compared(_task(data, name), of_share, share)
     return {"told": TOLD, "tasks": rows}
 
 
-def _compared(task: Task, arms_made: dict[str, dict[int, Float]], share: float) -> dict[str, Any]:
-    test = task.rows("test")
-    weights = np.vstack([np.ones((1, len(test))), patient_weights(task.patients[test].tolist(), REPEATS, 0)])
-    drawn = {
-        arm: dict(zip(held, areas(task.labels[test], list(held.values()), weights), strict=True))
-        for arm, held in arms_made.items()
-    }
+def compared(task: Task, arms_made: Mapping[str, Mapping[int, Float]], share: float) -> dict[str, Any]:
+    """Figures of one share: each arm with its interval, its seeds and its gains over `BASELINES`."""
+    count = len(task.rows("test"))
+    drawn = {arm: drawn_areas(task, held) for arm, held in arms_made.items()}
     report: dict[str, Any] = {"training_images": [len(task.few(share, seed)) for seed in SEEDS]}
     for arm, per_seed in drawn.items():
         mean = np.mean(list(per_seed.values()), axis=0)
-        report[arm] = _figure(percentile_interval(float(mean[0]), mean[1:]), len(test))
+        report[arm] = _figure(percentile_interval(float(mean[0]), mean[1:]), count)
         report[arm]["seeds"] = [round(float(areas_of[0]), 4) for areas_of in per_seed.values()]
         for opponent in set(BASELINES) & set(drawn) if arm not in BASELINES else ():
-            report[arm][f"gain_over_{opponent}"] = _gain(per_seed, drawn[opponent], len(test))
+            report[arm][f"gain_over_{opponent}"] = gain(per_seed, drawn[opponent], count)
     return report
 
 
-def _gain(first: Mapping[int, Float], second: Mapping[int, Float], n: int) -> dict[str, Any]:
+def drawn_areas(task: Task, logits: Mapping[int, Float]) -> dict[int, Float]:
+    """Areas [draw] of each seed's test logits: the first of all test patients, the others of drawn ones."""
+    test = task.rows("test")
+    weights = np.vstack([np.ones((1, len(test))), patient_weights(task.patients[test].tolist(), REPEATS, 0)])
+    return dict(zip(logits, areas(task.labels[test], list(logits.values()), weights), strict=True))
+
+
+def gain(first: Mapping[int, Float], second: Mapping[int, Float], n: int) -> dict[str, Any]:
     """Mean difference of the areas [draw] over the seeds that both have, and how many these are."""
     both = sorted(first.keys() & second.keys())
-    gain = np.mean([first[seed] - second[seed] for seed in both], axis=0)
-    return {**_figure(percentile_interval(float(gain[0]), gain[1:]), n), "seeds": len(both)}
+    mean = np.mean([first[seed] - second[seed] for seed in both], axis=0)
+    return {**_figure(percentile_interval(float(mean[0]), mean[1:]), n), "seeds": len(both)}
 
 
 def areas(labels: NDArray[np.int64], logits: Sequence[Float], weights: Float) -> Float:

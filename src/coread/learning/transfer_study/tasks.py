@@ -32,7 +32,7 @@ class Task:
     name
         Of the set.
     images
-        uint8 [image, channel, 96, 96].
+        uint8 [image, channel, row, column], square.
     labels
         Class number [image], 0..classes - 1.
     patients
@@ -58,7 +58,7 @@ class Task:
         return np.flatnonzero(self.split == split)
 
     def floats(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Images in 0..1, float32 [row, channel, 96, 96]."""
+        """Images in 0..1, float32 [row, channel, side, side]."""
         return self.images[rows].astype(np.float32) / np.float32(255)
 
     def few(self, share: float, seed: int) -> NDArray[np.int64]:
@@ -82,7 +82,7 @@ class Task:
 def blood_cells(data: Path) -> Task:
     """PBC: eight classes of cells, in colour."""
     parts = [cells(data, split) for split in SPLITS]
-    images = [_colour(part.image(i)) for part in parts for i in range(len(part.labels))]
+    images = [colour(part.image(i)) for part in parts for i in range(len(part.labels))]
     split = np.concatenate(
         [np.full(len(part.labels), name) for part, name in zip(parts, SPLITS, strict=True)]
     )
@@ -93,12 +93,12 @@ def blood_cells(data: Path) -> Task:
 
 def children(data: Path) -> Task:
     """Children's chest radiographs: pneumonia against normal."""
-    return _chests(data / "cxr_paediatric", lambda row: row["label"] != "normal")
+    return chests(data / "cxr_paediatric", lambda row: int(row["label"] != "normal"))
 
 
 def adults(data: Path) -> Task:
     """Adults' chest radiographs: pneumonia against no finding."""
-    return _chests(data / "cxr_nih", lambda row: row["folder_label"] == "pneumonia")
+    return chests(data / "cxr_nih", lambda row: int(row["folder_label"] == "pneumonia"))
 
 
 def nodules(data: Path) -> Task:
@@ -129,31 +129,42 @@ TASKS: dict[str, Callable[[Path], Task]] = {
 """Each task by its set's name."""
 
 
-def _chests(folder: Path, sick: Callable[[dict[str, str]], bool]) -> Task:
-    rows = _table(folder / "cases.csv")
+def chests(folder: Path, label: Callable[[dict[str, str]], int | None], side: int = SIDE) -> Task:
+    """Radiographs of one set, windowed.
+
+    Parameters
+    ----------
+    folder
+        Of the set.
+    label
+        Class number of a row of its table; none leaves the image out.
+    side
+        Rows and columns of each image.
+    """
+    held = [(row, number) for row in _table(folder / "cases.csv") if (number := label(row)) is not None]
     return Task(
         folder.name,
-        np.stack([_grey(folder / "images" / row["file"]) for row in rows]),
-        np.array([int(sick(row)) for row in rows], dtype=np.int64),
-        np.array([row["patient"] for row in rows]),
-        np.array([row["split"] for row in rows]),
+        np.stack([_grey(folder / "images" / row["file"], side) for row, _ in held]),
+        np.array([number for _, number in held], dtype=np.int64),
+        np.array([row["patient"] for row, _ in held]),
+        np.array([row["split"] for row, _ in held]),
         2,
         turns=False,
     )
 
 
-def _grey(path: Path) -> Pixels:
-    """A radiograph windowed to its 0.5th to 99.5th percentile, uint8 [1, 96, 96]."""
+def _grey(path: Path, side: int) -> Pixels:
+    """A radiograph windowed to its 0.5th to 99.5th percentile, uint8 [1, side, side]."""
     with Image.open(path) as image:
-        small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        small = image.convert("L").resize((side, side), Image.Resampling.BILINEAR)
     level = np.asarray(small, np.float32)
     low, high = np.percentile(level, (0.5, 99.5))
     return np.asarray(np.clip((level - low) / max(float(high - low), 1.0) * 255, 0, 255), np.uint8)[None]
 
 
-def _colour(image: Pixels) -> Pixels:
-    """A cell with its background set to white, uint8 [3, 96, 96]."""
-    small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+def colour(image: Pixels, side: int = SIDE) -> Pixels:
+    """A cell with its background set to white, uint8 [3, side, side]."""
+    small = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
     level = balanced(np.asarray(small, np.float32) / np.float32(255))
     return np.asarray(level * 255 + 0.5, np.uint8).transpose(2, 0, 1)
 
