@@ -348,6 +348,10 @@ def test_a_frame_of_another_size_than_asked_for_is_broken():
         isolated.decode(isolated.Task(syntax, 8, 8, 1, 8, 8), encoded)
 
 
+def unlimited(_shape, _length):
+    """Limit nothing: the test's own process decodes."""
+
+
 def _popen(command):
     return subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -392,7 +396,7 @@ def test_the_child_answers_each_task_until_there_are_no_more():
     wrong = decoder_child.TASK.pack(syntax.encode(), 512, 256, 1, 16, 16, len(encoded)) + encoded
     noise = decoder_child.TASK.pack(b"1.2.840.10008.1.2.4.80", 8, 8, 1, 8, 8, 5) + b"noise"
     answers = io.BytesIO()
-    decoder_child.serve(io.BytesIO(sound + wrong + noise), answers)
+    decoder_child.serve(io.BytesIO(sound + wrong + noise), answers, unlimited)
     size = 1024 * 256 * 2
     answered = answers.getvalue()
     assert answered[:4] == decoder_child.ANSWER.pack(size)
@@ -421,7 +425,7 @@ def test_the_childs_jpeg_ls_in_each_interleaving(name):
     head = (task.rows, task.columns, task.samples_per_pixel, task.bits_allocated, task.bits_stored)
     answers = io.BytesIO()
     tasks = decoder_child.TASK.pack(syntax.encode(), *head, len(encoded)) + encoded
-    decoder_child.serve(io.BytesIO(tasks), answers)
+    decoder_child.serve(io.BytesIO(tasks), answers, unlimited)
     assert answers.getvalue()[4:] == found.frame_uncompressed()
 
 

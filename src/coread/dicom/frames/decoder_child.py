@@ -1,9 +1,11 @@
-"""The process in which two decoders work, so that their end is not the clinic's.
+"""The process in which strangers' codestreams are decoded, so that a decoder's end is not the clinic's.
 
-On damaged codestreams GDCM may abort its whole process, and CharLS may count to 2**31 before it
-gives up. Run as a script, this imports nothing of CoRead: it reads tasks from standard input until
-that closes, and answers each on standard output. Where it ends or is late, the parent
-(`coread.dicom.frames.isolated`) takes the frame for broken and starts another child.
+On damaged codestreams GDCM may abort its whole process, CharLS may count to 2**31 before it gives up, and
+OpenJPEG has written beyond its heap. Run as a script, this imports nothing of CoRead: it reads tasks from
+standard input until that closes, and answers each on standard output. For each task the process may use so
+much memory and processor time and no more; it writes no file, leaves no core and, where the system lets it,
+has no network. Where it ends or is late, the parent (`coread.dicom.frames.isolated`) takes the frame for
+broken and starts another child.
 
 Task: `TASK` (transfer syntax UID, rows, columns, samples per pixel, bits allocated, bits stored, length),
 then that many bytes. Answer: `ANSWER` (length), then that many bytes; 0 says that there is no frame.
@@ -11,29 +13,112 @@ then that many bytes. Answer: `ANSWER` (length), then that many bytes; 0 says th
 
 from __future__ import annotations
 
+import ctypes
+import io
+import resource
 import struct
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 TASK = struct.Struct("<64sIIHHHI")
 ANSWER = struct.Struct("<I")
 
+#: Memory for a task: so many bytes for each sample and each encoded byte, so many beside for the libraries.
+#: OpenJPEG holds each sample twice in 32 bits, GDCM's Python face each byte of a frame up to eight times.
+_PER_SAMPLE_BYTES, _PER_ENCODED_BYTE, _BESIDE_BYTES = 24, 4, 512 << 20
+#: Processor time for a task, in seconds; the parent gives up earlier, if there still is one.
+_PROCESSOR_S = 30
+#: unshare(2): CLONE_NEWUSER | CLONE_NEWNET.
+_OWN_NETWORK = 0x50000000
+
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+_JPEG_BASELINE = ("1.2.840.10008.1.2.4.50",)
+_JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{last}" for last in (90, 91, 201, 202, 203))
 
 
-def serve(tasks: BinaryIO, answers: BinaryIO) -> None:
-    """Answer tasks until there are no more."""
+def serve(tasks: BinaryIO, answers: BinaryIO, confine: Callable[[Sequence[int], int], None]) -> None:
+    """Answer tasks until there are no more; `confine` is told each task's shape and length beforehand."""
     while len(head := tasks.read(TASK.size)) == TASK.size:
         uid, *shape, length = TASK.unpack(head)
-        frame = _decode(uid.rstrip(b"\0").decode("ascii"), shape, tasks.read(length))
-        answers.write(ANSWER.pack(len(frame)) + frame)
+        confine(shape, length)
+        try:
+            frame = _decode(uid.rstrip(b"\0").decode("ascii"), shape, tasks.read(length))
+        except MemoryError:
+            return
+        answers.write(ANSWER.pack(len(frame)))
+        answers.write(frame)
         answers.flush()
 
 
-def _decode(uid: str, shape: list[int], encoded: bytes) -> bytes:
-    frame = _by_charls(encoded) if uid in _JPEG_LS else _by_gdcm(uid, shape, encoded)
+def shut_in() -> None:
+    """Give up for good what no decoder needs: files, core dumps, the network where the system allows it."""
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).unshare(_OWN_NETWORK)
+
+
+def limits_above(mapped_bytes: int) -> Callable[[Sequence[int], int], None]:
+    """Return what limits memory and processor time to a task's need above what the process began with."""
+
+    def limit(shape: Sequence[int], length: int) -> None:
+        rows, columns, samples, *_ = shape
+        need = rows * columns * samples * _PER_SAMPLE_BYTES + length * _PER_ENCODED_BYTE
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime) + 1 + _PROCESSOR_S
+        _limit(resource.RLIMIT_AS, mapped_bytes + need + _BESIDE_BYTES)
+        _limit(resource.RLIMIT_CPU, seconds)
+
+    return limit
+
+
+def _limit(kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    with suppress(ValueError, OSError):  # a system that does not know the limit, or is past it
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _mapped_bytes() -> int:
+    """Return the size of the process's address space, 0 where the system does not tell."""
+    with suppress(OSError), open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  (starts sooner)
+        return int(statm.read().split()[0]) * resource.getpagesize()
+    return 0
+
+
+def _decode(uid: str, shape: list[int], encoded: bytes) -> bytes | bytearray:
     rows, columns, samples, allocated, _ = shape
+    if uid in _JPEG_2000:
+        frame = _by_openjpeg(encoded)
+    elif uid in _JPEG_BASELINE:
+        frame = _by_pillow(encoded, samples)
+    else:
+        frame = _by_charls(encoded) if uid in _JPEG_LS else _by_gdcm(uid, shape, encoded)
     return frame if len(frame) == rows * columns * samples * allocated // 8 else b""
+
+
+def _by_openjpeg(encoded: bytes) -> bytes | bytearray:
+    import _openjpeg  # type: ignore[import-not-found]  # noqa: PLC0415  (only the child loads it)
+
+    try:
+        failed, frame = _openjpeg.decode(io.BytesIO(encoded), 0, as_array=False)
+    except RuntimeError:
+        return b""
+    return b"" if failed else frame
+
+
+def _by_pillow(encoded: bytes, samples: int) -> bytes:
+    from PIL import Image  # noqa: PLC0415  (only the child loads it)
+
+    try:
+        image = Image.open(io.BytesIO(encoded), formats=("JPEG",))
+        if samples != 1 and "adobe_transform" not in image.info:
+            # Without Adobe's marker the colours stay as they were compressed: the parent turns them to RGB.
+            image.draft("YCbCr", image.size)
+        return image.tobytes()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return b""
 
 
 def _by_charls(encoded: bytes) -> bytes:
@@ -77,4 +162,5 @@ def _by_gdcm(uid: str, shape: list[int], encoded: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    shut_in()
+    serve(sys.stdin.buffer, sys.stdout.buffer, limits_above(_mapped_bytes()))

@@ -1,8 +1,9 @@
-"""Decoding in processes of their own, for decoders that may fall or never end."""
+"""Decoding in processes of their own, for decoders that may fall, never end or want all memory."""
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import queue
 import select
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -23,6 +24,11 @@ TIMEOUT_S = 15.0
 MAX_CHILDREN = min(4, os.cpu_count() or 1)
 
 _SCRIPT = Path(__file__).with_name("decoder_child.py")
+#: What a child sees of the environment, in which secrets may stand, and how its libraries are to behave.
+_SEEN = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_QUIET = {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+#: Room in a pipe, where the system lets it be chosen: a frame then takes fewer turns of both processes.
+_PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Task:
         return self.rows * self.columns * self.samples_per_pixel * self.bits_allocated // 8
 
 
-def decode(task: Task, encoded: bytes) -> bytes:
+def decode(task: Task, encoded: bytes) -> bytearray:
     """Decode one frame to little endian values, colours interleaved.
 
     Raises
@@ -68,16 +74,31 @@ class Child:
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, task: Task, encoded: bytes) -> bytes:
-        """Return the decoded frame, empty where there is none; the process never outlives a failure."""
+    def ask(self, task: Task, encoded: bytes) -> bytearray:
+        """Return the decoded frame, empty where there is none; the process never outlives a failure.
+
+        A child that has worked before may have been ended meanwhile, or be left with too little memory: what
+        it cannot decode is asked of a fresh one before it is taken for broken.
+        """
+        has_worked = self.process is not None
+        frame = self._asked(task, encoded)
+        if frame is None and has_worked:
+            frame = self._asked(task, encoded)
+        return bytearray() if frame is None else frame
+
+    def _asked(self, task: Task, encoded: bytes) -> bytearray | None:
+        """Return the child's answer, empty where it is late, None where it ends."""
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.process = _started()
         try:
             return _exchange(self.process, task, encoded)
+        except TimeoutError:
+            self.stop()
+            return bytearray()
         except (OSError, EOFError):
             self.stop()
-            return b""
+            return None
 
     def stop(self) -> None:
         """End the process."""
@@ -116,31 +137,47 @@ class _Pool:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-I", str(_SCRIPT)],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _SEEN if name in os.environ} | _QUIET,
     )
+    assert process.stdin is not None  # noqa: S101  (asked for above)
+    os.set_blocking(process.stdin.fileno(), False)
+    for pipe in (process.stdin, process.stdout):
+        with suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+    return process
 
 
-def _exchange(process: subprocess.Popen[bytes], task: Task, encoded: bytes) -> bytes:
+def _exchange(process: subprocess.Popen[bytes], task: Task, encoded: bytes) -> bytearray:
     uid, *shape = astuple(task)
     deadline = time.monotonic() + TIMEOUT_S
-    _send(process, TASK.pack(uid.encode("ascii"), *shape, len(encoded)) + encoded)
+    _send(process, TASK.pack(uid.encode("ascii"), *shape, len(encoded)) + encoded, deadline)
     (length,) = ANSWER.unpack(_receive(process, ANSWER.size, deadline))
     return _receive(process, min(length, task.size_bytes), deadline)
 
 
-def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> None:
+    """Write all of `data`.
+
+    Raises
+    ------
+    OSError
+        If the process has ended, or, as a TimeoutError, if the deadline has passed.
+    """
     assert process.stdin is not None  # noqa: S101  (asked for in _started)
-    view = memoryview(data)
-    while view:
-        view = view[process.stdin.write(view) :]
+    waiting = memoryview(data)
+    while waiting:
+        if not select.select([], [process.stdin], [], max(0.0, deadline - time.monotonic()))[1]:
+            raise TimeoutError
+        waiting = waiting[os.write(process.stdin.fileno(), waiting) :]
 
 
-def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
+def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytearray:
     """Read exactly `size` bytes.
 
     Raises
@@ -151,15 +188,16 @@ def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> by
         If the deadline has passed.
     """
     assert process.stdout is not None  # noqa: S101  (asked for in _started)
-    parts = bytearray()
-    while len(parts) < size:
+    received = bytearray(size)
+    waiting = memoryview(received)
+    while waiting:
         if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise TimeoutError
-        part = process.stdout.read(min(size - len(parts), 1 << 20))
-        if not part:
+        count = os.readv(process.stdout.fileno(), [waiting])
+        if not count:
             raise EOFError
-        parts += part
-    return bytes(parts)
+        waiting = waiting[count:]
+    return received
 
 
 _POOL = _Pool(MAX_CHILDREN)

@@ -13,7 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import convert_color_space
 
 from coread.dicom import sop_classes
-from coread.dicom.frames import codestream, isolated
+from coread.dicom.frames import apart, codestream, isolated
 from coread.dicom.quiet import LIBRARY_ERRORS
 from coread.errors import BadQuery, BrokenPixelData, UnsupportedPixels
 
@@ -27,17 +27,9 @@ _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _FLOATS = {"FloatPixelData": (32, "f4"), "DoubleFloatPixelData": (64, "f8")}
 
-# One decoder for each, the sturdiest in fuzzing.
-_PLUGINS = {
-    sop_classes.JPEG_BASELINE: "pillow",
-    sop_classes.JPEG_2000_LOSSLESS: "pylibjpeg",
-    sop_classes.JPEG_2000: "pylibjpeg",
-    sop_classes.HTJ2K_LOSSLESS: "pylibjpeg",
-    sop_classes.HTJ2K_LOSSLESS_RPCL: "pylibjpeg",
-    sop_classes.HTJ2K: "pylibjpeg",
-    sop_classes.RLE_LOSSLESS: "pydicom",
-}
-# Decoded in a process of its own: GDCM may end its process, CharLS may take very long to give up.
+# One decoder for each, the sturdiest in fuzzing. Only run lengths, read by Python, are undone here.
+_PLUGINS = dict.fromkeys(apart.TRANSFER_SYNTAXES, apart.NAME) | {sop_classes.RLE_LOSSLESS: "pydicom"}
+# Decoded apart as well, and what comes back is read here.
 _JPEG_LS = frozenset({sop_classes.JPEG_LS, sop_classes.JPEG_LS_NEAR})
 _ISOLATED = _JPEG_LS | {
     sop_classes.JPEG_EXTENDED,
