@@ -184,12 +184,13 @@ def _agrees(wanted: int | None, found: int) -> bool:
 def _is_finite(values: npt.NDArray[Any]) -> bool:
     """Whether all values are finite.
 
-    A sum is finite only if all of them are, and costs least; so much scaled down that no sum of finite
-    numbers overflows. Where there are so many that threads would share the work, each value is looked at.
+    A sum is finite only if all of them are, and costs least: it makes no array of its own, in memory that is
+    cold after a network has run. So many are summed at a time as one thread takes, so much scaled down that
+    no sum of finite numbers overflows.
     """
-    if values.size <= _SUMMED_BY_ONE:
-        return math.isfinite(values.ravel().dot(_SCALED_DOWN[: values.size]))
-    return bool(np.isfinite(values).all())
+    flat = values.ravel()
+    parts = (flat[start : start + _SUMMED_BY_ONE] for start in range(0, flat.size, _SUMMED_BY_ONE))
+    return all(math.isfinite(part.dot(_SCALED_DOWN[: part.size])) for part in parts)
 
 
 _KINDS = (
