@@ -104,10 +104,10 @@ def adults(data: Path) -> Task:
 def nodules(data: Path) -> Task:
     """LIDC: nodules rated malignant (median above 3.5) against benign (below 2.5) by two readers or more."""
     folder = data / "lidc_nodules"
-    held = {row["nodule_id"]: row for row in _table(folder / "nodules.csv") if int(row["n_readers"]) >= 2}
-    rating = {name: _median(row["malignancy"]) for name, row in held.items()}
+    held = {row["nodule_id"]: row for row in table(folder / "nodules.csv") if int(row["n_readers"]) >= 2}
+    rating = {name: median(row["malignancy"]) for name, row in held.items()}
     sure = {name: int(value > 3.5) for name, value in rating.items() if value > 3.5 or value < 2.5}
-    middle = [r for r in _table(folder / "slices.csv") if r["slice_offset"] == "0" and r["nodule_id"] in sure]
+    middle = [r for r in table(folder / "slices.csv") if r["slice_offset"] == "0" and r["nodule_id"] in sure]
     slices = np.load(folder / "slices.npz")["images"]
     return Task(
         "lidc_nodules",
@@ -141,7 +141,7 @@ def chests(folder: Path, label: Callable[[dict[str, str]], int | None], side: in
     side
         Rows and columns of each image.
     """
-    held = [(row, number) for row in _table(folder / "cases.csv") if (number := label(row)) is not None]
+    held = [(row, number) for row in table(folder / "cases.csv") if (number := label(row)) is not None]
     return Task(
         folder.name,
         np.stack([_grey(folder / "images" / row["file"], side) for row, _ in held]),
@@ -169,10 +169,12 @@ def colour(image: Pixels, side: int = SIDE) -> Pixels:
     return np.asarray(level * 255 + 0.5, np.uint8).transpose(2, 0, 1)
 
 
-def _median(ratings: str) -> float:
+def median(ratings: str) -> float:
+    """Of several readers' ratings, as the set writes them: a|b|c."""
     return float(np.median([float(part) for part in ratings.split("|") if part]))
 
 
-def _table(path: Path) -> list[dict[str, str]]:
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a set's table, as text."""
     with path.open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from coread.learning.runs.files import plain
 from coread.learning.runs.run import Run, Tell, nobody
 from coread.learning.transfer_study.arms import BASELINES, Trial
-from coread.learning.transfer_study.larger.recipes import GRIDS, Made, Setting, trained
+from coread.learning.transfer_study.larger.recipes import GRIDS, SLOWER, Made, Setting, trained
+from coread.learning.transfer_study.larger.related import RELATED
 from coread.learning.transfer_study.larger.tasks import LARGER, QUESTIONS
 from coread.learning.transfer_study.study import (
     OPPONENTS,
@@ -36,10 +37,16 @@ SHARE_OF_PROMISE = 0.1
 
 OTHER_SHARES = (0.01, 1.0)
 
-CHEAP = ("frozen", "scratch", "partial")
+SECOND = "related"
+"""The small network that has learnt a related question first: transfer without ImageNet."""
 
-DEAR = ("tuned", "untaught")
+CHEAP = ("frozen", "scratch", SECOND)
+"""Arms that take a minute."""
+
+DEAR = ("untaught", "tuned")
 """Arms that train the whole trunk on images: minutes each."""
+
+ARMS_OF_PROMISE = (*CHEAP, *DEAR, "partial")
 
 
 class Work(NamedTuple):
@@ -61,8 +68,7 @@ def all_work(quick: bool) -> Iterator[Work]:
         yield from _of(SHARE_OF_PROMISE, ("frozen", "scratch"), SEEDS[:1])
         return
     for seed in SEEDS:
-        yield from _of(SHARE_OF_PROMISE, CHEAP, (seed,))
-        yield from _of(SHARE_OF_PROMISE, DEAR, (seed,))
+        yield from _of(SHARE_OF_PROMISE, ARMS_OF_PROMISE, (seed,))
     for share in OTHER_SHARES:
         yield from _of(share, CHEAP, SEEDS)
 
@@ -112,7 +118,7 @@ def make(data: Path, out: Path, work: Work) -> None:
 
 def chosen(data: Path, out: Path, work: Work) -> tuple[int, Setting]:
     """Number and setting of an arm, chosen once for each task on validation images of the first seed."""
-    grid, run = GRIDS[work.arm], Run(out / "settings" / f"{work.task}-{work.arm}")
+    grid, run = _grid(data, out, work), Run(out / "settings" / f"{work.task}-{work.arm}")
     if len(grid) == 1:
         return 0, grid[0]
     held = run.read_json("tried") or []
@@ -125,6 +131,13 @@ def chosen(data: Path, out: Path, work: Work) -> tuple[int, Setting]:
     return best, grid[best]
 
 
+def _grid(data: Path, out: Path, work: Work) -> Sequence[Setting]:
+    if work.arm != "related":
+        return GRIDS[work.arm]
+    same = chosen(data, out, work._replace(arm="scratch"))[1]
+    return [{**same, "slower": slower} for slower in SLOWER]
+
+
 def _grid_place(out: Path, work: Work, number: int) -> Path:
     return out / "settings" / f"{work.task}-{work.arm}" / f"grid{number}"
 
@@ -132,7 +145,7 @@ def _grid_place(out: Path, work: Work, number: int) -> Path:
 def _made(data: Path, out: Path, work: Work, setting: Setting, place: Path) -> Made:
     task = _task(data, work.task)
     trial = Trial(task, task.few(work.share, work.seed), Run(place, work.seed), Run(out / "kept"))
-    return trained(trial, work.arm, setting)
+    return trained(trial, work.arm, setting, lambda: RELATED[work.task](data))
 
 
 @cache

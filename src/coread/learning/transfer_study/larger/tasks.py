@@ -47,7 +47,7 @@ def infections(data: Path) -> Task:
 def enlarged_nodules(data: Path) -> Task:
     """LIDC: nodules rated malignant against benign, the middle of the crop enlarged."""
     task = nodules(data)
-    images = np.stack([_middle(image[0]) for image in task.images])[:, None]
+    images = np.stack([middle(image[0]) for image in task.images])[:, None]
     return replace(task, images=images)
 
 
@@ -88,9 +88,9 @@ QUESTIONS = {
 """What each task asks, in words."""
 
 
-def _middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The middle of a crop, enlarged; uint8 [row, column]."""
+def middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle of a nodule's crop, enlarged; uint8 [row, column]."""
     start = (len(image) - NODULE_PIXELS) // 2
-    middle = image[start : start + NODULE_PIXELS, start : start + NODULE_PIXELS]
-    large = Image.fromarray(middle).resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BICUBIC)
+    inner = image[start : start + NODULE_PIXELS, start : start + NODULE_PIXELS]
+    large = Image.fromarray(inner).resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BICUBIC)
     return np.asarray(large, np.uint8)
