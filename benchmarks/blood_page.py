@@ -1,4 +1,4 @@
-"""Write docs/blood_smear.md and docs/transfer.md from the results, so that no page says what was not measured.
+"""Write docs/blood_smear.md from the results, so that the page says nothing that was not measured.
 
 python benchmarks/blood_page.py
 """
@@ -69,14 +69,12 @@ HOW = """## How it works
 
 
 def main() -> None:
-    """Write both pages, each if its results are there."""
+    """Write the page, if its bundle is there."""
     if (BUNDLE / "card.json").is_file():
         PICTURE.parent.mkdir(exist_ok=True)
         data = Path(os.environ.get("COREAD_SHARED_DATA", ROOT.parent / "shared" / "data"))
         picture(data).save(PICTURE, quality=82)
         (DOCS / "blood_smear.md").write_text(blood_page(), encoding="utf-8")
-    if (RESULTS / "transfer.json").is_file():
-        (DOCS / "transfer.md").write_text(transfer_page(_json(RESULTS / "transfer.json")), encoding="utf-8")
 
 
 def picture(data: Path) -> Image.Image:
@@ -218,44 +216,6 @@ def _speed() -> str:
     return "\n\n".join(["## Speed", told, _table(rows, "our session's time over a bare one's")])
 
 
-def transfer_page(study: Figure) -> str:
-    """The page of the transfer study."""
-    parts = [
-        "# What a pretrained trunk gains",
-        "Grade of evidence: **retrospective**. Written from `benchmarks/results/transfer.json` by "
-        "`benchmarks/blood_page.py`. "
-        + study["told"]
-        + ". 95 % intervals by bootstrap over test patients; the gain "
-        "is from the same draws.",
-        "Every arm is given the same images of 96 x 96 pixels. *Frozen*: logistic regression on EfficientNet-Lite0 as "
-        "it came. *Partial*: its blocks after the eleventh tuned. *Full*: all of it tuned in 80 steps of 16 images, its "
-        "batch statistics kept. *Tuned*: all of it, batch statistics too, in 160 steps of 32 or more.",
-        "From scratch has two meanings, and both stand here. *Untaught*: the same network from random weights, with the "
-        "same updates, images and disturbances as *tuned*; its step size is the better of two on validation images, where "
-        "that of *tuned* was tried nowhere. The gain over it is what ImageNet's weights are worth. *Scratch*: a plain "
-        "network of five convolutions, its width and step size chosen on validation images at each share. The gain over it "
-        "says whether the large network is worth having at all. All arms may use the whole validation split, which "
-        "flatters those that need it for early stopping: the two that learn from nothing most of all.",
-    ]
-    for task, shares in study["tasks"].items():
-        for share in sorted(shares, key=lambda text: float(text.rstrip("%"))):
-            parts.append(_share_table(task, share, shares[share]))
-    return "\n\n".join([*parts, _list("What did not work", study["did_not_work"])]).rstrip() + "\n"
-
-
-def _share_table(task: str, share: str, held: Figure) -> str:
-    images = sorted({int(n) for n in held["training_images"]})
-    lines = [f"## {task}, {share} of the labels ({', '.join(map(str, images))} images)", ""]
-    lines += ["| arm | AUC | gain over untaught | gain over scratch | seeds |", "|---|---|---|---|---|"]
-    for arm in ("untaught", "scratch", "frozen", "partial", "full", "tuned"):
-        if arm in held:
-            gains = [held[arm].get(f"gain_over_{opponent}") for opponent in ("untaught", "scratch")]
-            told = " | ".join(_signed(gain) if gain else "–" for gain in gains)
-            seeds = ", ".join(f"{value:.3f}" for value in held[arm]["seeds"])
-            lines.append(f"| {arm} | {_figure(held[arm])} | {told} | {seeds} |")
-    return "\n".join(lines)
-
-
 def _table(rows: Iterable[tuple[str, Figure]], head: str = "") -> str:
     lines = [f"| {head} | value (95 %) | n |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {_figure(figure)} | {figure['n']} |" for name, figure in rows)])
@@ -265,11 +225,6 @@ def _figure(figure: Figure) -> str:
     if figure["value"] is None:
         return "–"
     return f"{figure['value']:.3f} ({figure['lower']:.3f}–{figure['upper']:.3f})"
-
-
-def _signed(figure: Figure) -> str:
-    seeds = f"; {figure['seeds']} seed" if figure.get("seeds") == 1 else ""
-    return f"{figure['value']:+.3f} ({figure['lower']:+.3f} to {figure['upper']:+.3f}{seeds})"
 
 
 def _is_figure(held: object) -> bool:

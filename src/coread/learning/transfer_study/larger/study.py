@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coread.learning.runs.files import plain
 from coread.learning.runs.run import Run, Tell, nobody
-from coread.learning.transfer_study.arms import BASELINES, Trial
+from coread.learning.transfer_study.arms import Trial
+from coread.learning.transfer_study.larger.figures import SECOND, Work, of_task, rows
 from coread.learning.transfer_study.larger.recipes import GRIDS, SLOWER, Made, Setting, trained
-from coread.learning.transfer_study.larger.related import RELATED
+from coread.learning.transfer_study.larger.related import LESSONS, RELATED
 from coread.learning.transfer_study.larger.tasks import LARGER, QUESTIONS
-from coread.learning.transfer_study.study import (
-    OPPONENTS,
-    PROMISED,
-    SEEDS,
-    TOLD,
-    compared,
-    drawn_areas,
-    gain,
-    told,
-)
+from coread.learning.transfer_study.study import SEEDS, TOLD
 from coread.learning.transfer_study.tasks import Task
-
-Float = NDArray[np.float64]
-
-TAUGHT = ("frozen", "partial", "tuned")
-"""Arms that start from ImageNet's weights."""
 
 SHARE_OF_PROMISE = 0.1
 
 OTHER_SHARES = (0.01, 1.0)
-
-SECOND = "related"
-"""The small network that has learnt a related question first: transfer without ImageNet."""
 
 CHEAP = ("frozen", "scratch", SECOND)
 """Arms that take a minute."""
@@ -47,19 +30,6 @@ DEAR = ("untaught", "tuned")
 """Arms that train the whole trunk on images: minutes each."""
 
 ARMS_OF_PROMISE = (*CHEAP, *DEAR, "partial")
-
-
-class Work(NamedTuple):
-    """One trial that is to be made."""
-
-    task: str
-    share: float
-    arm: str
-    seed: int
-
-    def name(self) -> str:
-        """Of its files."""
-        return f"{self.task}-{self.share:g}-{self.arm}-{self.seed}"
 
 
 def all_work(quick: bool) -> Iterator[Work]:
@@ -162,104 +132,10 @@ def report(data: Path, out: Path, works: Sequence[Work]) -> dict[str, Any]:
         ``rows`` for the table of the lab; ``tasks``: for each task and share the arms' areas and gains, the
         settings tried, and the pair chosen on validation images with its gain.
     """
-    tasks = {name: _of_task(data, out, name, works) for name in LARGER}
+    tasks = {name: of_task(_task(data, name), out, works) for name in LARGER}
     held: dict[str, Any] = plain({
         "title": "Pretrained trunk against training from scratch, larger images",
-        "evidence_grade": "retrospective", "told": TOLD, "questions": QUESTIONS,
+        "evidence_grade": "retrospective", "told": TOLD, "questions": QUESTIONS, "lessons": LESSONS,
         "rows": rows(tasks), "did_not_work": [], "tasks": tasks,
     })  # fmt: skip
     return held
-
-
-def _of_task(data: Path, out: Path, name: str, works: Sequence[Work]) -> dict[str, Any]:
-    task, held = _task(data, name), _kept(out, [work for work in works if work.task == name])
-    shares: dict[str, Any] = {}
-    for share in sorted({share for share, _ in held}):
-        arms = {arm: held[share, arm] for of, arm in held if of == share}
-        shares[f"{share:.0%}"] = {
-            **compared(task, {arm: logits for arm, (logits, _) in arms.items()}, share),
-            "validation": {arm: float(np.mean(list(score.values()))) for arm, (_, score) in arms.items()},
-            "chosen": _chosen_pair(task, arms),
-        }
-    tried = {arm: Run(out / "settings" / f"{name}-{arm}").read_json("tried") for arm in GRIDS}
-    return {"shares": shares, "tried": {arm: found for arm, found in tried.items() if found}}
-
-
-Scored = tuple[dict[int, Float], dict[int, float]]
-"""Test logits of each seed, and validation areas."""
-
-
-def _kept(out: Path, works: Sequence[Work]) -> dict[tuple[float, str], Scored]:
-    folder, held = Run(out / "scores"), dict[tuple[float, str], Scored]()
-    for work in works:
-        score = folder.read_json(work.name())
-        if score is not None:
-            logits, scores = held.setdefault((work.share, work.arm), ({}, {}))
-            logits[work.seed] = np.load(folder.path(f"{work.name()}.npy"))
-            scores[work.seed] = float(score["val_auc"])
-    return held
-
-
-def _chosen_pair(task: Task, arms: Mapping[str, Scored]) -> dict[str, Any] | None:
-    """The arm of each side that validation images like best over the seeds, and what one gains.
-
-    None where a side has no arm with every seed.
-    """
-    whole = {arm: float(np.mean(list(s.values()))) for arm, (_, s) in arms.items() if len(s) == len(SEEDS)}
-    sides = [[arm for arm in side if arm in whole] for side in (TAUGHT, BASELINES)]
-    if not all(sides):
-        return None
-    taught, blank = (max(side, key=lambda arm: whole[arm]) for side in sides)
-    areas = [drawn_areas(task, arms[arm][0]) for arm in (taught, blank)]
-    return {"taught": taught, "from_scratch": blank, "gain": gain(*areas, len(task.rows("test")))}
-
-
-def rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The promise, against the best opponent and against the same network; then a row for each arm."""
-    ten = {name: held["shares"]["10%"] for name, held in tasks.items() if "10%" in held["shares"]}
-    pairs = {name: held["chosen"] for name, held in ten.items() if held["chosen"]}
-    best = {
-        f"{name}, {pair['taught']} over {pair['from_scratch']}": pair["gain"] for name, pair in pairs.items()
-    }
-    same = {
-        f"{name}, {pair['taught']}": ten[name][pair["taught"]]["gain_over_untaught"]
-        for name, pair in pairs.items()
-        if "untaught" in ten[name]
-    }
-    return [
-        _verdict("whatever from scratch validation images like best", best),
-        _verdict(OPPONENTS["untaught"], same),
-        *_arm_rows(tasks),
-    ]
-
-
-def _verdict(opponent: str, gains: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    reached = [name for name, found in gains.items() if found["value"] >= PROMISED]
-    return {
-        "what": f"sets on which the pretrained trunk, its arm chosen on validation images, gains "
-        f"{PROMISED:.2f} AUC or more at 10 % of the labels over {opponent}",
-        "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
-        "met": len(reached) >= 2,
-        "note": "; ".join(f"{name} {told(found)}" for name, found in gains.items()),
-    }  # fmt: skip
-
-
-def _arm_rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "what": f"{name} ({QUESTIONS[name]}), {share} of the labels, {arm}: AUC",
-            "figure": _bare(made[arm]),
-            "baseline": _bare(made[opponent]), "baseline_name": OPPONENTS[opponent],
-            "goal": "", "met": None,
-            "note": f"gain {told(made[arm][f'gain_over_{opponent}'])}; seeds {made[arm]['seeds']}",
-        }
-        for name, held in tasks.items()
-        for share, made in held["shares"].items()
-        for arm in TAUGHT
-        for opponent in BASELINES
-        if arm in made and opponent in made
-    ]  # fmt: skip
-
-
-def _bare(figure: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: figure[key] for key in ("value", "lower", "upper", "n")}

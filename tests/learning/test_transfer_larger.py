@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
+pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installed (pip install coread[lab])")
+
+from coread.learning.runs.run import Run  # noqa: E402
+from coread.learning.transfer_study.arms import Trial, area  # noqa: E402
+from coread.learning.transfer_study.larger import figures, recipes, related, study  # noqa: E402
+from coread.learning.transfer_study.larger.figures import Work  # noqa: E402
+from coread.learning.transfer_study.larger.tasks import CROP_SIDE, LARGER, NODULE_PIXELS, middle  # noqa: E402
+from coread.learning.transfer_study.tasks import Task  # noqa: E402
+
+SETTING = {"width": 4, "stages": 4, "rate": 4e-3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def bars(count=60, swapped=False, name="bars"):
+    """A bright bar that stands or lies; which of the two is the first class is left open."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 120, (count, 1, 64, 64)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        where = (slice(28, 36), slice(8, 56)) if label else (slice(8, 56), slice(28, 36))
+        image[0][where] += np.uint8(130)
+    patients = np.array([f"p{i}" for i in range(count)])
+    split = np.where(np.arange(count) < 28, "train", np.where(np.arange(count) < 44, "val", "test"))
+    return Task(name, images, 1 - labels if swapped else labels, patients, split, 2, turns=False)
+
+
+def trial(folder, task, name):
+    return Trial(task, task.rows("train")[:4], Run(folder / name, 0), Run(folder / "kept"))
+
+
+def test_a_lesson_is_learnt_once_and_carried_over(tmp_path, monkeypatch):
+    lesson = replace(recipes.SCRATCH, passes=1, batch=8, least_steps=20, average=0.9)
+    monkeypatch.setattr(recipes, "LESSON", lesson)
+    began, asked = [], []
+
+    def begun(trial, net, plan, name):
+        began.append(({key: part.clone() for key, part in net.state_dict().items()}, plan))
+        return np.zeros((16, 2)), 0.5
+
+    monkeypatch.setattr(recipes, "from_pictures", begun)
+
+    def source():
+        asked.append(1)
+        return bars(swapped=True)
+
+    recipes.trained(trial(tmp_path, bars(), "plain"), "scratch", SETTING, source)
+    assert not asked
+    for name, slower in (("one", 1.0), ("two", 0.25)):
+        setting = {**SETTING, "slower": slower}
+        recipes.trained(trial(tmp_path, bars(), name), "related", setting, source)
+    assert len(asked) == 1
+    learnt = Run(tmp_path / "kept" / "lessons" / "bars").load("weights")
+    (plain, plan), (one, same), (_, slow) = began
+    for key, part in one.items():
+        assert torch.equal(part, (plain if "classifier" in key else learnt)[key]), key
+    assert not torch.equal(one["stages.0.weight"], plain["stages.0.weight"])
+    assert same == plan
+    assert slow == replace(plan, rate=plan.rate / 4)
+
+
+def test_a_frozen_trunk_is_read_at_the_depth_that_validation_likes(tmp_path):
+    task = bars()
+    one = Trial(task, task.rows("train"), Run(tmp_path / "run", 0), Run(tmp_path / "kept"))
+    logits, score = recipes.trained(one, "frozen", {}, lambda: task)
+    assert score > 0.9
+    assert area(task.labels[task.rows("test")], logits) > 0.9
+
+
+def test_a_setting_is_chosen_on_validation_images_once_for_all_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "LARGER", {"bars": lambda data: bars()})
+    monkeypatch.setattr(study, "RELATED", {"bars": lambda data: bars()})
+    study._task.cache_clear()
+    made = []
+
+    def trained(trial, arm, setting, source):
+        made.append((arm, trial.run.seed, setting))
+        return np.zeros((16, 2)), 0.5 + setting.get("width", 0) / 100 + setting.get("slower", 0) / 100
+
+    monkeypatch.setattr(study, "trained", trained)
+    for seed in (0, 1):
+        for _ in "12":
+            study.make(tmp_path, tmp_path, Work("bars", 0.1, "scratch", seed))
+            study.make(tmp_path, tmp_path, Work("bars", 0.1, "related", seed))
+    widest = max(recipes.GRIDS["scratch"], key=lambda setting: setting["width"])
+    assert study.chosen(tmp_path, tmp_path, Work("bars", 1.0, "scratch", 2))[1] == widest
+    assert made[-1] == ("related", 1, {**widest, "slower": 1.0})
+    assert len(made) == len(recipes.GRIDS["scratch"]) + 2 + len(study.SLOWER) + 2
+    study._task.cache_clear()
+
+
+def scored(task, right, val, seeds=(0, 1, 2)):
+    sure = np.stack([-right * (2.0 * task.labels[task.rows("test")] - 1)] * 2, 1) * [1, -1]
+    return dict.fromkeys(seeds, sure), dict.fromkeys(seeds, val)
+
+
+def test_each_side_names_its_arm_by_validation_images_alone():
+    task = bars()
+    arms = {
+        "frozen": scored(task, 1.0, 0.7),
+        "tuned": scored(task, 0.0, 0.8),
+        "related": scored(task, 1.0, 0.99, seeds=(0, 1)),
+        "untaught": scored(task, 0.0, 0.5),
+        "scratch": scored(task, -1.0, 0.6),
+    }
+    found = figures._chosen(task, arms)
+    assert found["arms"] == {"transfer": "tuned", "imagenet": "tuned", "from_scratch": "scratch"}
+    assert found["gains"]["imagenet"]["value"] == pytest.approx(0.5)
+    assert figures._chosen(task, {"frozen": arms["frozen"]})["gains"] == {}
+
+
+def test_the_promise_is_kept_on_two_sets_or_not_at_all():
+    gain = {"value": 0.06, "lower": 0.01, "upper": 0.1, "n": 9}
+    first = figures._verdict("transfer", "another", {"one": gain, "two": {**gain, "value": 0.049}})
+    assert (first["figure"]["value"], first["met"]) == (1, False)
+    assert figures._verdict("transfer", "another", {"one": gain, "two": gain})["met"]
+
+
+def test_the_middle_of_a_nodule_is_enlarged():
+    image = np.zeros((96, 96), np.uint8)
+    image[24:72, 24:72] = 200
+    assert (middle(image) == 200).all()
+    assert middle(image).shape == (CROP_SIDE, CROP_SIDE)
+    assert NODULE_PIXELS == 48
+
+
+def test_the_promise_is_worked_on_before_other_shares():
+    shares = [work.share for work in study.all_work(quick=False)]
+    assert shares == sorted(shares, key=lambda share: share != 0.1)
+    assert {work.arm for work in study.all_work(quick=True)} <= set(study.CHEAP)
+
+
+def test_a_lesson_holds_no_test_image():
+    task = bars()
+    lesson = related._learnt_from(task)
+    held_out = set(task.patients[task.rows("test")].tolist())
+    assert held_out
+    assert not held_out & set(lesson.patients.tolist())
+    assert set(lesson.split.tolist()) == {"train", "val"}
+
+
+@pytest.mark.shared_data
+def test_band_and_segmented_neutrophils_are_told_by_their_names(shared_data):
+    task = LARGER["blood_pbc"](shared_data)
+    assert task.images.shape == (597, 3, CROP_SIDE, CROP_SIDE)
+    assert np.bincount(task.labels).tolist() == [307, 290]
+    assert all((name[:3] == "BNE") == label for name, label in zip(task.patients, task.labels, strict=True))
