@@ -13,6 +13,7 @@ import onnx
 import torch
 from PIL import Image
 
+from coread.learning.chest.calibrating import case_weights, sick_shares
 from coread.learning.chest.cohort import Radiograph
 from coread.learning.chest.export import export_onnx
 from coread.learning.chest.shipping import Network, recover
@@ -23,7 +24,7 @@ from coread.learning.chest.sites.gaps import areas_by, difference
 from coread.learning.chest.sites.heads import Head, aligned, balanced, fit_eraser, fit_head
 from coread.learning.chest.sites.looks import Look, eye_of, looked, shown
 from coread.learning.chest.sites.trunks import imagenet_net, net_of_onnx
-from coread.learning.chest.transfer import ChestNet
+from coread.learning.chest.transfer import ChestNet, low_pass, softened
 
 CHANNELS = 1280 + 40 + 112
 
@@ -96,6 +97,58 @@ def test_a_network_comes_back_from_its_file(net, inputs, files, name, near):
     with torch.no_grad():
         first, second = net.read(torch.from_numpy(inputs))[0], back.read(torch.from_numpy(inputs))[0]
     assert torch.allclose(first, second, atol=near)
+
+
+def test_the_low_pass_keeps_flat_images_and_takes_stripes_out():
+    flat = torch.full((1, 1, 32, 32), 0.3)
+    stripes = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(8).expand(1, 1, 32, 32).contiguous()
+    assert low_pass(1.5).sum() == pytest.approx(1)
+    assert torch.allclose(softened(flat, low_pass(1.5)), flat, atol=1e-6)
+    assert softened(stripes, low_pass(1.5))[..., 8:24].std() < 0.1 * stripes.std()
+    assert softened(stripes, low_pass(0)) is stripes
+
+
+def test_a_low_pass_goes_into_the_blends_file_and_comes_back(net, mixture, inputs, tmp_path):
+    plain, soft = imagenet_net(), imagenet_net()
+    soft.load_state_dict(net.state_dict())
+    plain.kernel = soft.kernel = low_pass(1.5)
+    blend = Blend(soft, plain, mixture).eval()
+    export_onnx(blend, tmp_path / "blend.onnx")
+    back = net_of_onnx(tmp_path / "blend.onnx")
+    assert torch.allclose(back.kernel, low_pass(1.5), atol=1e-4)
+    with torch.no_grad():
+        image = torch.from_numpy(inputs)
+        wanted, features, _ = blend.read(image)
+        assert torch.allclose(back.read(image)[1], features, atol=0.05)
+        assert not torch.allclose(net.read(image)[1], features, atol=0.05)
+    assert Network(tmp_path / "blend.onnx")(inputs)[0] == pytest.approx(wanted.numpy(), rel=0.05, abs=0.05)
+
+
+def test_the_plain_trunk_is_seen_through_the_tuned_ones_low_pass(net, tmp_path):
+    soft = imagenet_net()
+    soft.kernel = low_pass(1.5)
+    sharp, soft_atlas = (Atlas(tmp_path, tmp_path, lambda *_: None, tuned=t) for t in (net, soft))
+    assert sharp.plain is sharp.imagenet
+    assert torch.equal(soft_atlas.plain.kernel, soft.kernel)
+    assert len(soft_atlas.imagenet.kernel) == 1
+    marks = {atlas._mark(trunk) for atlas in (sharp, soft_atlas) for trunk in ("imagenet", "plain", "tuned")}
+    assert len(marks) == 4
+
+
+def test_weighted_cases_have_the_wanted_share_of_sick(tmp_path):
+    items = [
+        Radiograph(tmp_path, site, str(n), "val", int(n < sick), "x")
+        for site, count, sick in (("nih", 10, 7), ("paediatric", 40, 20))
+        for n in range(count)
+    ]
+    weight = case_weights(items, {"nih": 0.5, "paediatric": 0.6})
+    sick = np.array([item.opacity == 1 for item in items])
+    adult = np.array([item.site == "nih" for item in items])
+    assert weight.mean() == pytest.approx(1)
+    assert weight[adult].sum() == pytest.approx(weight[~adult].sum())
+    assert weight[adult & sick].sum() / weight[adult].sum() == pytest.approx(0.5)
+    assert weight[~adult & sick].sum() / weight[~adult].sum() == pytest.approx(0.6)
+    assert sick_shares(items) == {"nih": 0.7, "paediatric": 0.5}
 
 
 def test_another_network_does_not_come_back(tmp_path):

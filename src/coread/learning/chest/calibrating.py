@@ -1,11 +1,13 @@
 """Probability and abstention of the chest reader, all from validation patients.
 
-Both sources count alike, however many images each has: the clinic may be either.
+Both sources count alike, however many images each has: the clinic may be either. In each, the sick have the
+share that they have among training and validation patients together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,10 @@ CALIBRATED_ON = (
 
 
 def fit_calibration(
-    judges: Sequence[Radiograph], logits: NDArray[np.floating], seed: int = 0
+    judges: Sequence[Radiograph],
+    logits: NDArray[np.floating],
+    shares: Mapping[str, float] | None = None,
+    seed: int = 0,
 ) -> tuple[Calibration, float]:
     """Fit the curve and choose the band.
 
@@ -47,6 +52,8 @@ def fit_calibration(
         Radiographs of the validation split.
     logits
         Of those, [n].
+    shares
+        Share of the sick in each source that the probability shall hold for; that of the judges if left out.
     seed
         Seed of the bootstrap.
 
@@ -62,7 +69,7 @@ def fit_calibration(
     11:1605-1641).
     """
     truth = np.array([item.opacity for item in judges])
-    weight = source_weights(judges)
+    weight = case_weights(judges, shares or sick_shares(judges))
     curve = fit_platt(truth, logits, weight)
     band = GOAL.band(GOAL.reach(truth, curve(logits), weight))
     drawn = patient_weights([item.patient for item in judges], RESAMPLES, seed)
@@ -71,8 +78,32 @@ def fit_calibration(
     return knotted(curve, refits, knots, band, CALIBRATED_ON), THRESHOLD
 
 
-def source_weights(items: Sequence[Radiograph]) -> Float:
-    """Weight [n] by which every source counts alike; the mean is 1."""
-    sites = np.array([item.site for item in items])
-    names, member, counts = np.unique(sites, return_inverse=True, return_counts=True)
-    return np.asarray((len(sites) / len(names) / counts)[member])
+def sick_shares(items: Sequence[Radiograph]) -> dict[str, float]:
+    """Share of the sick in each source."""
+    sites = sorted({item.site for item in items})
+    return {site: float(np.mean([i.opacity for i in items if i.site == site])) for site in sites}
+
+
+def case_weights(items: Sequence[Radiograph], shares: Mapping[str, float]) -> Float:
+    """Weight [n], mean 1, by which every source counts alike and has this share of sick.
+
+    Parameters
+    ----------
+    items
+        Radiographs, of each source both sick and well.
+    shares
+        Wanted share of the sick by source.
+
+    Notes
+    -----
+    A hundred validation images fix the share of the sick to within ten points only, and the curve's offset
+    follows it. Training and validation images of the source together know it better (prior correction:
+    Saerens, Latinne & Decaestecker, Neural Comput. 2002, doi:10.1162/089976602753284446).
+    """
+    own, sizes = sick_shares(items), Counter(item.site for item in items)
+    each = [
+        (shares[i.site] / own[i.site] if i.opacity else (1 - shares[i.site]) / (1 - own[i.site]))
+        / sizes[i.site]
+        for i in items
+    ]
+    return np.asarray(np.array(each) * len(items) / len(sizes))

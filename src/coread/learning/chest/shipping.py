@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from coread.evaluation import wilson_interval
 from coread.learning.calibrating import as_kept
 from coread.learning.chest import appraisal
-from coread.learning.chest.calibrating import fit_calibration
+from coread.learning.chest.calibrating import fit_calibration, sick_shares
 from coread.learning.chest.chest_card import card_facts
 from coread.learning.chest.chest_radiograph import CHECKPOINT, load_weights, of_split, prepared
 from coread.learning.chest.cohort import (
@@ -35,7 +35,7 @@ from coread.learning.chest.sites.atlas import Atlas
 from coread.learning.chest.sites.blend import Blend
 from coread.learning.chest.sites.mixing import mix
 from coread.learning.chest.sites.trunks import net_of_onnx
-from coread.learning.chest.transfer import ChestNet
+from coread.learning.chest.transfer import ChestNet, low_pass
 from coread.readers.bundle import CALIBRATION, CARD, EVALUATION, WEIGHTS
 from coread.readers.chest_radiograph.gate import FeatureHead, refusal_by_features, refusal_by_grey
 from coread.readers.chest_radiograph.reader import METHOD
@@ -47,6 +47,10 @@ Say = Callable[[str], None]
 Keep = Callable[[appraisal.Marked, Atlas], None]
 
 GATE = "gate.npz"
+
+BLUR_PX = 1.5
+"""Low pass before the stem of both trunks, standard deviation in pixels of 224: what is finer than that tells
+the hospital's machines apart. Chosen on validation patients, see `coread.learning.chest.sites.study`."""
 
 PER_SET = 150
 """About the most test images per foreign set, evenly drawn: bounds a refusal rate of 1 to within 2.5 %."""
@@ -121,7 +125,8 @@ def export(data: Path, run: Path, bundle: Path, say: Say) -> None:
     cohort = chest_cohort(data)
     judges = of_split(cohort, "val")
     say("fitting calibration and abstention band on the validation split")
-    curve, threshold = fit_calibration(judges, network.in_parts(prepared(judges))[0])
+    shares = sick_shares([*of_split(cohort, "train"), *judges])
+    curve, threshold = fit_calibration(judges, network.in_parts(prepared(judges))[0], shares)
     save_calibration(curve, threshold, bundle / CALIBRATION)
     if (run / GATE).exists():  # taught before, on the features of the same tuned trunk
         (bundle / GATE).write_bytes((run / GATE).read_bytes())
@@ -139,8 +144,9 @@ def blend_of(data: Path, run: Path, say: Say) -> Blend:
         As for `export`.
     """
     tuned = load_weights(run / "weights.pt")
+    tuned.kernel = low_pass(BLUR_PX)
     atlas = Atlas(data, run / "looks", lambda text, share: say(f"{text} {100 * share:.0f} %"), tuned=tuned)
-    net = Blend(tuned, atlas.imagenet, mix(atlas, tuned)[0])
+    net = Blend(tuned, atlas.plain, mix(atlas, tuned)[0])
     net.eval()
     return net
 

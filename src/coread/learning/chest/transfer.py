@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from typing import cast
 
 import torch
@@ -35,10 +36,17 @@ class ChestNet(nn.Module):  # type: ignore[misc]
         Number of auxiliary findings that are learned beside the opacity; they are dropped at export.
     dropout
         Share of pooled features silenced in training.
+
+    Attributes
+    ----------
+    kernel
+        Weights [k] of a fixed low pass before the stem (`low_pass`), none when made. It belongs to how a
+        trunk is read, not to what it learned, and is not kept with the weights.
     """
 
     def __init__(self, extra_labels: int = 1, dropout: float = 0.3) -> None:
         super().__init__()
+        self.register_buffer("kernel", low_pass(0), persistent=False)
         self.trunk = pretrained_trunk()
         self.head = nn.Linear(FEATURES, 1)
         self.extra = nn.Linear(FEATURES, extra_labels)
@@ -46,10 +54,21 @@ class ChestNet(nn.Module):  # type: ignore[misc]
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Last feature map [n, 1280, 7, 7] and the middle maps, of grey images [n, 1, 224, 224] in 0..1."""
+        return self.onward(self.stem(image))
+
+    def stem(self, image: Tensor, blocks: int = FROZEN_BLOCKS) -> Tensor:
+        """What the first blocks make of grey images [n, 1, 224, 224] in 0..1, softened first."""
         trunk = self.trunk
-        now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
-        middle = []
-        for index, block in enumerate(trunk._blocks):
+        now = trunk._conv_stem(softened(image, self.kernel) * (255 / 128) - 127 / 128)
+        now = trunk._swish(trunk._bn0(now))
+        for index, block in enumerate(list(cast(nn.ModuleList, trunk._blocks))[:blocks]):
+            now = block(now, drop_connect_rate=self._drop_rate(index))
+        return cast(Tensor, now)
+
+    def onward(self, now: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last map and those of `MIDDLE_BLOCKS`, from what `stem` made."""
+        trunk, middle = self.trunk, []
+        for index, block in list(enumerate(cast(nn.ModuleList, trunk._blocks)))[FROZEN_BLOCKS:]:
             now = block(now, drop_connect_rate=self._drop_rate(index))
             if index in MIDDLE_BLOCKS:
                 middle.append(now)
@@ -85,6 +104,24 @@ class ChestNet(nn.Module):  # type: ignore[misc]
         activation = (last * weight).sum(1) + bias
         pooled = [last.mean((2, 3)), *(m.mean((2, 3)) for m in middle)]
         return activation.mean((1, 2)), torch.cat(pooled, 1), activation
+
+
+def low_pass(blur_px: float) -> Tensor:
+    """Gaussian weights [k], k odd, sum 1, of a standard deviation in pixels; [1] for none."""
+    reach = math.ceil(3 * blur_px)
+    places = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    weights = torch.exp(-((places / max(blur_px, 1e-9)) ** 2) / 2)
+    return (weights / weights.sum()).float()
+
+
+def softened(image: Tensor, kernel: Tensor) -> Tensor:
+    """Images [n, 1, h, w] under a separable low pass; the edge is carried on outwards."""
+    size = len(kernel)
+    if size == 1:
+        return image
+    wide = nn.functional.pad(image, [size // 2] * 4, mode="replicate")
+    across = nn.functional.conv2d(wide, kernel.view(1, 1, 1, size))
+    return nn.functional.conv2d(across, kernel.view(1, 1, size, 1))
 
 
 def pretrained_trunk() -> nn.Module:

@@ -74,7 +74,7 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = lambda *_
     mixture, parts = mix(atlas, tuned)
     curve, threshold = load_calibration(BUNDLE / CALIBRATION)
     subject = Subject(
-        Network(BUNDLE / WEIGHTS, 1), Blend(tuned, atlas.imagenet, mixture).eval(), curve, threshold
+        Network(BUNDLE / WEIGHTS, 1), Blend(tuned, atlas.plain, mixture).eval(), curve, threshold
     )
     heads = [attention(atlas, run, seed, quick) for seed in SEEDS]
     called = 2 if quick else CALLED

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from coread.learning.chest.cohort import Radiograph, Split, chest_cohort
 from coread.learning.chest.sites.harmonise import central, local, matched, reference_curve
@@ -90,7 +91,7 @@ class Atlas:
             Of the look; `disturbed 1`, `raw disturbed 1` and so on are of the training radiographs only,
             `mirrored` of all others only.
         trunk
-            `imagenet` or `tuned`.
+            `imagenet`, `tuned` or `plain`: the trunk as it came behind the low pass of the tuned one.
         """
         key = f"{self._mark(trunk)}-{name.replace(' ', '-')}"
         if key not in self._held:
@@ -101,10 +102,10 @@ class Atlas:
         """Name of a trunk in the cache: other weights are another trunk."""
         if trunk == "imagenet" or self.tuned is None:
             return trunk
-        digest = hashlib.sha256()
-        for values in self.tuned.trunk.state_dict().values():
-            digest.update(np.ascontiguousarray(values.detach().numpy()).tobytes())
-        return f"{trunk}-{digest.hexdigest()[:8]}"
+        blur = [] if len(self.tuned.kernel) == 1 else [self.tuned.kernel]
+        if trunk == "plain":
+            return f"softened-{_digest(blur)}" if blur else "imagenet"
+        return f"{trunk}-{_digest([*self.tuned.trunk.state_dict().values(), *blur])}"
 
     def _looked(self, name: str, trunk: str, key: str) -> Seen:
         return looked(
@@ -121,7 +122,7 @@ class Atlas:
     def eye(self, trunk: str = "imagenet") -> Eye:
         """A trunk at work, made when it is first asked for."""
         if trunk not in self._eyes:
-            net = self.imagenet if trunk == "imagenet" else self.tuned
+            net = self.tuned if trunk == "tuned" else self.plain if trunk == "plain" else self.imagenet
             if net is None:
                 raise ValueError("expected a tuned network, found none")
             self._eyes[trunk] = eye_of(net, self.folder)
@@ -151,6 +152,15 @@ class Atlas:
         return imagenet_net()
 
     @cached_property
+    def plain(self) -> ChestNet:
+        """The trunk as it came, behind the low pass of the tuned one if that has any."""
+        if self.tuned is None or len(self.tuned.kernel) == 1:
+            return self.imagenet
+        net = imagenet_net()
+        net.kernel = self.tuned.kernel
+        return net
+
+    @cached_property
     def _curve(self) -> NDArray[np.floating]:
         return reference_curve(self.some(self.rows("train")))
 
@@ -164,7 +174,7 @@ class Atlas:
         head
             Scores of features [n, 1432].
         trunk
-            `imagenet` or `tuned`.
+            As for `seen`.
         """
         score = head(self.means("plain", trunk))
         score[self.judged] = (score[self.judged] + head(self.means("mirrored", trunk))) / 2
@@ -177,3 +187,11 @@ class Atlas:
     def means(self, name: str = "plain", trunk: str = "imagenet") -> Float:
         """Mean responses of the last layer and of the levels [image, 1432]."""
         return self.seen(name, trunk).pooled[:, :MEANS]
+
+
+def _digest(values: Iterable[Tensor]) -> str:
+    """Name of some weights."""
+    digest = hashlib.sha256()
+    for held in values:
+        digest.update(np.ascontiguousarray(held.detach().numpy()).tobytes())
+    return digest.hexdigest()[:8]

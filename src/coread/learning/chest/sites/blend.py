@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from coread.learning.chest.sites.heads import Head
-from coread.learning.chest.transfer import FEATURES, FROZEN_BLOCKS, MIDDLE_BLOCKS, ChestNet
+from coread.learning.chest.transfer import FEATURES, MIDDLE_BLOCKS, ChestNet
 
 CELLS = 28
 """Cells per side of the map: those of the finest level that a head reads."""
@@ -62,7 +62,7 @@ class Blend(nn.Module):  # type: ignore[misc]
     tuned
         Network of the training recipe.
     plain
-        The backbone as it came; the two share the stem and the first blocks, which training leaves alone.
+        The backbone as it came; the two share low pass, stem and first blocks, which training leaves alone.
     mixture
         See there.
     """
@@ -96,35 +96,18 @@ class Blend(nn.Module):  # type: ignore[misc]
 
     def _one_side(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Features [n, d] of the tuned trunk, and the maps [n, 2, 28, 28] of the groups."""
-        stem = self._stem(image)
-        tuned_last, tuned_levels = _onward(self.tuned, stem)
-        plain_last, (fine, middle) = _onward(self.plain, stem)
+        stem = self.plain.stem(image)
+        tuned_last, tuned_levels = self.tuned.onward(stem)
+        plain_last, (fine, middle) = self.plain.onward(stem)
         head, convolved = self.tuned.head, nn.functional.conv2d
         tuned = convolved(tuned_last, head.weight.view(1, FEATURES, 1, 1)) + head.bias
         maps = _enlarged(self.shares * tuned + convolved(plain_last, self.last)) + self.offsets
         maps = maps + convolved(fine, self.fine) + _enlarged(convolved(middle, self.middle))
         return torch.cat([m.mean((2, 3)) for m in (tuned_last, *tuned_levels)], 1), maps
 
-    def _stem(self, image: Tensor) -> Tensor:
-        trunk = self.plain.trunk
-        now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
-        for block in list(cast(nn.ModuleList, trunk._blocks))[:FROZEN_BLOCKS]:
-            now = block(now)
-        return cast(Tensor, now)
-
 
 def _pair(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(1, 2, 1, 1)
-
-
-def _onward(net: ChestNet, stem: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The last map and those of `MIDDLE_BLOCKS`, from the stem's."""
-    trunk, now, levels = net.trunk, stem, []
-    for index, block in list(enumerate(cast(nn.ModuleList, trunk._blocks)))[FROZEN_BLOCKS:]:
-        now = block(now)
-        if index in MIDDLE_BLOCKS:
-            levels.append(now)
-    return trunk._swish(trunk._bn1(trunk._conv_head(now))), levels
 
 
 def _enlarged(coarse: Tensor) -> Tensor:

@@ -206,10 +206,8 @@ def _export(net: ChestNet, path: Path) -> None:
 
 def levels_of(net: ChestNet, image: Tensor) -> tuple[list[Tensor], Tensor]:
     """The maps at `LEVELS` and the last block's, of images [n, 1, 224, 224]."""
-    trunk = net.trunk
-    now = trunk._swish(trunk._bn0(trunk._conv_stem(image * (255 / 128) - 127 / 128)))
-    levels = []
-    for index, block in enumerate(cast(nn.ModuleList, trunk._blocks)):
+    now, levels = net.stem(image, 0), []
+    for index, block in enumerate(cast(nn.ModuleList, net.trunk._blocks)):
         now = block(now)
         if index in LEVELS:
             levels.append(now)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coread.evaluation import fit_platt
+from coread.learning.chest.calibrating import case_weights, sick_shares
 from coread.learning.chest.sites.atlas import MEANS, Atlas, Rows
 from coread.learning.chest.sites.blend import Group, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
@@ -49,7 +50,7 @@ def plain_head(atlas: Atlas, site: str, strength: float = STRENGTH) -> Head:
     rows, times = atlas.rows("train", site), 1 + len(DISTURBED)
     weight = balanced(atlas.some(rows)) / times
     return fit_head(
-        _looks(atlas, rows, "imagenet"), np.tile(atlas.truth(rows), times), np.tile(weight, times), strength
+        _looks(atlas, rows, "plain"), np.tile(atlas.truth(rows), times), np.tile(weight, times), strength
     )
 
 
@@ -96,7 +97,7 @@ def mix(atlas: Atlas, net: ChestNet) -> tuple[Mixture, Parts]:
     """
     heads = {site: plain_head(atlas, site) for site in ("nih", "paediatric")}
     tuned = atlas.scored(tuned_head(net), "tuned")
-    parts = Parts(tuned, {site: atlas.scored(head) for site, head in heads.items()})
+    parts = Parts(tuned, {site: atlas.scored(head, "plain") for site, head in heads.items()})
     adult, child = (_group(atlas, parts, site, heads[site]) for site in heads)
     return Mixture(adult, child, child_head(atlas)), parts
 
@@ -104,24 +105,26 @@ def mix(atlas: Atlas, net: ChestNet) -> tuple[Mixture, Parts]:
 def _group(atlas: Atlas, parts: Parts, site: str, head: Head) -> Group:
     """Equal shares of the two scores in units of their spread, and Platt's line, on one source's validation.
 
-    With about a hundred adult validation images a fitted share would be noise: equal shares were fixed.
+    With about a hundred adult validation images a fitted share would be noise: equal shares were fixed. The
+    line is that of the source's share of sick among training and validation patients together.
     """
     rows = atlas.rows("val", site)
     tuned, plain = parts.tuned[rows], parts.plain[site][rows]
     shares = 1 / tuned.std(), 1 / plain.std()
-    curve = fit_platt(atlas.truth(rows), shares[0] * tuned + shares[1] * plain)
-    weight, bias = (
-        head.weight * shares[1] * curve.slope,
-        head.bias * shares[1] * curve.slope + curve.intercept,
+    known = atlas.some(np.concatenate([atlas.rows("train", site), rows]))
+    weight = case_weights(atlas.some(rows), sick_shares(known))
+    curve = fit_platt(atlas.truth(rows), shares[0] * tuned + shares[1] * plain, weight)
+    part = shares[1] * curve.slope
+    return Group(
+        float(shares[0] * curve.slope), Head(head.weight * part, float(head.bias * part + curve.intercept))
     )
-    return Group(float(shares[0] * curve.slope), Head(weight, float(bias)))
 
 
 def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
     """The reader's log-odds [image] from what the trunks saw (see `Atlas.scored`)."""
     child = 1 / (1 + np.exp(-np.clip(mixture.switch(atlas.means("plain", "tuned")), -50, 50)))
     adult_score, child_score = (
-        group.tuned_share * parts.tuned + atlas.scored(group.plain)
+        group.tuned_share * parts.tuned + atlas.scored(group.plain, "plain")
         for group in (mixture.adult, mixture.child)
     )
     return np.asarray((1 - child) * adult_score + child * child_score)

@@ -64,6 +64,7 @@ def net_of_onnx(weights: Path) -> ChestNet:
     for (kernel, bias), (convolution, normal) in zip(pairs, places, strict=False):
         _fold(convolution, normal, held[kernel], held[bias])
     _head(net, graph, held)
+    _low_pass(net, graph, held)
     return net
 
 
@@ -106,6 +107,17 @@ def _head(net: ChestNet, graph: onnx.GraphProto, held: dict[str, Array]) -> None
     weight = _operand(graph, held, ("Mul", "Conv"), FEATURES)
     net.head.weight.copy_(torch.from_numpy(weight.reshape(1, FEATURES).copy()))
     net.head.bias.copy_(torch.from_numpy(_operand(graph, held, ("Add",), 1).reshape(1).copy()))
+
+
+def _low_pass(net: ChestNet, graph: onnx.GraphProto, held: dict[str, Array]) -> None:
+    """Take the low pass, if there is one: the only convolution of one channel with a row of weights."""
+    fixed = {
+        n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in graph.node if n.op_type == "Constant"
+    }
+    for node in graph.node:
+        weights = {**fixed, **held}.get(node.input[1]) if node.op_type == "Conv" else None
+        if weights is not None and weights.shape[:3] == (1, 1, 1):
+            net.kernel = torch.from_numpy(weights.reshape(-1).copy())
 
 
 def _operand(graph: onnx.GraphProto, held: dict[str, Array], kinds: tuple[str, ...], size: int) -> Array:
