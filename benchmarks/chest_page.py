@@ -148,7 +148,8 @@ def between_hospitals() -> list[str]:
         "Cut down to the lungs, with grey values made alike, AP and PA are read equally well, AP hardly worse than before and PA "
         "far worse: most of PA's lead comes from outside the lungs or from how the image was made, and not from what a doctor "
         "would call the disease. Weights for nine fields halve the gap nearly and cost PA little, but joined with the tuned trunk "
-        "they gained nothing on validation patients and were not shipped.",
+        "they gained nothing on validation patients and were not shipped. The reader itself, whose trunks look through a low "
+        "pass since version 0.4.0, is in the table of its views in the lab's results.",
         "",
     ]
 
