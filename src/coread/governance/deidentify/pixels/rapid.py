@@ -1,17 +1,20 @@
 """Text found by RapidOCR (PP-OCR models in the wheel): an optional extra, ``pip install coread[deid]``.
 
-The detector looks at each frame twice: as it is, and larger with local contrast levelled, so that faint and
-small text stands out. Each place is read in the frame, and in the levelled one where that is not sure. What
-the detector is sure of counts as text if anything can be made out; of what it is unsure only what reads
-surely in one of them, or fairly in both, does: ribs, vertebrae and probes read otherwise each time. What
-counts is drawn close around its strokes (`tightening`).
+The detector looks at each frame several times: as it is, with local contrast levelled and inverted, and
+with all flattened but thin strokes (`views`), so that faint and small text stands out. A frame that is
+enlarged much is seen worse: speckle then looks like strokes. Each place is read in the frame, and in the
+levelled one where that is not sure. What the detector is sure of counts as text if anything can be made
+out; of what it is unsure only what reads surely in one of them, or fairly in both, does: ribs, vertebrae
+and probes read otherwise each time. What counts is drawn close around its strokes (`tightening`), and of
+boxes that say the same the closest is kept.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -22,22 +25,36 @@ from PIL import Image
 
 from coread.governance.deidentify.pixels.finding import FoundText
 from coread.governance.deidentify.pixels.tightening import tightened
+from coread.governance.deidentify.pixels.views import Views
 
 _Image = npt.NDArray[np.uint8]
 
-#: The frame's shorter side is enlarged to this before the first and the second look, in pixels.
-_SIDES_PX = (736, 1100)
-#: From this side on a frame is not enlarged further, in pixels.
-_MAX_SIDE_PX = 2000
+#: A frame's shorter side is enlarged to this, its longer one made no longer than that, in pixels.
+_SIDE_PX, _MAX_SIDE_PX = 528, 1984
+#: The detector's network takes multiples of this, in pixels.
+_STEP_PX = 32
 # Chosen on the development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
-_SURE, _UNSURE = 0.9, 0.12
+_SURE, _UNSURE, _INK = 0.9, 0.12, 0.2
 #: Scores of a reading: sure in one look, fair in both, and made out at all.
 _READ, _FAIR, _MADE_OUT = 0.75, 0.6, 0.35
 _TALL = 1.5
 #: A box within another, at least so large in comparison, is the same text.
 _ALIKE = 0.5
+#: Letters are at most so large a part of the frame's shorter side; an ultrasound's whole sector is no text.
+_LARGEST = 0.25
+#: A box counts as within another from this distance on, in pixels.
+_SAME_PX = 2
+#: From so many letters on, readings that agree in such a part of theirs are of the same text.
+_MANY, _SIMILAR = 8, 0.85
 #: Black border around the frame before the look: text at the very edge is missed without it.
 _EDGE_PX = 24
+#: What is looked at, and how fine: in parts of the size that `_SIDE_PX` gives.
+_LOOKS: tuple[tuple[Callable[[Views], _Image], float], ...] = (
+    (lambda views: views.plain, 1.0),
+    (lambda views: views.strokes, 1.4),
+    (lambda views: 255 - views.levelled, 1.4),
+    (lambda views: views.levelled, 1.7),
+)
 
 
 def is_installed() -> bool:
@@ -63,6 +80,12 @@ class _Place:
         left, top, right, bottom = self.bounds
         return (right - left) * (bottom - top)
 
+    def is_line_in(self, frame: _Image) -> bool:
+        """Tell whether the box may hold a line of text: no letters are so large a part of a frame."""
+        corners = np.array(self.corners)
+        sides = (np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[3] - corners[0]))
+        return bool(min(sides) <= _LARGEST * min(frame.shape[:2]))
+
     def stands_for(self, other: _Place) -> bool:
         """Tell whether another box lies within this one and is about as large: the same text, seen twice."""
         left, top, right, bottom = self.bounds
@@ -80,57 +103,44 @@ class RapidText:
         """Return every text of a frame, uint8 [row, column] or [row, column, 3]."""
         colour = frame if frame.ndim == 3 else np.repeat(frame[..., np.newaxis], 3, axis=2)
         bordered = np.pad(colour, ((_EDGE_PX, _EDGE_PX), (_EDGE_PX, _EDGE_PX), (0, 0)))
-        views = (bordered, _levelled(bordered))
+        views = Views(bordered)
         places: list[_Place] = []
-        for view, side_px in zip(views, _SIDES_PX, strict=True):
-            found = list(_places(view, side_px))
+        for look, fineness in _LOOKS:
+            found = [place for place in _places(look(views), fineness) if place.is_line_in(frame)]
             places = [p for p in places if not any(n.stands_for(p) for n in found)]
             places += [n for n in found if not any(p.stands_for(n) for p in places)]
-        return [_drawn(frame, text) for place in places if (text := _judged(views, place)) is not None]
+        judged = (_judged((views.plain, views.levelled), place) for place in places)
+        return _closest([_drawn(frame, text) for text in judged if text is not None])
 
 
 @cache
 def _engine() -> Any:
     from rapidocr import RapidOCR  # noqa: PLC0415 - heavy and optional
 
-    levels = {"Global.text_score": 0.0, "Global.log_level": "critical", "Det.box_thresh": _UNSURE}
-    return RapidOCR(params=levels)
+    levels = {"Global.text_score": 0.0, "Det.box_thresh": _UNSURE, "Det.thresh": _INK}
+    # The sizes of the looks are chosen here. More threads cost half as much processor time again, in waiting.
+    as_given = {"Det.limit_side_len": 32, "EngineConfig.onnxruntime.intra_op_num_threads": 1}
+    return RapidOCR(params={"Global.log_level": "critical", **levels, **as_given})
 
 
-def _levelled(image: _Image) -> _Image:
-    """Stretch each place by its own neighbourhood, so that faint text stands out."""
-    grey = image.max(axis=2).astype(np.float64)
-    radius = 24
-    mean = _box_mean(grey, radius)
-    spread = np.sqrt(np.maximum(_box_mean(grey**2, radius) - mean**2, 0))
-    level = 128 + 48 * (grey - mean) / (spread + 4)
-    return np.repeat(level.clip(0, 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
-
-
-def _box_mean(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
-    size = 2 * radius + 1
-    padded = np.pad(values, ((radius + 1, radius), (radius + 1, radius)), mode="edge").cumsum(0).cumsum(1)
-    total = padded[size:, size:] - padded[:-size, size:] - padded[size:, :-size] + padded[:-size, :-size]
-    mean: npt.NDArray[np.float64] = total / size**2
-    return mean
-
-
-def _places(view: _Image, side_px: int) -> Iterator[_Place]:
+def _places(view: _Image, fineness: float) -> Iterator[_Place]:
     shorter, longer = sorted(view.shape[:2])
-    scale = min(max(1.0, side_px / shorter), max(1.0, _MAX_SIDE_PX / longer))
-    answer = _engine()(_scaled(view, scale), use_det=True, use_cls=False, use_rec=False)
+    seen = _scaled(view, min(fineness * max(1.0, _SIDE_PX / shorter), _MAX_SIDE_PX / longer))
+    answer = _engine()(seen, use_det=True, use_cls=False, use_rec=False)
     if answer.boxes is None:
         return
+    across, down = seen.shape[1] / view.shape[1], seen.shape[0] / view.shape[0]
     for box, score in zip(answer.boxes, answer.scores, strict=True):
-        corners = tuple((float(x) / scale - _EDGE_PX, float(y) / scale - _EDGE_PX) for x, y in box)
+        corners = tuple((float(x) / across - _EDGE_PX, float(y) / down - _EDGE_PX) for x, y in box)
         yield _Place(corners, float(score))
 
 
 def _scaled(image: _Image, scale: float) -> _Image:
-    if scale == 1.0:
+    """Resize to whole steps of the network: it would else resize once more, and blur what is thin."""
+    rows, columns = (max(round(side * scale / _STEP_PX), 1) * _STEP_PX for side in image.shape[:2])
+    if (rows, columns) == image.shape[:2]:
         return np.ascontiguousarray(image)
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC))
 
 
 def _judged(views: Sequence[_Image], place: _Place) -> FoundText | None:
@@ -148,6 +158,35 @@ def _judged(views: Sequence[_Image], place: _Place) -> FoundText | None:
 
 def _drawn(frame: _Image, found: FoundText) -> FoundText:
     return FoundText(tightened(frame, found.corners_xy_px), found.text, found.score, is_tight=True)
+
+
+def _closest(texts: Sequence[FoundText]) -> list[FoundText]:
+    """Leave out a box within which another, surely read, says the same letters."""
+    return [text for text in texts if not any(_says_closer(other, text) for other in texts)]
+
+
+def _says_closer(near: FoundText, wide: FoundText) -> bool:
+    if near is wide or near.score < _READ or not _are_same(_letters(near.text), _letters(wide.text)):
+        return False
+    (low, high), (first, last) = _corner_range(near), _corner_range(wide)
+    is_within = bool((first - _SAME_PX <= low).all() and (high <= last + _SAME_PX).all())
+    return is_within and float(np.prod(high - low)) < float(np.prod(last - first))
+
+
+def _are_same(near: str, wide: str) -> bool:
+    """Tell whether the wider box adds no letter; among many, one may be read otherwise."""
+    if len(near) < _MANY:
+        return bool(near) and near == wide
+    return len(wide) <= len(near) + 1 and SequenceMatcher(None, near, wide).ratio() >= _SIMILAR
+
+
+def _corner_range(text: FoundText) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    corners = np.array(text.corners_xy_px, float)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
 def _read(view: _Image, place: _Place) -> tuple[str, float]:
