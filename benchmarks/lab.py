@@ -51,6 +51,7 @@ STUDIES: dict[str, str] = {
     "transfer": "coread.learning.transfer_study.study:study",
     "transfer_shares": "coread.learning.transfer_study.study:study_of_all_shares",
     "transfer_larger": "coread.learning.transfer_study.larger.study:study",
+    "transfer_larger_shares": "coread.learning.transfer_study.larger.study:study_of_all_shares",
     "chest_sites": "coread.learning.chest.sites.study:study",
     "causal_audit": "coread.learning.causal.study:study",
     "explanations": "coread.learning.explaining.study:study",

@@ -154,7 +154,7 @@ def _learnt(net: nn.Module, task: Task, plan: Plan, run: Run) -> dict[str, Tenso
 
     best, score = Fit(net, Pictures(task, pupil.rows), judge, plan).run(run, "lesson")
     run.write_json("lesson", {"val_auc": score, "training_images": len(pupil.rows)})
-    return best.state_dict()
+    return dict(best.state_dict())
 
 
 def _small(task: Task, setting: Setting) -> SmallNet:

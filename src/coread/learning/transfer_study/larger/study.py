@@ -32,15 +32,21 @@ DEAR = ("untaught", "tuned")
 ARMS_OF_PROMISE = (*CHEAP, *DEAR, "partial")
 
 
-def all_work(quick: bool) -> Iterator[Work]:
-    """Every trial in the order of its worth; the cheap ones with one seed if quick."""
+def promised_work(quick: bool) -> Iterator[Work]:
+    """The trials of the promise: every arm at 10 % of the labels; the cheapest with one seed if quick."""
     if quick:
         yield from _of(SHARE_OF_PROMISE, ("frozen", "scratch"), SEEDS[:1])
         return
     for seed in SEEDS:
         yield from _of(SHARE_OF_PROMISE, ARMS_OF_PROMISE, (seed,))
-    for share in OTHER_SHARES:
-        yield from _of(share, CHEAP, SEEDS)
+
+
+def all_work(quick: bool) -> Iterator[Work]:
+    """Every trial in the order of its worth: those of the promise first, then the cheap arms elsewhere."""
+    yield from promised_work(quick)
+    if not quick:
+        for share in OTHER_SHARES:
+            yield from _of(share, CHEAP, SEEDS)
 
 
 def _of(share: float, arms: Sequence[str], seeds: Sequence[int]) -> Iterator[Work]:
@@ -48,7 +54,7 @@ def _of(share: float, arms: Sequence[str], seeds: Sequence[int]) -> Iterator[Wor
 
 
 def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -> dict[str, Any]:
-    """Make every trial that is not made yet, and give the table.
+    """Make every trial of the promise that is not made yet, and give the table.
 
     Parameters
     ----------
@@ -66,7 +72,17 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     dict
         Rows for the table of the lab, and the figures.
     """
-    works = list(all_work(quick))
+    return _study(list(promised_work(quick)), data, out, progress)
+
+
+def study_of_all_shares(
+    data: Path, out: Path, quick: bool = False, progress: Tell = nobody
+) -> dict[str, Any]:
+    """The same with the cheap arms at 1 and 100 % of the labels; hours."""
+    return _study(list(all_work(quick)), data, out, progress)
+
+
+def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell) -> dict[str, Any]:
     for number, work in enumerate(works):
         progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
         make(data, out, work)
