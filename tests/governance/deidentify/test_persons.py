@@ -19,6 +19,7 @@ from coread.governance.deidentify.texts.persons.words import (
     is_word,
     latin_vocabulary,
     latin_words,
+    ordinary_chinese,
 )
 from coread.testing import dicom_from_pixels
 
@@ -75,6 +76,8 @@ def test_reports_stay(text):
         ("small nodule 5 mm, told oyelaran by telephone", "small nodule 5 mm, told by telephone"),
         ("Brown stain, brown fat, T2 at L4/5", "stain, brown fat, T2 at L4/5"),
         ("按褚静怡要求复查，右肺结节", "要求复查，右肺结节"),
+        ("活动性出血，血流信号丰富", "活动性出血，血流信号丰富"),  # ordinary words
+        ("转交鲍浩然，灶周水肿", "转交，灶水肿"),  # alone stays what no name has
     ],
 )
 def test_the_strictest_profiles_keep_words_of_reports_alone(text, left):
@@ -102,6 +105,15 @@ def test_no_frequent_name_counts_as_a_word_where_it_is_written_as_one():
     }  # fmt: skip
     surnames = chinese_words().surnames
     assert sorted(w for w in chinese_vocabulary() if len(w) == 1 and w in surnames) == ["于", "向"]
+
+
+def test_no_name_stays_for_an_ordinary_word_of_its_characters():
+    """Names of frequent and rare surnames with given names that are words elsewhere, where no cue stands."""
+    assert not {"春晓", "志强", "建国", "国栋", "明远"} & ordinary_chinese()
+    names = ("鲍春晓", "牛志强", "苗建国", "佟国栋", "裴明远")
+    assert [n for n in names if n[1:] in only_allowed(f"转交{n}，随访")] == []
+    surnames = chinese_words().surnames | chinese_words().more
+    assert [w for w in ordinary_chinese() if len(w) == 1 and w in surnames] == []
 
 
 def with_comment(text):

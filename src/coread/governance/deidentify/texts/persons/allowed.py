@@ -22,5 +22,5 @@ def only_allowed(text: str) -> str:
     'small nodule, told by telephone 5 mm'
     """
     spans = [match.span() for match in _LATIN.finditer(text) if not is_word(match[0])]
-    spans += chinese.uncovered(text)
+    spans += chinese.strange(text)
     return without(text, spans) if spans else text

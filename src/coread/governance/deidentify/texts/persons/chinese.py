@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
-from coread.governance.deidentify.texts.persons.words import chinese_vocabulary, chinese_words
+from coread.governance.deidentify.texts.persons.words import (
+    chinese_vocabulary,
+    chinese_words,
+    ordinary_chinese,
+)
 
 _RUN = re.compile(r"[\u3400-\u9fff]+(?:[ ·•][\u3400-\u9fff]+)*")
 _GAP = re.compile(r"[\s:,()\u3001\uff0c\uff1a\uff08\uff09]*(?:为|是|叫)?[\s:,(\uff0c\uff1a\uff08]*")
@@ -16,6 +20,8 @@ _JOINING = frozenset(
 )
 
 
+#: An ordinary word has so many characters; alone stand those that no name has.
+_ORDINARY = (4, 3, 2, 1)
 #: Compound surname and two characters.
 _LONGEST_NAME = 4
 _LIKE_A_NAME = (2, 3)
@@ -38,18 +44,35 @@ def word_at(text: str, at: int) -> int:
 def uncovered(text: str) -> Iterator[tuple[int, int]]:
     """Give the stretches of Chinese characters that are no words of reports, as (start, end)."""
     for run in _RUN.finditer(text):
-        at = run.start()
-        begun = None
-        while at < run.end():
-            length = word_at(text, at)
-            if length and begun is not None:
-                yield begun, at
-                begun = None
-            elif not length and begun is None:
-                begun = at
-            at += length or 1
-        if begun is not None:
-            yield begun, run.end()
+        yield from _between(run.start(), run.end(), lambda at: word_at(text, at))
+
+
+def strange(text: str) -> Iterator[tuple[int, int]]:
+    """Give the stretches that are neither words of reports nor ordinary ones, as (start, end)."""
+    ordinary = ordinary_chinese()
+    for start, end in uncovered(text):
+        # A word that reaches beyond the stretch is none: what lies there is of another.
+        fits = partial(_ordinary_at, text[:end], ordinary)
+        yield from _between(start, end, fits)
+
+
+def _ordinary_at(text: str, known: frozenset[str], at: int) -> int:
+    return next((n for n in _ORDINARY if at + n <= len(text) and text[at : at + n] in known), 0)
+
+
+def _between(start: int, end: int, length_at: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """Give the stretches between words; `length_at` tells how long the word is that begins at a place."""
+    at, begun = start, None
+    while at < end:
+        length = length_at(at)
+        if length and begun is not None:
+            yield begun, at
+            begun = None
+        elif not length and begun is None:
+            begun = at
+        at += length or 1
+    if begun is not None:
+        yield begun, end
 
 
 def names(text: str) -> list[tuple[int, int]]:

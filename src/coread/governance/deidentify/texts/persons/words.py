@@ -71,6 +71,16 @@ def chinese_vocabulary() -> frozenset[str]:
     return frozenset((*_words("vocabulary_chinese.txt"), *cues.kin, *cues.titles, *cues.deeds))
 
 
+@cache
+def ordinary_chinese() -> frozenset[str]:
+    """Return Chinese words of any text that name nobody (``vocabulary_chinese_wide.txt``).
+
+    For saying what may stay once names are gone; names are not looked for by them: among so many words are
+    some that are given names elsewhere.
+    """
+    return frozenset(_words("vocabulary_chinese_wide.txt"))
+
+
 def is_word(token: str) -> bool:
     """Tell whether a Latin token is a word of reports and, as it is written, no name.
 
