@@ -144,17 +144,19 @@ def test_the_shipped_area_of_adults_can_be_had_again(shared_data):
 
 @pytest.mark.shared_data
 def test_noise_does_not_turn_adults_over(shared_data):
-    """Where the switch between adults and children followed the noise, a third of the calls turned."""
+    """Where the switch between adults and children followed the noise, a seventh of the area was lost."""
     with (shared_data / "cxr_nih" / "cases.csv").open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["split"] == "val"][::4]
+        rows = [row for row in csv.DictReader(lines) if row["split"] == "val"][::2]
     (noise,) = (one for one in DISTURBANCES if one.name == "noise")
-    rng, same = np.random.default_rng(0), []
+    rng, scores = np.random.default_rng(0), []
     for row in rows:
         with Image.open(shared_data / "cxr_nih" / "images" / row["file"]) as image:
             clean = np.asarray(image.convert("L"), dtype=np.float64) / 255
         shown = [
             prepare((255 * one).astype(np.float32)).tensor for one in (clean, noise.apply(clean, 0.05, rng))
         ]
-        first, second = chest_reader().session.run({"image": np.concatenate(shown)})["logit"]
-        same.append((first > 0) == (second > 0))
-    assert np.mean(same) >= 0.85
+        scores.append(chest_reader().session.run({"image": np.concatenate(shown)})["logit"])
+    sick = [row["folder_label"] == "pneumonia" for row in rows]
+    plain, noisy = (roc_auc(sick, column) for column in np.transpose(scores))
+    assert noisy >= plain - 0.06
+    assert np.mean(np.diff(np.array(scores) > 0, axis=1)) <= 0.33

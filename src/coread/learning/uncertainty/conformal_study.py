@@ -68,8 +68,8 @@ class Question:
     folds: int
 
 
-CELLS = ((), ("cell",), ("band",), ("cell", "age"), ("cell", "age", "sex"))
-"""Of chest films: hospital and view, hospital and age band (children as one), and sums of parts."""
+CELLS = ((), ("cell",), ("band",), ("fine band",), ("cell", "age"), ("cell", "age", "sex"))
+"""Of chest films: hospital and view, hospital and age band (children as one) or half of one, and sums."""
 
 QUESTIONS = (
     Question("chest: opacity or none", chests, 1, CELLS, ("site", "cell", "sex", "age", "kind"), 20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -73,6 +74,7 @@ def chests(data: Path, split: str) -> ImageSet:
         "sex": tuple(i.sex or "" for i in items),
         "age": tuple(_age_band(i.age_years) for i in items),
         "band": tuple(f"{i.site} {_age_band(i.age_years)}".strip() for i in items),
+        "fine band": tuple(f"{i.site} {_fine_age_band(i.age_years)}".strip() for i in items),
         "kind": tuple(i.kind for i in items),
     }
     loads = tuple(partial(grey, item.path) for item in items)
@@ -143,3 +145,11 @@ def _age_band(age_years: float | None) -> str:
     if age_years is None:
         return ""
     return "under 40" if age_years < 40 else "40-64" if age_years < 65 else "65 and over"
+
+
+def _fine_age_band(age_years: float | None) -> str:
+    """The bands of `_age_band`, the first two halved."""
+    if age_years is None:
+        return ""
+    ends = ((25, "under 25"), (40, "25-39"), (53, "40-52"), (65, "53-64"), (math.inf, "65 and over"))
+    return next(name for end, name in ends if age_years < end)

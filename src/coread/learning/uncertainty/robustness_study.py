@@ -41,9 +41,10 @@ DID_NOT_WORK = (
     "the switch is what helped.",
     "A switch that reads the last layer alone, without the finer levels: 2.9 % of adults and 3.6 % of "
     "children on the wrong side over 14 conditions, instead of 2.1 and 2.2 %.",
-    "Softening the input before the trunks (Gaussian of 0.7 or 1.1 pixels), without teaching anew: on "
-    "validation adults the tuned trunk goes from 0.84 to 0.86 and 0.88, the plain head from 0.86 to "
-    "0.87 and 0.86; with 101 adults that is within chance, and not shipped.",
+    "Softening the input before the trunks, without teaching the tuned one anew (1.5 pixels, version 0.4.0): "
+    "validation adults rise from 0.864 to 0.904 undisturbed (by 0.006 to 0.080) and from 0.867 to 0.888 as a "
+    "mean over ten disturbances (by 0.001 to 0.043); test adults stay at 0.863 and 0.862. A hundred adults "
+    "chose it, and what they gained undisturbed was chance.",
 )
 """What was tried on validation patients."""
 
