@@ -66,12 +66,31 @@ def test_no_line_of_text_is_a_quarter_of_the_frame_high(corners, is_line):
     assert _Place(corners, 0.9).is_line_in(np.zeros((480, 640), np.uint8)) is is_line
 
 
-def test_of_boxes_that_say_the_same_the_closest_is_kept():
-    near = FoundText(square(20, 20, 80, 40), "MUELLER^A", 0.99)
-    wide = FoundText(square(10, 10, 120, 60), "Mueller A", 0.95)
-    more = FoundText(square(10, 10, 120, 60), "MUELLER^A 1970", 0.95)
-    unsure = FoundText(square(30, 22, 60, 38), "MUELLER A", 0.4)
-    apart = FoundText(square(300, 20, 360, 40), "MUELLER A", 0.99)
-    assert _closest([wide, near]) == [near]
-    assert _closest([near, more, unsure, apart]) == [near, more, unsure, apart]
-    assert _closest([near, near]) == [near, near]
+NEAR = FoundText(square(20, 20, 80, 40), "MUELLER^A", 0.99)
+
+
+@pytest.mark.parametrize(
+    ("wide", "is_kept"),
+    [
+        (FoundText(square(10, 10, 120, 60), "Mueller A", 0.95), False),
+        (
+            FoundText(square(30, 0, 120, 90), "MUELLEN", 0.98),
+            False,
+        ),  # misread, thick, and not all of the line
+        (FoundText(square(10, 10, 120, 60), "MUELLER^AB", 0.95), True),  # a letter more
+        (FoundText(square(10, 10, 120, 60), "12.03.1970", 0.95), True),  # another line in the same box
+        (FoundText(square(60, 10, 200, 60), "MUELLER A", 0.95), True),  # the same name again, beside it
+        (FoundText(square(300, 20, 400, 60), "MUELLER A", 0.99), True),
+        (FoundText(square(30, 22, 60, 38), "MUELLER", 0.9), True),  # smaller
+    ],
+)
+def test_of_boxes_that_say_the_same_the_closest_is_kept(wide, is_kept):
+    assert _closest([wide, NEAR]) == ([wide, NEAR] if is_kept else [NEAR])
+    assert _closest([NEAR, wide]) == ([NEAR, wide] if is_kept else [NEAR])
+
+
+def test_an_unsure_or_short_reading_rules_no_other_out():
+    wide = FoundText(square(10, 10, 120, 60), "林军", 0.95)
+    unsure = FoundText(square(20, 20, 80, 40), "林军", 0.4)
+    short = FoundText(square(20, 20, 80, 40), "林", 0.99)
+    assert _closest([wide, unsure, short]) == [wide, unsure, short]

@@ -42,10 +42,9 @@ _TALL = 1.5
 _ALIKE = 0.5
 #: Letters are at most so large a part of the frame's shorter side; an ultrasound's whole sector is no text.
 _LARGEST = 0.25
-#: A box counts as within another from this distance on, in pixels.
-_SAME_PX = 2
-#: From so many letters on, readings that agree in such a part of theirs are of the same text.
-_MANY, _SIMILAR = 8, 0.85
+#: Of two boxes of one text the closer one lies to this part on the other; from so many letters on, readings
+#: that agree in such a part are of one text.
+_ON_IT, _SEVERAL, _LIKE = 0.6, 4, 0.6
 #: Black border around the frame before the look: text at the very edge is missed without it.
 _EDGE_PX = 24
 #: What is looked at, and how fine: in parts of the size that `_SIDE_PX` gives.
@@ -53,7 +52,7 @@ _LOOKS: tuple[tuple[Callable[[Views], _Image], float], ...] = (
     (lambda views: views.plain, 1.0),
     (lambda views: views.strokes, 1.4),
     (lambda views: 255 - views.levelled, 1.4),
-    (lambda views: views.levelled, 1.7),
+    (lambda views: views.strokes, 1.7),
 )
 
 
@@ -161,23 +160,25 @@ def _drawn(frame: _Image, found: FoundText) -> FoundText:
 
 
 def _closest(texts: Sequence[FoundText]) -> list[FoundText]:
-    """Leave out a box within which another, surely read, says the same letters."""
+    """Leave out a box most of whose line another, closer one holds, surely read and with no letter less."""
     return [text for text in texts if not any(_says_closer(other, text) for other in texts)]
 
 
 def _says_closer(near: FoundText, wide: FoundText) -> bool:
-    if near is wide or near.score < _READ or not _are_same(_letters(near.text), _letters(wide.text)):
+    if near is wide or near.score < _READ or not _says_no_more(_letters(wide.text), _letters(near.text)):
         return False
     (low, high), (first, last) = _corner_range(near), _corner_range(wide)
-    is_within = bool((first - _SAME_PX <= low).all() and (high <= last + _SAME_PX).all())
-    return is_within and float(np.prod(high - low)) < float(np.prod(last - first))
+    shared = np.minimum(high, last) - np.maximum(low, first)
+    area_px = float(np.prod(high - low))
+    is_on_it = bool((shared > 0).all()) and float(np.prod(shared)) >= _ON_IT * area_px
+    return is_on_it and area_px < float(np.prod(last - first))
 
 
-def _are_same(near: str, wide: str) -> bool:
-    """Tell whether the wider box adds no letter; among many, one may be read otherwise."""
-    if len(near) < _MANY:
-        return bool(near) and near == wide
-    return len(wide) <= len(near) + 1 and SequenceMatcher(None, near, wide).ratio() >= _SIMILAR
+def _says_no_more(wide: str, near: str) -> bool:
+    """Tell whether a reading is another or, among several letters, one like it and no longer."""
+    if len(near) < _SEVERAL or wide == near:
+        return bool(near) and wide == near
+    return len(wide) <= len(near) and SequenceMatcher(None, near, wide).ratio() >= _LIKE
 
 
 def _corner_range(text: FoundText) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
