@@ -127,6 +127,13 @@ def test_the_promise_is_kept_on_two_sets_or_not_at_all():
     assert figures._verdict("transfer", "another", {"one": gain, "two": gain})["met"]
 
 
+def test_the_named_arm_meets_each_opponent_that_was_trained():
+    gain = {"value": 0.06, "lower": 0.01, "upper": 0.1, "n": 9}
+    ten = {"one": {"tuned": {"gain_over_untaught": gain}, "untaught": {}}, "two": {"scratch": {}}}
+    assert figures._named_arm(ten, "untaught") == {"one": gain}
+    assert figures._named_arm(ten, "scratch") == {}
+
+
 def test_the_middle_of_a_nodule_is_enlarged():
     image = np.zeros((96, 96), np.uint8)
     image[24:72, 24:72] = 200
