@@ -219,9 +219,7 @@ def _speed() -> str:
     ]
     for beside, meaning in BESIDE.items():
         rows += [
-            (f"{name}, {meaning}", {**each[beside], "n": held["loads"]})
-            for name, each in held["sessions"].items()
-            if beside in each
+            (f"{name}, {meaning}", each[beside]) for name, each in held["sessions"].items() if beside in each
         ]
     told += "threads. Thirty loads, geometric mean of their ratios; the fastest calls beside, "
     told += "because two threads on two cores wait for each other and for whatever else runs."

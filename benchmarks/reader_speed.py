@@ -81,7 +81,7 @@ def overhead(path: Path, repeats: int) -> dict[str, Any]:
     return {
         "ours_ms": ours_ms,
         "bare_ms": bare_ms,
-        "ratio": {**ratio, "n": LOADS},
+        "ratio": ratio,
         "ratio_of_bare_sessions": paired(wall, OTHER, BARE),
         "ratio_of_fastest": paired(wall.min(axis=2, keepdims=True), OURS, BARE),
         "ratio_of_processor_time": paired(spent, OURS, BARE),
@@ -152,12 +152,13 @@ def in_turns(
     return taken
 
 
-def paired(taken: NDArray[np.float64], first: int, second: int) -> dict[str, float]:
+def paired(taken: NDArray[np.float64], first: int, second: int) -> dict[str, Any]:
     """One session over another: of times [load, session, turn], with the 95 % interval of drawing loads."""
     ratios = np.median(np.log(taken[:, first] / taken[:, second]), axis=1)
     drawn = np.random.default_rng(0).integers(0, len(ratios), (2000, len(ratios)))
     low, high = np.quantile(ratios[drawn].mean(axis=1), [0.025, 0.975])
-    return {"value": float(np.exp(ratios.mean())), "lower": float(np.exp(low)), "upper": float(np.exp(high))}
+    value, lower, upper = (float(np.exp(each)) for each in (ratios.mean(), low, high))
+    return {"value": value, "lower": lower, "upper": upper, "n": len(ratios)}
 
 
 def smear(repeats: int) -> dict[str, Any]:
