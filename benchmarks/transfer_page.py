@@ -44,7 +44,9 @@ alone; its step size is that of *scratch* or a quarter of it. Every arm keeps it
 see the same disturbances.
 
 Each side names its arm by the mean validation area of the seeds, and the two meet on test patients: that is the first
-row below. The others hold each kind of transfer by itself against the same."""
+row below. The others hold each kind of transfer by itself. *Tuned* is the arm that was named before the first round; its
+rows were added after the figures of this one were seen. Where a table lacks an arm, or tells of fewer than three seeds, it
+was not trained: minutes on one core were what was short."""
 
 HOW_FIRST = """## First round: 96 x 96 pixels
 

@@ -37,6 +37,7 @@ SIDES = {"transfer": (*IMAGENET, SECOND), "imagenet": IMAGENET, "from_scratch": 
 """Sides that each name their arm by validation images."""
 
 
+OF_ANY_KIND = "transfer of any kind, by the arm that validation images like best,"
 FROM_IMAGENET = "the arm from ImageNet's weights that validation images like best"
 NAMED = f"the arm named before the first round ({PROMISED_ARM})"
 """Kinds of transfer in words."""
@@ -103,19 +104,13 @@ def _chosen(task: Task, arms: Mapping[str, Scored]) -> dict[str, Any]:
 def rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The promise in six senses, the strictest first; then a row for each arm."""
     ten = {name: held["shares"]["10%"] for name, held in tasks.items() if "10%" in held["shares"]}
+    best = "whatever from scratch validation images like best"
     return [
-        _verdict(
-            "transfer of any kind",
-            "whatever from scratch validation images like best",
-            _best(ten, "transfer"),
-        ),
-        _verdict(
-            "ImageNet's weights", "whatever from scratch validation images like best", _best(ten, "imagenet")
-        ),
+        _verdict(OF_ANY_KIND, best, _best(ten, "transfer")),
+        _verdict(FROM_IMAGENET, best, _best(ten, "imagenet")),
         _verdict(FROM_IMAGENET, OPPONENTS["untaught"], _same_network(ten)),
-        _verdict(
-            "a related question learnt first", "the same small network from scratch", _related_first(ten)
-        ),
+        *(_verdict(NAMED, OPPONENTS[opponent], _named_arm(ten, opponent)) for opponent in BASELINES),
+        _verdict("a related question first", "the same small network from scratch", _related_first(ten)),
         *_arm_rows(tasks),
     ]
 
