@@ -66,7 +66,7 @@ DID_NOT_WORK = [
     "its opponent was trained, neither over a small network from scratch nor over the same network from "
     "random weights. At 96 x 96 pixels a small network, its settings chosen on all validation images, "
     "is a strong opponent: its deepest map has 6 x 6 places where the trunk's has 3 x 3, and it is "
-    "trained for at least 240 steps of 32 images. Larger images were not tried.",
+    "trained for at least 240 steps of 32 images. Larger images are a round of their own.",
     "Full tuning in at least 80 steps of 16 images with ImageNet's batch statistics kept stays behind "
     "the small network on cells and radiographs. Twice the steps, twice the images in each and batch "
     "statistics that are learnt raise it to that network's level there, but not on nodules, where "
