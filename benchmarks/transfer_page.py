@@ -35,7 +35,8 @@ than in the first round, where a small network from scratch left no room (0.97 a
 
 Arms that know nothing but the labels at hand: *scratch*, a plain network of five or six convolutions, its width, depth
 and step size the best of four on validation images, 240 steps of 32 images or more; *untaught*, EfficientNet-Lite0 from
-random weights, 200 steps of 16 or more at the step size that validation images liked best in the first round. Arms from
+random weights, 200 steps of 16 or more at the step size that validation images liked best on the three sets of the
+first round where it was tried; settings tried: scratch four, tuned two, untaught one. Arms from
 ImageNet's weights: *frozen*, logistic regression on responses of the trunk as it came, at the depth that validation
 images like best; *partial*, its blocks after the eleventh tuned; *tuned*, all of it in 100 steps of 16 or more, its
 batch statistics learnt or kept, whichever validation images like better. *Related*: the small network of *scratch*,

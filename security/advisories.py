@@ -47,10 +47,10 @@ class Looked:
     audited: int
     skipped: tuple[str, ...]
     """Packages that it does not know."""
-    uncovered: tuple[str, ...] = ()
-    """Releases that it does not speak of, as ``name version``: of these nothing is said."""
     as_of: str = ""
     """Newest change of an advisory in the file; empty for a service."""
+    uncovered: tuple[str, ...] = ()
+    """Releases that it does not speak of, as ``name version``: of these nothing is said."""
 
 
 def normal(name: str) -> str:

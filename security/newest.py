@@ -39,7 +39,7 @@ def look(components: Iterable[tuple[str, str]], projects: str = PROJECTS) -> Loo
         if not told.get("withdrawn")
     )
     uncovered = tuple(" ".join(part) for part, covered in zip(parts, is_covered, strict=True) if not covered)
-    return Looked(findings, len(parts) - len(uncovered), (), uncovered)
+    return Looked(findings, len(parts) - len(uncovered), (), uncovered=uncovered)
 
 
 def _page(client: httpx.Client, url: str) -> dict[str, Any]:
