@@ -3,7 +3,7 @@
 Where an arm has more than one setting, they are tried on the validation images of seed 0 at 10 % of the
 labels, and the better serves all seeds and shares. The small network from scratch is tried with the most. The
 random trunk's step size is the one that validation images liked best at 96 x 96 pixels on the three sets
-where it was tried (2e-3 of 2e-3 and 6e-3; 5e-4 too on nodules), and it makes twice the steps of the taught one.
+where it was tried (2e-3 of 2e-3 and 6e-3; 5e-4 too on nodules); it makes twice the steps of the taught one.
 """
 
 from __future__ import annotations
