@@ -5,8 +5,8 @@ with all flattened but thin strokes (`views`), so that faint and small text stan
 enlarged much is seen worse: speckle then looks like strokes. Each place is read in the frame, and in the
 levelled one where that is not sure. What the detector is sure of counts as text if anything can be made
 out; of what it is unsure only what reads surely in one of them, or fairly in both, does: ribs, vertebrae
-and probes read otherwise each time. What counts is drawn close around its strokes (`tightening`), and of
-boxes that say the same the closest is kept.
+and probes read otherwise each time. What counts is drawn close around its strokes (`tightening`), of boxes
+that say the same the closest is kept, and a large one is narrowed by reading (`narrowing`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from coread.governance.deidentify.pixels.finding import FoundText
+from coread.governance.deidentify.pixels.narrowing import is_large, narrowed
 from coread.governance.deidentify.pixels.tightening import tightened
 from coread.governance.deidentify.pixels.views import Views
 
@@ -109,7 +110,12 @@ class RapidText:
             places = [p for p in places if not any(n.stands_for(p) for n in found)]
             places += [n for n in found if not any(p.stands_for(n) for p in places)]
         judged = (_judged((views.plain, views.levelled), place) for place in places)
-        return _closest([_drawn(frame, text) for text in judged if text is not None])
+        wide = {_drawn(frame, text): text for text in judged if text is not None}
+        reads = [partial(_read_within, view) for view in (views.plain, views.levelled)]
+        return [
+            (narrowed(wide[text], reads) or text) if is_large(text.corners_xy_px, frame.shape) else text
+            for text in _closest(list(wide))
+        ]
 
 
 @cache
@@ -165,7 +171,7 @@ def _closest(texts: Sequence[FoundText]) -> list[FoundText]:
 
 
 def _says_closer(near: FoundText, wide: FoundText) -> bool:
-    if near is wide or near.score < _READ or not _says_no_more(_letters(wide.text), _letters(near.text)):
+    if near is wide or near.score < _READ or not _says_no_more(wide.text, near.text):
         return False
     (low, high), (first, last) = _corner_range(near), _corner_range(wide)
     shared = np.minimum(high, last) - np.maximum(low, first)
@@ -175,10 +181,15 @@ def _says_closer(near: FoundText, wide: FoundText) -> bool:
 
 
 def _says_no_more(wide: str, near: str) -> bool:
-    """Tell whether a reading is another or, among several letters, one like it and no longer."""
-    if len(near) < _SEVERAL or wide == near:
-        return bool(near) and wide == near
-    return len(wide) <= len(near) and SequenceMatcher(None, near, wide).ratio() >= _LIKE
+    """Tell whether a reading is another or, among several letters, one like it and no longer.
+
+    Lengths are compared with all marks: where one reading has a letter the other may have a mark.
+    """
+    of_wide, of_near = _letters(wide), _letters(near)
+    if len(of_near) < _SEVERAL or of_wide == of_near:
+        return bool(of_near) and of_wide == of_near
+    is_longer = len("".join(wide.split())) > len("".join(near.split()))
+    return not is_longer and SequenceMatcher(None, of_near, of_wide).ratio() >= _LIKE
 
 
 def _corner_range(text: FoundText) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -188,6 +199,10 @@ def _corner_range(text: FoundText) -> tuple[npt.NDArray[np.float64], npt.NDArray
 
 def _letters(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum())
+
+
+def _read_within(view: _Image, corners: tuple[tuple[float, float], ...]) -> tuple[str, float]:
+    return _read(view, _Place(corners, 1.0))
 
 
 def _read(view: _Image, place: _Place) -> tuple[str, float]:
