@@ -61,8 +61,8 @@ FORMER_EXAMINATIONS = (
     {"frames": 80, "hidden": 0.9875, "above_2_percent": 8, "commit": "da13be96", "looks": "two looks always"},
     {"frames": 200, "hidden": 0.995, "above_2_percent": 8, "commit": "1c58390", "looks": "two looks, the second larger"},
     {"frames": 200, "hidden": 0.98, "above_2_percent": 1, "commit": "cc87ddd", "looks": "two looks, drawn close"},
-    {"frames": 200, "hidden": 0.995, "above_2_percent": 4, "commit": "8c4d0ba", "looks": "four looks, no narrowing"},
     {"frames": 111, "hidden": 1.0, "above_2_percent": 1, "commit": "7d8befe", "looks": "four looks; stopped at a wide box"},
+    {"frames": 200, "hidden": 0.995, "above_2_percent": 4, "commit": "8c4d0ba", "looks": "four looks, no narrowing"},
 )  # fmt: skip
 
 
