@@ -1,7 +1,8 @@
-"""Draws a large box in from each side for as long as the same text is read in it.
+"""Draws a large box in from above and below for as long as the same text is read in it.
 
-Where bright lines run through a text, neither a detector nor strokes (`tightening`) tell where it ends: the
-reading does. What is cut off is read too, and stays blanked where it seems to say anything.
+Where bright lines run through a text, neither a detector nor strokes (`tightening`) tell how thick its line
+is: the reading does. Along the line nothing is given up, for a reading may lack a letter. What is cut off is
+read too, and stays blanked where it seems to say anything.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ Read = Callable[[Corners], tuple[str, float]]
 #: Smaller boxes, in parts of the frame, are left as they are: they hide little else.
 _LARGE = 0.035
 #: How sure the text must stay, and from where on something cut off counts as text.
-_SAME, _SAYS = 0.8, 0.5
+_SAME, _SAYS = 0.9, 0.5
 #: What is tried to cut off from one side, in parts of the box, the most at first.
 _CUTS = (0.5, 0.3, 0.15)
-#: Given back at each side across and at each end, in parts of what is left of the thickness: a letter is
-#: still read with a little of it missing.
-_SIDES, _ENDS = 0.5, 1.0
+#: Given back above and below, in parts of what is left of the thickness: a letter is still read with a little
+#: of it missing.
+_SIDES = 0.7
 _WHOLE: _Vector = np.array([[-1.0, 1.0], [-1.0, 1.0]])
 
 
@@ -39,41 +40,37 @@ def is_large(corners: Corners, shape: tuple[int, ...]) -> bool:
     return area_px >= _LARGE * shape[0] * shape[1]
 
 
-def narrowed(found: FoundText, reads: Sequence[Read]) -> FoundText | None:
-    """Return a text in the least box that still reads the same, with a border, within its own.
+def narrowed(found: FoundText, tight: FoundText, reads: Sequence[Read]) -> FoundText:
+    """Return a text's tight box no thicker than its line, with a border.
 
     Parameters
     ----------
     found
         A text with four corners, as it was read.
+    tight
+        The same in the box around its strokes, turned as `found` is.
     reads
         Read what lies within corners; the first that reads the text in the whole box serves.
-
-    Returns
-    -------
-    FoundText or None
-        None where no side can be drawn in.
     """
     if found.score < _SAME or not found.text.strip():
-        return None
+        return tight
     box = _box_of(found)
     ways = ((way, read) for read in reads for way in (box, box.turned()))
     for way, read in ways:
         if _reads(read, way.corners(_WHOLE), found.text):
-            return _closed_in(way, found, read)
-    return None
+            return _closed_in(way, found, tight, read)
+    return tight
 
 
-def _closed_in(box: _Box, found: FoundText, read: Read) -> FoundText | None:
+def _closed_in(box: _Box, found: FoundText, tight: FoundText, read: Read) -> FoundText:
     edges = _WHOLE
-    for axis, side in ((1, 0), (1, 1), (0, 0), (0, 1)):
-        edges = _cut(box, edges, (axis, side), found.text, read)
-    if edges is _WHOLE:
-        return None
-    thickness = float(np.ptp(edges[1])) * float(np.linalg.norm(box.across))
-    pads = [_ENDS * thickness / np.linalg.norm(box.along), _SIDES * thickness / np.linalg.norm(box.across)]
-    padded = np.clip(edges + np.outer(pads, (-1.0, 1.0)), -1, 1)
-    return FoundText(box.corners(padded), found.text, found.score, is_tight=True)
+    for side in (0, 1, 0, 1):
+        edges = _cut(box, edges, side, found.text, read)
+    border = _SIDES * float(np.ptp(edges[1]))
+    ends, sides = box.extent(tight.corners_xy_px)
+    low, high = max(sides[0], edges[1, 0] - border), min(sides[1], edges[1, 1] + border)
+    narrow = np.array([ends, (low, high)])
+    return FoundText(box.corners(narrow), found.text, found.score, is_tight=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,12 @@ class _Box:
     def turned(self) -> _Box:
         """Return it upside down."""
         return _Box(self.middle, -self.along, -self.across)
+
+    def extent(self, corners: Corners) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return from where to where corners lie along the line, and across it."""
+        away = np.array(corners, float) - self.middle
+        along, across = ((away @ half) / float(half @ half) for half in (self.along, self.across))
+        return (float(along.min()), float(along.max())), (float(across.min()), float(across.max()))
 
     def corners(self, edges: _Vector) -> Corners:
         """Return the corners of a part of it, `edges` as [along or across, from and to]."""
@@ -110,9 +113,9 @@ def _reads(read: Read, corners: Corners, text: str) -> bool:
     return said == text and score >= _SAME
 
 
-def _cut(box: _Box, edges: _Vector, where: tuple[int, int], text: str, read: Read) -> _Vector:
-    """Cut off one side the most that leaves the text as it is; nothing where that says something itself."""
-    for kept, rest in _tried(edges, where):
+def _cut(box: _Box, edges: _Vector, side: int, text: str, read: Read) -> _Vector:
+    """Cut off above or below the most that leaves the text as it is; nothing where that says anything."""
+    for kept, rest in _tried(edges, side):
         if _reads(read, box.corners(kept), text):
             said, score = read(box.corners(rest))
             says_something = score >= _SAYS and any(letter.isalnum() for letter in said)
@@ -120,10 +123,9 @@ def _cut(box: _Box, edges: _Vector, where: tuple[int, int], text: str, read: Rea
     return edges
 
 
-def _tried(edges: _Vector, where: tuple[int, int]) -> Iterator[tuple[_Vector, _Vector]]:
-    axis, side = where
+def _tried(edges: _Vector, side: int) -> Iterator[tuple[_Vector, _Vector]]:
     for cut in _CUTS:
         kept, rest = edges.copy(), edges.copy()
-        place = edges[axis, side] + (1 - 2 * side) * cut * float(np.ptp(edges[axis]))
-        kept[axis, side] = rest[axis, 1 - side] = place
+        place = edges[1, side] + (1 - 2 * side) * cut * float(np.ptp(edges[1]))
+        kept[1, side] = rest[1, 1 - side] = place
         yield kept, rest

@@ -113,7 +113,7 @@ class RapidText:
         wide = {_drawn(frame, text): text for text in judged if text is not None}
         reads = [partial(_read_within, view) for view in (views.plain, views.levelled)]
         return [
-            (narrowed(wide[text], reads) or text) if is_large(text.corners_xy_px, frame.shape) else text
+            narrowed(wide[text], text, reads) if is_large(text.corners_xy_px, frame.shape) else text
             for text in _closest(list(wide))
         ]
 
