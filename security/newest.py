@@ -1,8 +1,8 @@
 """Known vulnerabilities of the newest releases, as PyPI's page of each project lists them.
 
 pip-audit asks for the page of each release. Where only the page of the project can be had, its field
-``vulnerabilities`` holds the same advisories for the newest release (https://docs.pypi.org/api/json/): an
-answer for every pin that is the newest, and for no other.
+``vulnerabilities`` holds the same advisories for the newest release, as PyPI's description of its JSON
+interface says: an answer for every pin that is the newest, and for no other.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from advisories import Finding, Looked, normal
 
+#: The service whose advisories are asked for, as it is pip-audit's.
 PROJECTS = "https://pypi.org/pypi"
 _PATIENCE_S = 15
 _AT_ONCE = 8

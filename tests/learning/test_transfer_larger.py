@@ -122,9 +122,9 @@ def test_each_side_names_its_arm_by_validation_images_alone():
 
 def test_the_promise_is_kept_on_two_sets_or_not_at_all():
     gain = {"value": 0.06, "lower": 0.01, "upper": 0.1, "n": 9}
-    first = figures._verdict("transfer", "another", {"one": gain, "two": {**gain, "value": 0.049}})
+    first = figures.verdict("transfer", "another", {"one": gain, "two": {**gain, "value": 0.049}})
     assert (first["figure"]["value"], first["met"]) == (1, False)
-    assert figures._verdict("transfer", "another", {"one": gain, "two": gain})["met"]
+    assert figures.verdict("transfer", "another", {"one": gain, "two": gain})["met"]
 
 
 def test_the_named_arm_meets_each_opponent_that_was_trained():

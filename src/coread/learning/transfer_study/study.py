@@ -155,13 +155,18 @@ def _verdict(tasks: Mapping[str, Any], opponent: str) -> dict[str, Any]:
     figures = {task: shares.get("10%", {}).get(PROMISED_ARM, {}) for task, shares in tasks.items()}
     key = f"gain_over_{opponent}"
     gains = {task: held[key] for task, held in figures.items() if key in held}
-    reached = [task for task, gain in gains.items() if gain["value"] >= PROMISED]
+    return verdict("tuning the trunk", OPPONENTS[opponent], gains)
+
+
+def verdict(promised: str, opponent: str, gains: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return the row of the table that holds gains over an opponent, one for each set, to the promise."""
+    reached = [name for name, gain in gains.items() if gain["value"] >= PROMISED]
     return {
-        "what": f"sets on which tuning the trunk gains {PROMISED:.2f} AUC or more at 10 % of the labels over "
-        f"{OPPONENTS[opponent]}",
+        "what": f"sets on which {promised} gains {PROMISED:.2f} AUC or more at 10 % of the labels "
+        f"over {opponent}",
         "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
         "met": len(reached) >= 2,
-        "note": "; ".join(f"{task} {told(gain)}" for task, gain in gains.items()),
+        "note": "; ".join(f"{name} {told(gain)}" for name, gain in gains.items()),
     }  # fmt: skip
 
 

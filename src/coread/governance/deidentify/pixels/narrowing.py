@@ -20,7 +20,8 @@ Corners = tuple[tuple[float, float], ...]
 Read = Callable[[Corners], tuple[str, float]]
 """Reads the line within four corners, (column, row) in pixels; gives it and how sure that is, 0 to 1."""
 
-# Chosen on development frames of benchmarks/deidentify_frames.py (docs/deidentification.md).
+# Chosen on a handful of frames that former examinations blanked too widely or too little, and examined on
+# fresh ones (docs/deidentification.md).
 #: Smaller boxes, in parts of the frame, are left as they are: they hide little else.
 _LARGE = 0.035
 #: How sure the text must stay, and from where on something cut off counts as text.

@@ -15,13 +15,13 @@ from coread.learning.transfer_study.larger.recipes import GRIDS
 from coread.learning.transfer_study.larger.tasks import QUESTIONS
 from coread.learning.transfer_study.study import (
     OPPONENTS,
-    PROMISED,
     PROMISED_ARM,
     SEEDS,
     compared,
     drawn_areas,
     gain,
     told,
+    verdict,
 )
 from coread.learning.transfer_study.tasks import Task
 
@@ -106,11 +106,11 @@ def rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
     ten = {name: held["shares"]["10%"] for name, held in tasks.items() if "10%" in held["shares"]}
     best = "whatever from scratch validation images like best"
     return [
-        _verdict(OF_ANY_KIND, best, _best(ten, "transfer")),
-        _verdict(FROM_IMAGENET, best, _best(ten, "imagenet")),
-        _verdict(FROM_IMAGENET, OPPONENTS["untaught"], _same_network(ten)),
-        *(_verdict(NAMED, OPPONENTS[opponent], _named_arm(ten, opponent)) for opponent in BASELINES),
-        _verdict("a related question first", "the same small network from scratch", _related_first(ten)),
+        verdict(OF_ANY_KIND, best, _best(ten, "transfer")),
+        verdict(FROM_IMAGENET, best, _best(ten, "imagenet")),
+        verdict(FROM_IMAGENET, OPPONENTS["untaught"], _same_network(ten)),
+        *(verdict(NAMED, OPPONENTS[opponent], _named_arm(ten, opponent)) for opponent in BASELINES),
+        verdict("a related question first", "the same small network from scratch", _related_first(ten)),
         *_arm_rows(tasks),
     ]
 
@@ -143,17 +143,6 @@ def _related_first(ten: Mapping[str, Any]) -> Gains:
     """Of each task, what the related question is worth to the same network."""
     able = {name: made[SECOND] for name, made in ten.items() if SECOND in made and "scratch" in made}
     return {name: made["gain_over_scratch"] for name, made in able.items()}
-
-
-def _verdict(promised: str, opponent: str, gains: Gains) -> dict[str, Any]:
-    reached = [name for name, found in gains.items() if found["value"] >= PROMISED]
-    return {
-        "what": f"sets on which {promised} gains {PROMISED:.2f} AUC or more at 10 % of the labels "
-        f"over {opponent}",
-        "figure": {"value": len(reached)}, "baseline": None, "baseline_name": "", "goal": ">= 2",
-        "met": len(reached) >= 2,
-        "note": "; ".join(f"{name} {told(found)}" for name, found in gains.items()),
-    }  # fmt: skip
 
 
 def _arm_rows(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
