@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.learning.transfer_study.arms import Trial, area  # noqa: E402
-from coread.learning.transfer_study.larger import figures, recipes, related, study  # noqa: E402
+from coread.learning.transfer_study.larger import equal, figures, recipes, related, study, trials  # noqa: E402
 from coread.learning.transfer_study.larger.figures import Work  # noqa: E402
 from coread.learning.transfer_study.larger.tasks import CROP_SIDE, LARGER, NODULE_PIXELS, middle  # noqa: E402
 from coread.learning.transfer_study.tasks import Task  # noqa: E402
@@ -79,25 +79,25 @@ def test_a_frozen_trunk_is_read_at_the_depth_that_validation_likes(tmp_path):
 
 
 def test_a_setting_is_chosen_on_validation_images_once_for_all_seeds(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "LARGER", {"bars": lambda data: bars()})
-    monkeypatch.setattr(study, "RELATED", {"bars": lambda data: bars()})
-    study._task.cache_clear()
+    monkeypatch.setattr(trials, "LARGER", {"bars": lambda data: bars()})
+    monkeypatch.setattr(trials, "RELATED", {"bars": lambda data: bars()})
+    trials.task_of.cache_clear()
     made = []
 
     def trained(trial, arm, setting, source):
         made.append((arm, trial.run.seed, setting))
         return np.zeros((16, 2)), 0.5 + setting.get("width", 0) / 100 + setting.get("slower", 0) / 100
 
-    monkeypatch.setattr(study, "trained", trained)
+    monkeypatch.setattr(trials, "trained", trained)
     for seed in (0, 1):
         for _ in "12":
-            study.make(tmp_path, tmp_path, Work("bars", 0.1, "scratch", seed))
-            study.make(tmp_path, tmp_path, Work("bars", 0.1, "related", seed))
+            trials.make(tmp_path, tmp_path, Work("bars", 0.1, "scratch", seed))
+            trials.make(tmp_path, tmp_path, Work("bars", 0.1, "related", seed))
     widest = max(recipes.GRIDS["scratch"], key=lambda setting: setting["width"])
-    assert study.chosen(tmp_path, tmp_path, Work("bars", 1.0, "scratch", 2))[1] == widest
+    assert trials.chosen(tmp_path, tmp_path, Work("bars", 1.0, "scratch", 2))[1] == widest
     assert made[-1] == ("related", 1, {**widest, "slower": 1.0})
-    assert len(made) == len(recipes.GRIDS["scratch"]) + 2 + len(study.SLOWER) + 2
-    study._task.cache_clear()
+    assert len(made) == len(recipes.GRIDS["scratch"]) + 2 + len(recipes.SLOWER) + 2
+    trials.task_of.cache_clear()
 
 
 def scored(task, right, val, seeds=(0, 1, 2)):
@@ -140,6 +140,39 @@ def test_the_middle_of_a_nodule_is_enlarged():
     assert (middle(image) == 200).all()
     assert middle(image).shape == (CROP_SIDE, CROP_SIDE)
     assert NODULE_PIXELS == 48
+
+
+def test_on_equal_terms_the_last_step_counts_and_nobody_asks_validation_images(tmp_path, monkeypatch):
+    few = {"passes": 1, "batch": 4, "least_steps": 4}
+    monkeypatch.setattr(recipes, "UNTAUGHT", replace(recipes.UNTAUGHT, **few))
+    monkeypatch.setattr(equal, "PLAN", replace(equal.PLAN, **few))
+    task = replace(bars(), images=bars().images[:, :, ::2, ::2])
+    monkeypatch.setattr(trials, "LARGER", {"bars": lambda data: task})
+    trials.task_of.cache_clear()
+    for arm in ("untaught", "tuned"):
+        equal.make_last(tmp_path, tmp_path, Work("bars", 0.1, arm, 1))
+    trials.task_of.cache_clear()
+    held = {arm: Run(tmp_path / place, 1).load(arm) for arm, place in (
+        ("untaught", "trials/bars-0.1-untaught-1"), ("tuned", "equal/bars-0.1-tuned-1"),
+    )}  # fmt: skip
+    assert held["untaught"]["step"] == held["tuned"]["step"] > 0
+    for arm, state in held.items():
+        net = equal._empty(Trial(task, task.rows("train")[:4], Run(tmp_path), Run(tmp_path)), arm, {})
+        net.load_state_dict(state["parts"]["averaged"])
+        with torch.no_grad():
+            logits = net.eval()(torch.from_numpy(task.floats(task.rows("test"))))
+        kept = np.load(tmp_path / "equal" / f"bars-0.1-{arm}-1.npy")
+        assert np.allclose(kept, logits.numpy(), atol=1e-4)
+    assert held["tuned"]["notes"]["best"] == 0.0
+    assert held["untaught"]["notes"]["best"] > 0.0
+
+
+def test_both_trunks_have_the_same_terms_but_for_the_size_of_a_step():
+    one, other = asdict(equal.PLAN), asdict(recipes.UNTAUGHT)
+    assert {name for name, value in one.items() if value != other[name]} <= {"rate", "head_rate"}
+    assert {(work.task, work.seed) for work in equal.works() if work.arm == "tuned"} == {
+        (task, seed) for task in LARGER for seed in study.SEEDS
+    }
 
 
 def test_the_promise_is_worked_on_before_other_shares():

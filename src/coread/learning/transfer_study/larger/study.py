@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from coread.learning.runs.files import plain
-from coread.learning.runs.run import Run, Tell, nobody
-from coread.learning.transfer_study.arms import Trial
+from coread.learning.runs.run import Tell, nobody
+from coread.learning.transfer_study.larger import equal
 from coread.learning.transfer_study.larger.figures import SECOND, Work, of_task, rows
-from coread.learning.transfer_study.larger.recipes import GRIDS, SLOWER, Made, Setting, trained
-from coread.learning.transfer_study.larger.related import LESSONS, RELATED
+from coread.learning.transfer_study.larger.related import LESSONS
 from coread.learning.transfer_study.larger.tasks import LARGER, QUESTIONS
+from coread.learning.transfer_study.larger.trials import SHARE_OF_PROMISE, make, task_of
 from coread.learning.transfer_study.study import SEEDS, TOLD
-from coread.learning.transfer_study.tasks import Task
-
-SHARE_OF_PROMISE = 0.1
 
 OTHER_SHARES = (0.01, 1.0)
 
@@ -95,71 +89,24 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     dict
         Rows for the table of the lab, and the figures.
     """
-    return _study(list(promised_work(quick)), data, out, progress)
+    return _study(list(promised_work(quick)), data, out, progress, full=not quick)
 
 
 def study_of_all_shares(
     data: Path, out: Path, quick: bool = False, progress: Tell = nobody
 ) -> dict[str, Any]:
     """The same with the cheap arms at 1 and 100 % of the labels; hours."""
-    return _study(list(all_work(quick)), data, out, progress)
+    return _study(list(all_work(quick)), data, out, progress, full=not quick)
 
 
-def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell) -> dict[str, Any]:
+def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell, full: bool = True) -> dict[str, Any]:
     for number, work in enumerate(works):
         progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
         make(data, out, work)
+    for work in equal.works() if full else ():
+        progress(f"{work.task} {work.arm} seed {work.seed}, on equal terms", 1.0)
+        equal.make_last(data, out, work)
     return report(data, out, works)
-
-
-def make(data: Path, out: Path, work: Work) -> None:
-    """Keep test logits and validation area of one trial, unless they are kept."""
-    folder = Run(out / "scores")
-    if folder.read_json(work.name()) is not None:
-        return
-    number, setting = chosen(data, out, work)
-    first = work.seed == SEEDS[0] and work.share == SHARE_OF_PROMISE
-    place = _grid_place(out, work, number) if first else out / "trials" / work.name()
-    logits, score = _made(data, out, work, setting, place)
-    np.save(folder.path(f"{work.name()}.npy"), np.asarray(logits, dtype=np.float64))
-    folder.write_json(work.name(), {"val_auc": score, "setting": dict(setting)})
-
-
-def chosen(data: Path, out: Path, work: Work) -> tuple[int, Setting]:
-    """Number and setting of an arm, chosen once for each task on validation images of the first seed."""
-    grid, run = _grid(data, out, work), Run(out / "settings" / f"{work.task}-{work.arm}")
-    if len(grid) == 1:
-        return 0, grid[0]
-    held = run.read_json("tried") or []
-    at = Work(work.task, SHARE_OF_PROMISE, work.arm, SEEDS[0])
-    for number, setting in enumerate(grid[len(held) :], len(held)):
-        score = _made(data, out, at, setting, _grid_place(out, at, number))[1]
-        held = [*held, {**setting, "val_auc": score}]
-        run.write_json("tried", held)
-    best = max(range(len(grid)), key=lambda number: float(held[number]["val_auc"]))
-    return best, grid[best]
-
-
-def _grid(data: Path, out: Path, work: Work) -> Sequence[Setting]:
-    if work.arm != "related":
-        return GRIDS[work.arm]
-    same = chosen(data, out, work._replace(arm="scratch"))[1]
-    return [{**same, "slower": slower} for slower in SLOWER]
-
-
-def _grid_place(out: Path, work: Work, number: int) -> Path:
-    return out / "settings" / f"{work.task}-{work.arm}" / f"grid{number}"
-
-
-def _made(data: Path, out: Path, work: Work, setting: Setting, place: Path) -> Made:
-    task = _task(data, work.task)
-    trial = Trial(task, task.few(work.share, work.seed), Run(place, work.seed), Run(out / "kept"))
-    return trained(trial, work.arm, setting, lambda: RELATED[work.task](data))
-
-
-@cache
-def _task(data: Path, name: str) -> Task:
-    return LARGER[name](data)
 
 
 def report(data: Path, out: Path, works: Sequence[Work]) -> dict[str, Any]:
@@ -168,13 +115,16 @@ def report(data: Path, out: Path, works: Sequence[Work]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows`` for the table of the lab; ``tasks``: for each task and share the arms' areas and gains, the
-        settings tried, and the pair chosen on validation images with its gain.
+        ``rows`` for the table of the lab; ``equal_terms``: of each task, arms and gains on equal terms;
+        ``tasks``: for each task and share the arms' areas and gains, the settings tried, and the pair chosen
+        on validation images with its gain.
     """
-    tasks = {name: of_task(_task(data, name), out, works) for name in LARGER}
+    tasks = {name: of_task(task_of(data, name), out, works) for name in LARGER}
+    alike = equal.report(data, out)
     held: dict[str, Any] = plain({
         "title": "Pretrained trunk against training from scratch, larger images",
         "evidence_grade": "retrospective", "told": TOLD, "questions": QUESTIONS, "lessons": LESSONS,
-        "rows": rows(tasks), "did_not_work": DID_NOT_WORK, "tasks": tasks,
+        "rows": [*equal.verdicts(alike), *rows(tasks)], "did_not_work": DID_NOT_WORK, "tasks": tasks,
+        "equal_terms": alike,
     })  # fmt: skip
     return held
