@@ -20,6 +20,15 @@ from selenium.webdriver.remote.webelement import WebElement
 #: What a browser says of itself without a GPU, and of a refused request; not faults of the pages.
 _BORNE = ("Automatic fallback to software WebGL", "GL Driver Message", "Failed to load resource")
 
+_SCENE = """
+  const words = (selector) => [...document.querySelectorAll(selector)].map((one) => one.innerText);
+  const { tagName, id, className } = document.activeElement ?? {};
+  return JSON.stringify({
+    banners: words(".banners"), dialogs: words("dialog[open]"),
+    selected: words("article.finding.is-selected"), focus: [tagName, id, className, document.hasFocus()],
+  });
+"""
+
 
 class Page:
     """One window."""
@@ -75,8 +84,15 @@ class Page:
                 last: object = error
             else:
                 last = "not so"
-            assert time.monotonic() < until, f"waited in vain for {what or holds}: {last}"
+            assert time.monotonic() < until, f"waited in vain for {what or holds}: {last}; {self.scene()}"
             time.sleep(0.05)
+
+    def scene(self) -> str:
+        """Tell what explains a failed wait: banners, dialogs, the selected finding, where the keys go."""
+        try:
+            return str(self.js(_SCENE))
+        except WebDriverException as error:
+            return f"nothing can be said of the page: {error.msg}"
 
     def see(self, words: str, selector: str = "body") -> None:
         """Wait until words stand in a part of the page."""

@@ -154,6 +154,32 @@ def test_a_reader_that_answers_while_one_reads_moves_nothing_quietly(site, open_
     page.wait(lambda: len(page.all("article.finding")) == 2)
 
 
+def test_what_happens_meanwhile_leaves_the_focus_where_it_is(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("r")
+    page.see("Why is it rejected?")
+    page.press(Keys.TAB)
+    second = page.js("return document.activeElement.innerText")
+    site.room.read(uid, SECOND, 0.8)
+    page.wait(lambda: len(page.all("article.finding")) == 2)
+    assert page.js("return document.activeElement.innerText") == second
+    page.press(Keys.ENTER)
+    page.see("Rejected · Wrong place", "article.finding.is-selected")
+
+
+def test_a_reason_s_number_counts_wherever_in_the_card_the_focus_is(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("r")
+    page.see("Why is it rejected?")
+    page.click("article.finding h3")
+    page.press("3")
+    page.see("Rejected · Wrong label", "article.finding.is-selected")
+
+
 def test_a_study_deleted_meanwhile_is_told_and_the_words_stay(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()

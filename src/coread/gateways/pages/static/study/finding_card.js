@@ -28,6 +28,7 @@ export function findingCard(panel, room) {
     class: [`presence-${panel.finding.presence}`, verdict ? `verdict-${verdict}` : "is-undecided"].join(" "),
     id: `finding-${uid}`, data: { uid }, tabindex: 0, "aria-label": findingName(panel),
     onclick: (event) => choose(event), onfocusin: () => room.select(uid, { isQuiet: true }),
+    onkeydown: (event) => { if (ui.rejecting === uid) answerByKey(event, uid, room); },
   },
     headBlock(panel, room), confidenceBlock(panel, card), looksBlock(panel), decisionBlock(panel, room),
     h("div.evidence", {}, whyPart(panel, open, tools), similarPart(panel, open, tools), performancePart(panel, open, tools), limitsPart(card, open, tools), versionPart(panel, reading, open)));
@@ -102,18 +103,20 @@ function rejectMenu(panel, room) {
   const comment = h("input", { value: kept.get(), id: `why-${uid}`, maxlength: 1000, autocomplete: "off", oninput: (event) => kept.set(event.target.value) });
   const list = h("div.reasons", { role: "group", "aria-label": t("script.reject_why") }, REASONS.map((reason, place) =>
     h("button.button.reason", { type: "button", onclick: () => room.act.rejectFor(uid, reason, comment) }, h("kbd", {}, String(place + 1)), h("span", {}, w("reject", reason)))));
-  const menu = h("div.reject-menu", {},
+  return h("div.reject-menu", {},
     h("p.strong", {}, t("script.reject_why")), list,
     h("div.field", {}, h("label", { for: `why-${uid}` }, t("script.reject_comment")), comment),
     h("button.button.small", { type: "button", onclick: () => room.act.cancel() }, t("script.cancel"), h("kbd", {}, "Esc")));
-  menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") room.act.cancel();
-    else if (/^[1-9]$/.test(event.key) && event.target !== comment) room.act.rejectFor(uid, REASONS[Number(event.key) - 1], comment);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  return menu;
+}
+
+/** Choose a reason by its number, wherever in the card the focus is, or close the menu. */
+function answerByKey(event, uid, room) {
+  const comment = document.getElementById(`why-${uid}`);
+  if (event.key === "Escape") room.act.cancel();
+  else if (/^[1-9]$/.test(event.key) && event.target !== comment) room.act.rejectFor(uid, REASONS[Number(event.key) - 1], comment);
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 function nudgeForm(panel, room) {

@@ -9,6 +9,8 @@ import { impressionForm } from "./impression.js";
 import { opinionsBlock } from "./opinions.js";
 import { readingsBlock } from "./readings.js";
 
+const FOCUSABLE = "a, button, input, select, textarea, summary";
+
 export class FindingsPanel {
   constructor(place, room) {
     this.place = place;
@@ -61,17 +63,21 @@ export class FindingsPanel {
     }
   }
 
-  /** Which card and which kind of element of it had the focus. */
+  /** Which element of which card has the focus, and the how-manieth of the card's it is. */
   focused() {
-    const active = document.activeElement;
-    const card = active?.closest?.("article.finding");
+    const element = document.activeElement;
+    const card = element?.closest?.("article.finding");
     if (!card || !this.place.contains(card)) return null;
-    return { uid: card.dataset.uid, id: active.id };
+    const order = [...card.querySelectorAll(FOCUSABLE)];
+    return { element, uid: card.dataset.uid, at: order.indexOf(element), many: order.length };
   }
 
-  refocus({ uid, id }) {
+  /** Give the focus back to the same element; where its card was made anew, to the one in its place, or to the card. */
+  refocus({ element, uid, at, many }) {
     const card = document.getElementById(`finding-${uid}`);
-    const target = (id && document.getElementById(id)) || card;
+    const order = [...card?.querySelectorAll(FOCUSABLE) ?? []];
+    const replaced = (element.id && document.getElementById(element.id)) || (order.length === many && order[at]) || card;
+    const target = element.isConnected ? element : replaced;
     if (target && document.activeElement !== target) target.focus({ preventScroll: true });
   }
 
