@@ -18,11 +18,14 @@ from coread.learning.chest.crossing.table import FLOOR_STRENGTH, figure
 from coread.learning.chest.sites.atlas import Atlas
 from coread.learning.chest.sites.gaps import Areas, areas_by, difference
 from coread.learning.chest.sites.heads import balanced, fit_head
-from coread.learning.chest.sites.places import placed
+from coread.learning.chest.sites.mixing import STRENGTH
 
 Float = NDArray[np.float64]
 
 FOLDS, SEEDS = 5, (0, 1, 2)
+
+
+Features = Callable[[Atlas], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -32,25 +35,37 @@ class Arm:
     Attributes
     ----------
     features
-        Of all images of an atlas.
+        Of all images of an atlas; where there are several, the scores of their heads are joined in equal
+        shares of their spread.
     strength
         Inverse penalty.
     even
         Whether views are even in each label.
     """
 
-    features: Callable[[Atlas], NDArray[np.float32]]
+    features: tuple[Features, ...]
     strength: float
     even: bool = True
+
+
+def _sharp(atlas: Atlas) -> NDArray[np.float32]:
+    return atlas.fields()
+
+
+def _soft(atlas: Atlas) -> NDArray[np.float32]:
+    return atlas.fields(trunk="plain")
 
 
 FLOOR = "floor: raw images, plain regression"
 
 ARMS = {
-    FLOOR: Arm(lambda atlas: atlas.last("raw"), FLOOR_STRENGTH, even=False),
-    "prepared, views even": Arm(lambda atlas: atlas.means("plain"), 0.001),
-    "prepared, views even, nine fields": Arm(lambda atlas: placed(atlas.seen("plain").deep), 0.005),
-    "lungs cut out and alike in grey, views even": Arm(lambda atlas: atlas.means("lungs alike"), 0.001),
+    FLOOR: Arm((lambda atlas: atlas.last("raw"),), FLOOR_STRENGTH, even=False),
+    "prepared, views even": Arm((lambda atlas: atlas.means("plain"),), 0.001),
+    "prepared, views even, nine fields": Arm((_sharp,), 0.005),
+    "prepared, views even, low pass": Arm((lambda atlas: atlas.means("plain", "plain"),), 0.001),
+    "prepared, views even, nine fields, low pass": Arm((_soft,), STRENGTH),
+    "prepared, views even, nine fields, without and with low pass: shipped": Arm((_sharp, _soft), STRENGTH),
+    "lungs cut out and alike in grey, views even": Arm((lambda atlas: atlas.means("lungs alike"),), 0.001),
 }
 
 
@@ -73,14 +88,17 @@ def _rows(atlas: Atlas) -> NDArray[np.int64]:
 def _areas(atlas: Atlas, arm: Arm) -> Areas:
     rows = _rows(atlas)
     items, truth, patients = atlas.some(rows), atlas.truth(rows), atlas.patients(rows)
-    features, scores = arm.features(atlas)[rows], np.zeros(len(rows))
+    each = [features(atlas)[rows] for features in arm.features]
+    scores = [np.zeros(len(rows)) for _ in each]
     for seed in SEEDS:
         for learn, rest in cross_folds(patients, FOLDS, seed):
             learners = [item for item, kept in zip(items, learn, strict=True) if kept]
             weight = balanced(learners) if arm.even else None
-            head = fit_head(features[learn], truth[learn], weight, arm.strength)
-            scores[rest] += head(features[rest])
-    return areas_by(truth, scores, [str(item.view) for item in items], patients)
+            for score, features in zip(scores, each, strict=True):
+                head = fit_head(features[learn], truth[learn], weight, arm.strength)
+                score[rest] += head(features[rest])
+    joint = np.sum([score / score.std() for score in scores], axis=0)
+    return areas_by(truth, joint, [str(item.view) for item in items], patients)
 
 
 def _report(held: Areas, floor_held: Areas, count: int) -> dict[str, Any]:

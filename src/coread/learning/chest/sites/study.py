@@ -82,7 +82,8 @@ def view_table(atlas: Atlas, mixture: Mixture, parts: Parts) -> dict[str, Any]:
     scores = {
         "floor": floor(atlas, "nih"),
         "tuned trunk alone": parts.tuned,
-        "plain trunk, views even, disturbed": parts.plain["nih"],
+        "trunk as it came, nine fields, low pass": parts.fields["nih"]["soft"],
+        "trunk as it came, nine fields, no low pass": parts.fields["nih"]["sharp"],
         "reader": log_odds(mixture, parts, atlas),
     }
     measured = {name: by_view(atlas, rows, score[rows]) for name, score in scores.items()}
