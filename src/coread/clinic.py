@@ -142,7 +142,7 @@ class Clinic:
         """Know the installed readers; each is loaded when it is first asked for."""
         threads = self.settings.readers.threads or os.cpu_count() or 1
         vetting = _vetting(self.settings) if self._readers is None else None
-        return Registry.load(self._readers, Machine(threads), vetting)
+        return Registry.load(self._readers, Machine(threads, self.settings.readers.memory_mb), vetting)
 
     def vetted_readers(self) -> tuple[Vetted, ...]:
         """Say of every installed reader who signed it; none is imported."""

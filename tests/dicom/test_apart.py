@@ -16,6 +16,7 @@ import pytest
 from pydicom.pixels.decoders.base import get_decoder
 from real_files import real_file, with_identifiers
 
+from coread.apart.processes import Pool
 from coread.dicom import open_object, write_object
 from coread.dicom.frames import apart, decoder_child, isolated
 from coread.errors import BrokenPixelData
@@ -33,7 +34,7 @@ import decoder_child as child
 sound = child._by_openjpeg
 child._by_openjpeg = lambda data: os.kill(os.getpid(), {signal}) if {marked!r} in data else sound(data)
 child.shut_in()
-child.serve(sys.stdin.buffer, sys.stdout.buffer, child.limits_above(child._mapped_bytes()))
+child.serve(sys.stdin.buffer, sys.stdout.buffer, child.limits_above(child.mapped_bytes()))
 """
 
 
@@ -49,7 +50,7 @@ def film():
 @pytest.fixture
 def fresh(monkeypatch):
     """Children of this test's own."""
-    pool = isolated._Pool(1)
+    pool = Pool(1, isolated.Child)
     monkeypatch.setattr(isolated, "_POOL", pool)
     yield pool
     pool.stop()
@@ -145,9 +146,7 @@ def test_the_child_sees_no_secret_writes_no_file_and_has_limits(film, fresh, mon
 
 def test_a_limit_grows_with_the_frame_and_is_lifted_for_the_next(monkeypatch):
     set_to = []
-    monkeypatch.setattr(
-        decoder_child.resource, "setrlimit", lambda kind, both: set_to.append((kind, both[0]))
-    )
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, both: set_to.append((kind, both[0])))
     limit = decoder_child.limits_above(1 << 20)
     limit([4096, 4096, 3, 8, 8], 1000)
     limit([64, 64, 1, 8, 8], 1000)

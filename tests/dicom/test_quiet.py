@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from coread.dicom.frames import isolated
+from coread.apart import processes
 
 PROGRAM = """
 import logging, sys, traceback
@@ -44,5 +44,5 @@ def test_no_log_warning_or_traceback_holds_a_name():
 
 
 def test_the_child_that_decodes_speaks_to_nobody():
-    source = Path(isolated.__file__).read_text()
+    source = Path(processes.__file__).read_text()
     assert "stderr=subprocess.DEVNULL" in source

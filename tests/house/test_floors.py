@@ -19,7 +19,7 @@ ONE_ROOM = {
     "gdcm": ("dicom",),
     "highdicom": ("results",),
     "pynetdicom": ("gateways/dimse",),
-    "onnxruntime": ("readers/onnx.py",),
+    "onnxruntime": ("readers/networks",),
     "dbos": ("workflow/engine.py",),
     "starlette": ("gateways",),
     "uvicorn": ("gateways",),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from coread.errors import BundleRefused, ReaderFailed
+from coread.readers import onnx
 from coread.readers.onnx import Session
 from coread.testing.networks import dividing_network as network
 
@@ -22,9 +23,14 @@ def weights(tmp_path):
     return write
 
 
-@pytest.fixture
-def session(weights):
-    return Session(*weights(network()), threads=2)
+@pytest.fixture(scope="module", params=["within", "apart"])
+def session(request, tmp_path_factory):
+    """The same network as one of our own, and as a stranger's: what is promised holds for both."""
+    path = tmp_path_factory.mktemp(request.param) / "weights.onnx"
+    path.write_bytes(network())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "is_ours", lambda _: request.param == "within")
+        return Session(path, hashlib.sha256(network()).hexdigest(), threads=2)
 
 
 def test_it_computes(session):
@@ -62,7 +68,9 @@ def test_a_missing_file_is_refused(tmp_path):
     [b"", b"no network", network("NoSuchOperator"), network(opset=9999)],
     ids=["empty", "text", "op", "opset"],
 )
-def test_what_is_no_network_is_refused(weights, content):
+@pytest.mark.parametrize("is_ours", [True, False], ids=["within", "apart"])
+def test_what_is_no_network_is_refused(weights, content, is_ours, monkeypatch):
+    monkeypatch.setattr(onnx, "is_ours", lambda _: is_ours)
     with pytest.raises(BundleRefused, match="no network for this runtime"):
         Session(*weights(content))
 

@@ -23,7 +23,7 @@ from coread.errors import BundleRefused, ReaderFailed, ReaderUnavailable, Settin
 from coread.gateways.cli import app
 from coread.readers import Registry, Vetting, open_bundle, publisher_of, sign_folder, verify_folder
 from coread.readers import bundle as bundles
-from coread.readers.onnx import Session
+from coread.readers.networks.within import Within
 from coread.readers.vetting import check_network
 from coread.settings import Settings
 from coread.testing.networks import dividing_network
@@ -198,20 +198,18 @@ def test_graphs_nested_without_end_are_refused():
         check_network(field(7, deep), "weights.onnx")
 
 
-def test_a_network_that_does_not_end_is_stopped(tmp_path, monkeypatch):
-    path = tmp_path / "weights.onnx"
-    path.write_bytes(dividing_network())
-    session = Session(path, hashlib.sha256(path.read_bytes()).hexdigest(), longest_s=0.05)
-    slow = session._session
+def test_a_network_of_our_own_that_does_not_end_is_stopped():
+    held = Within(dividing_network(), "weights.onnx", threads=1, longest_s=0.05)
+    slow = held._session
 
     class Endless:
         def run(self, names, inputs, options):
             while True:  # the runtime's own loop looks at the same flag between operators
                 slow.run(names, inputs, options)
 
-    session._session = Endless()
+    held._session = Endless()
     with pytest.raises(ReaderFailed, match="without end"):
-        session.run({"x": np.ones((20_000, 2), np.float32)})
+        held.run({"x": np.ones((20_000, 2), np.float32)})
 
 
 def test_arrays_that_unpack_to_more_than_fits_and_links_are_refused(tmp_path, monkeypatch):

@@ -92,6 +92,7 @@ from coread.domain.bundle import Card, Declared, Prompting
 from coread.domain.codes import Code
 from coread.domain.reading import ReaderIdentity
 from coread.errors import BundleRefused
+from coread.readers.contract import Machine
 from coread.readers.uncertainty import DECIMALS, Band, Calibration
 
 if TYPE_CHECKING:
@@ -140,8 +141,15 @@ class Bundle:
         """Path of the network and its SHA-256, as :class:`coread.readers.onnx.Session` wants them."""
         return self.folder / WEIGHTS, self.files[WEIGHTS]
 
-    def session(self, name: str = WEIGHTS, threads: int = 1) -> Session:
-        """Load a network of the bundle.
+    def session(self, name: str = WEIGHTS, threads: int = 1, memory_mb: int = Machine().memory_mb) -> Session:
+        """Load a network of the bundle; if it does not come with CoRead, into a process of its own.
+
+        Parameters
+        ----------
+        name
+            Of its file.
+        threads, memory_mb
+            What the machine lends it.
 
         Raises
         ------
@@ -153,7 +161,7 @@ class Bundle:
 
         if name not in self.files:
             raise _refused("a network that the card does not name", "one of its files", name)
-        made = Session(self.folder / name, self.files[name], threads)
+        made = Session(self.folder / name, self.files[name], threads, memory_mb=memory_mb)
         declared = self.networks.get(name)
         if declared is not None and dict(declared) != made.inputs:
             raise _refused(f"a network with the inputs {made.inputs}", f"{dict(declared)} as declared", name)

@@ -34,6 +34,8 @@ class Machine:
 
     threads: int = 1
     """Processor threads that one call of `read` may use."""
+    memory_mb: int = 4096
+    """Memory of each process in which a network is computed that does not come with CoRead, MiB."""
 
 
 @dataclass(frozen=True, slots=True)

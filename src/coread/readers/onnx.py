@@ -1,33 +1,35 @@
-"""A neural network as a pure function. The only home of onnxruntime."""
+"""A neural network as a pure function.
+
+Networks that come with CoRead are computed in this process, all others apart: see `coread.readers.networks`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from coread.errors import BundleRefused, ReaderFailed
+from coread.readers.contract import Machine
+from coread.readers.networks.apart import Apart, Limits
+from coread.readers.networks.network_child import Node
+from coread.readers.networks.within import Within
 from coread.readers.vetting.network import MOST_BYTES, check_network
-from coread.readers.vetting.watch import Watch
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_ERRORS_ONLY = 3
+_OURS = Path(__file__).resolve().parents[1]
 #: Values up to which OpenBLAS takes a dot product with one thread (interface/dot.c).
 _SUMMED_BY_ONE = 10_000
 _SCALED_DOWN = np.full(_SUMMED_BY_ONE, 0.1 / _SUMMED_BY_ONE, np.float32)
 #: A network that computes longer is stopped: a loop in it may have no end.
 LONGEST_RUN_S = 600.0
-_WATCH = Watch()
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_WATCH.forget)
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -51,20 +53,32 @@ class Session:
         Processor threads of one call.
     longest_s
         Seconds after which a call is stopped.
+    memory_mb
+        Most memory of a network that does not come with CoRead, MiB.
 
     Raises
     ------
     BundleRefused
         If the file is missing, is not the one of this hash, reaches outside itself
-        (:func:`coread.readers.vetting.check_network`), or is no network that can be loaded here.
+        (:func:`coread.readers.vetting.check_network`), or is no network that can be loaded here within its
+        memory.
     """
 
-    def __init__(self, path: Path, sha256: str, threads: int = 1, longest_s: float = LONGEST_RUN_S) -> None:
-        self._longest_s = longest_s
-        self._session = _loaded(_checked(path, sha256), threads, path.name)
-        self._inputs = {node.name: _Wanted(node) for node in self._session.get_inputs()}
-        self._outputs = [node.name for node in self._session.get_outputs()]
-        self._spare: list[Any] = []
+    def __init__(
+        self,
+        path: Path,
+        sha256: str,
+        threads: int = 1,
+        longest_s: float = LONGEST_RUN_S,
+        memory_mb: int = Machine().memory_mb,
+    ) -> None:
+        weights = partial(_checked, path, sha256)
+        self._network: Within | Apart
+        if is_ours(path):
+            self._network = Within(weights(), path.name, threads, longest_s)
+        else:
+            self._network = Apart(weights, path.name, Limits(threads, longest_s, memory_mb))
+        self._inputs = {node.name: _Wanted(node) for node in self._network.inputs}
 
     @property
     def inputs(self) -> dict[str, tuple[int | None, ...]]:
@@ -74,7 +88,7 @@ class Session:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs."""
-        return tuple(self._outputs)
+        return self._network.outputs
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """Compute all outputs.
@@ -92,28 +106,14 @@ class Session:
         Raises
         ------
         ReaderFailed
-            If an input does not fit, an output is not finite, or the call took too long.
+            If an input does not fit, an output is not finite, the call took too long, or the process of a
+            network that does not come with CoRead ended or wanted too much memory.
         """
         self._check(inputs)
-        outputs = dict(zip(self._outputs, self._computed(inputs), strict=True))
+        outputs = dict(zip(self._network.outputs, self._network.run(dict(inputs)), strict=True))
         for name, values in outputs.items():
             if not _is_finite(values):
                 raise ReaderFailed("an output that is not finite", "finite numbers", "", f"output {name}")
-        return outputs
-
-    def _computed(self, inputs: Arrays) -> list[npt.NDArray[Any]]:
-        """Compute, and stop at the limit: the runtime looks at its flag between two operators."""
-        options = self._spare.pop() if self._spare else onnxruntime.RunOptions()
-        with _WATCH.limited(self._longest_s, lambda: setattr(options, "terminate", True)) as call:
-            try:
-                outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, dict(inputs), options)
-            except _RUN_FAULTS as fault:
-                if not call.is_over:
-                    raise
-                found = "a network that computes without end"
-                raise ReaderFailed(found, f"an answer within {self._longest_s:g} s") from fault
-        if call.ended_in_time():  # its flag was not set and will not be, which would stop the next call
-            self._spare.append(options)
         return outputs
 
     def _check(self, inputs: Arrays) -> None:
@@ -124,6 +124,11 @@ class Session:
             if not self._inputs[name].fits(values):
                 found = f"{values.dtype} of shape {values.shape}"
                 raise ReaderFailed(found, self._inputs[name].told, "", f"input {name}")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file lies in CoRead's own package, and so came with it."""
+    return path.resolve().is_relative_to(_OURS)
 
 
 def _checked(path: Path, sha256: str) -> bytes:
@@ -140,30 +145,17 @@ def _checked(path: Path, sha256: str) -> bytes:
     return weights
 
 
-def _loaded(weights: bytes, threads: int, name: str) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.use_deterministic_compute = True
-    options.log_severity_level = _ERRORS_ONLY
-    try:
-        return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-    except _LOAD_FAULTS as fault:
-        raise _refused("a file that is no network for this runtime", "an ONNX network", name) from fault
-
-
 class _Wanted:
     """An input as the network declares it, asked of the runtime once: each question costs time."""
 
     __slots__ = ("_dtype", "_fitted", "shape", "told")
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Node) -> None:
         kind = _DTYPES.get(node.type)
         self._dtype = None if kind is None else np.dtype(kind)
         self._fitted: tuple[int, ...] | None = None
         self.shape = _shape(node)
-        self.told = f"{node.type} of shape {node.shape}"
+        self.told = f"{node.type} of shape {list(node.shape)}"
 
     def fits(self, values: npt.NDArray[Any]) -> bool:
         """Whether an array may be given; a shape that was right the last time is right again."""
@@ -193,20 +185,7 @@ def _is_finite(values: npt.NDArray[Any]) -> bool:
     return all(math.isfinite(part.dot(_SCALED_DOWN[: part.size])) for part in parts)
 
 
-_KINDS = (
-    "Fail",
-    "InvalidArgument",
-    "InvalidGraph",
-    "InvalidProtobuf",
-    "NoModel",
-    "NotImplemented",
-    "RuntimeException",
-)
-_LOAD_FAULTS = tuple(getattr(onnxruntime.capi.onnxruntime_pybind11_state, kind) for kind in _KINDS)
-_RUN_FAULTS = (*_LOAD_FAULTS, RuntimeError)
-
-
-def _shape(node: Any) -> tuple[int | None, ...]:
+def _shape(node: Node) -> tuple[int | None, ...]:
     """Fixed sizes of a network's input; None for a size that has a name or none."""
     return tuple(size if isinstance(size, int) else None for size in node.shape)
 

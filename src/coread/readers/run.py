@@ -158,9 +158,12 @@ def _failed(card: Card, case: Case, predecessor_uid: str, fault: CoReadError) ->
 
 def _failure(fault: CoReadError) -> Reason:
     number = fault.number if isinstance(fault, ReaderFailed) else ReaderFailed.number
+    told = f"[{number}] {ReaderFailed.sentence} {fault.found}{f' ({fault.where})' if fault.where else ''}."
+    told += f" Expected: {fault.expected}." if fault.expected else ""
+    told += f" What to do: {fault.remedy}." if fault.remedy else ""
     return Reason(
         "reader-failed",
-        f"[{number}] {ReaderFailed.sentence} {fault.found}{f' ({fault.where})' if fault.where else ''}.",
+        told,
         f"[{number}] 模型在读取该检查时出错；其他模型不受影响。",
     )
 

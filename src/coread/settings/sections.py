@@ -333,6 +333,9 @@ class ReaderSettings(_Section):
     """How the readers run."""
 
     threads: int = Field(0, ge=0, description="Threads of one inference; 0: as many as there are cores.")
+    memory_mb: int = Field(
+        4096, ge=256, description="Most memory of a network that does not come with CoRead, MiB, per process."
+    )
     warm_up: bool = Field(True, description="Whether readers load their weights at start.")
     trusted_publishers: tuple[Path, ...] = Field(
         (), description="PEM files of the public keys of those whose readers may be used beside CoRead's own."

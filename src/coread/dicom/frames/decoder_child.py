@@ -1,11 +1,11 @@
 """The process in which strangers' codestreams are decoded, so that a decoder's end is not the clinic's.
 
 On damaged codestreams GDCM may abort its whole process, CharLS may count to 2**31 before it gives up, and
-OpenJPEG has written beyond its heap. Run as a script, this imports nothing of CoRead: it reads tasks from
-standard input until that closes, and answers each on standard output. For each task the process may use so
-much memory and processor time and no more; it writes no file, leaves no core and, where the system lets it,
-has no network. Where it ends or is late, the parent (`coread.dicom.frames.isolated`) takes the frame for
-broken and starts another child.
+OpenJPEG has written beyond its heap. Run as a script, this imports nothing of CoRead but what shuts it in
+(`coread.apart.inside`): it reads tasks from standard input until that closes, and answers each on standard
+output. For each task the process may use so much memory and processor time and no more; it writes no file,
+leaves no core and, where the system lets it, has no network. Where it ends or is late, the parent
+(`coread.dicom.frames.isolated`) takes the frame for broken and starts another child.
 
 Task: `TASK` (transfer syntax UID, rows, columns, samples per pixel, bits allocated, bits stored, length),
 then that many bytes. Answer: `ANSWER` (length), then that many bytes; 0 says that there is no frame.
@@ -13,14 +13,13 @@ then that many bytes. Answer: `ANSWER` (length), then that many bytes; 0 says th
 
 from __future__ import annotations
 
-import ctypes
 import io
-import resource
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import BinaryIO
+
+from coread.apart.inside import limit_memory, limit_processor, mapped_bytes, shut_in
 
 TASK = struct.Struct("<64sIIHHHI")
 ANSWER = struct.Struct("<I")
@@ -30,8 +29,6 @@ ANSWER = struct.Struct("<I")
 _PER_SAMPLE_BYTES, _PER_ENCODED_BYTE, _BESIDE_BYTES = 24, 4, 512 << 20
 #: Processor time for a task, in seconds; the parent gives up earlier, if there still is one.
 _PROCESSOR_S = 30
-#: unshare(2): CLONE_NEWUSER | CLONE_NEWNET.
-_OWN_NETWORK = 0x50000000
 
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _JPEG_BASELINE = ("1.2.840.10008.1.2.4.50",)
@@ -52,39 +49,16 @@ def serve(tasks: BinaryIO, answers: BinaryIO, confine: Callable[[Sequence[int], 
         answers.flush()
 
 
-def shut_in() -> None:
-    """Give up for good what no decoder needs: files, core dumps, the network where the system allows it."""
-    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
-        resource.setrlimit(kind, (0, 0))
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).unshare(_OWN_NETWORK)
-
-
-def limits_above(mapped_bytes: int) -> Callable[[Sequence[int], int], None]:
+def limits_above(began_with_bytes: int) -> Callable[[Sequence[int], int], None]:
     """Return what limits memory and processor time to a task's need above what the process began with."""
 
     def limit(shape: Sequence[int], length: int) -> None:
         rows, columns, samples, *_ = shape
         need = rows * columns * samples * _PER_SAMPLE_BYTES + length * _PER_ENCODED_BYTE
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime) + 1 + _PROCESSOR_S
-        _limit(resource.RLIMIT_AS, mapped_bytes + need + _BESIDE_BYTES)
-        _limit(resource.RLIMIT_CPU, seconds)
+        limit_memory(began_with_bytes + need + _BESIDE_BYTES)
+        limit_processor(_PROCESSOR_S)
 
     return limit
-
-
-def _limit(kind: int, most: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    with suppress(ValueError, OSError):  # a system that does not know the limit, or is past it
-        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
-def _mapped_bytes() -> int:
-    """Return the size of the process's address space, 0 where the system does not tell."""
-    with suppress(OSError), open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  (starts sooner)
-        return int(statm.read().split()[0]) * resource.getpagesize()
-    return 0
 
 
 def _decode(uid: str, shape: list[int], encoded: bytes) -> bytes | bytearray:
@@ -163,4 +137,4 @@ def _by_gdcm(uid: str, shape: list[int], encoded: bytes) -> bytes:
 
 if __name__ == "__main__":
     shut_in()
-    serve(sys.stdin.buffer, sys.stdout.buffer, limits_above(_mapped_bytes()))
+    serve(sys.stdin.buffer, sys.stdout.buffer, limits_above(mapped_bytes()))

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
-import queue
-import select
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from coread.apart.processes import Helper, Pool
 from coread.dicom.frames.decoder_child import ANSWER, TASK
 from coread.errors import BrokenPixelData
 
@@ -24,11 +18,6 @@ TIMEOUT_S = 15.0
 MAX_CHILDREN = min(4, os.cpu_count() or 1)
 
 _SCRIPT = Path(__file__).with_name("decoder_child.py")
-#: What a child sees of the environment, in which secrets may stand, and how its libraries are to behave.
-_SEEN = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-_QUIET = {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-#: Room in a pipe, where the system lets it be chosen: a frame then takes fewer turns of both processes.
-_PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +57,8 @@ def decode(task: Task, encoded: bytes) -> bytearray:
     return frame
 
 
-class Child:
+class Child(Helper):
     """One decoding process; started when first needed and again after each of its ends."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, task: Task, encoded: bytes) -> bytearray:
         """Return the decoded frame, empty where there is none; the process never outlives a failure.
@@ -88,11 +74,10 @@ class Child:
 
     def _asked(self, task: Task, encoded: bytes) -> bytearray | None:
         """Return the child's answer, empty where it is late, None where it ends."""
-        if self.process is None or self.process.poll() is not None:
-            self.stop()
-            self.process = _started()
+        if not self.is_alive:
+            self.start(_SCRIPT)
         try:
-            return _exchange(self.process, task, encoded)
+            return self._exchange(task, encoded)
         except TimeoutError:
             self.stop()
             return bytearray()
@@ -100,105 +85,13 @@ class Child:
             self.stop()
             return None
 
-    def stop(self) -> None:
-        """End the process."""
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-        self.process = None
+    def _exchange(self, task: Task, encoded: bytes) -> bytearray:
+        uid, *shape = astuple(task)
+        deadline = time.monotonic() + TIMEOUT_S
+        self.send(TASK.pack(uid.encode("ascii"), *shape, len(encoded)) + encoded, deadline)
+        (length,) = ANSWER.unpack(self.receive(ANSWER.size, deadline))
+        return self.receive(min(length, task.size_bytes), deadline)
 
 
-class _Pool:
-    """The children; one that was used last is used first, so that no more start than are needed."""
-
-    def __init__(self, size: int) -> None:
-        self.children = tuple(Child() for _ in range(size))
-        self.idle: queue.LifoQueue[Child] = queue.LifoQueue()
-        for child in reversed(self.children):
-            self.idle.put(child)
-
-    @contextmanager
-    def child(self) -> Iterator[Child]:
-        """Lend a child; wait where all are at work."""
-        child = self.idle.get()
-        try:
-            yield child
-        finally:
-            self.idle.put(child)
-
-    def stop(self) -> None:
-        """End all children."""
-        for child in self.children:
-            child.stop()
-
-
-def _started() -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(_SCRIPT)],
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _SEEN if name in os.environ} | _QUIET,
-    )
-    assert process.stdin is not None  # noqa: S101  (asked for above)
-    os.set_blocking(process.stdin.fileno(), False)
-    for pipe in (process.stdin, process.stdout):
-        with suppress(AttributeError, OSError):
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
-    return process
-
-
-def _exchange(process: subprocess.Popen[bytes], task: Task, encoded: bytes) -> bytearray:
-    uid, *shape = astuple(task)
-    deadline = time.monotonic() + TIMEOUT_S
-    _send(process, TASK.pack(uid.encode("ascii"), *shape, len(encoded)) + encoded, deadline)
-    (length,) = ANSWER.unpack(_receive(process, ANSWER.size, deadline))
-    return _receive(process, min(length, task.size_bytes), deadline)
-
-
-def _send(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> None:
-    """Write all of `data`.
-
-    Raises
-    ------
-    OSError
-        If the process has ended, or, as a TimeoutError, if the deadline has passed.
-    """
-    assert process.stdin is not None  # noqa: S101  (asked for in _started)
-    waiting = memoryview(data)
-    while waiting:
-        if not select.select([], [process.stdin], [], max(0.0, deadline - time.monotonic()))[1]:
-            raise TimeoutError
-        waiting = waiting[os.write(process.stdin.fileno(), waiting) :]
-
-
-def _receive(process: subprocess.Popen[bytes], size: int, deadline: float) -> bytearray:
-    """Read exactly `size` bytes.
-
-    Raises
-    ------
-    EOFError
-        If the process has ended.
-    TimeoutError
-        If the deadline has passed.
-    """
-    assert process.stdout is not None  # noqa: S101  (asked for in _started)
-    received = bytearray(size)
-    waiting = memoryview(received)
-    while waiting:
-        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise TimeoutError
-        count = os.readv(process.stdout.fileno(), [waiting])
-        if not count:
-            raise EOFError
-        waiting = waiting[count:]
-    return received
-
-
-_POOL = _Pool(MAX_CHILDREN)
+_POOL = Pool(MAX_CHILDREN, Child)
 atexit.register(_POOL.stop)

@@ -169,7 +169,7 @@ def reader_of(bundle: Bundle, machine: Machine) -> OneFinding:
     return OneFinding(
         card=bundle.card,
         calibration=curve,
-        session=bundle.session(WEIGHTS, machine.threads),
+        session=bundle.session(WEIGHTS, machine.threads, machine.memory_mb),
         familiar=Familiar.of_arrays(bundle.arrays(GATE)),
         neutral=float(np.interp(bundle.card.threshold, curve.probability, curve.score)),
         evaluation=bundle.evaluation,
