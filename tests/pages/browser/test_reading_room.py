@@ -154,6 +154,24 @@ def test_a_reader_that_answers_while_one_reads_moves_nothing_quietly(site, open_
     page.wait(lambda: len(page.all("article.finding")) == 2)
 
 
+def test_an_answer_that_comes_later_does_not_hide_that_images_arrived(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    site.room.late_image(1, 2)
+    page.see("New images arrived", "#banners")
+    page.js("document.querySelector('#banners button').focus()")
+    site.room.read(uid, SECOND, 0.8)
+    page.see("second-opinion 0.9.0 gave a new answer", "#banners")
+    page.see("New images arrived", "#banners")
+    assert page.js("return document.activeElement.innerText") == "Show the new images"
+    page.press(Keys.ENTER)
+    page.see_no("New images arrived", "#banners")
+    site.room.read(uid, CHEST, 0.85, version=2)
+    page.see("chest-radiograph 1.2.3 gave a new answer", "#banners")
+    assert "New images arrived" not in page.text("#banners")
+
+
 def test_what_happens_meanwhile_leaves_the_focus_where_it_is(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()

@@ -103,6 +103,7 @@ function breakLock() {
 
 let liveState = "waiting";
 let before = store.review;
+const untold = [];
 
 function draw() {
   const { review } = store;
@@ -136,15 +137,21 @@ function drawNotices(review) {
   if (before !== review) tellOutsideChanges(review);
 }
 
-/** Say what others, scanners and readers did since the last state of this page. */
+/**
+ * Say what others, scanners and readers did since the last state of this page. What was not put away yet is said
+ * again with it: an answer of a reader must not hide that images arrived.
+ */
 function tellOutsideChanges(review) {
   const mine = store.surroundings.person.id;
   const fresh = review.changes.filter((change) => change.revision > before.revision && change.person_id !== mine);
   if (!fresh.length) return;
-  const hasImages = fresh.some((change) => change.code === "images-arrived");
-  const load = () => { unbanner("outside"); viewing.restart(); };
-  banner("outside", { kind: "warn", isLasting: hasImages, text: tn("script.outside_changes", fresh.length),
-    more: [h("ul.small", {}, fresh.map((change) => h("li", {}, changeWords(change, store))))],
+  untold.push(...fresh);
+  const hasImages = untold.some((change) => change.code === "images-arrived");
+  const putAway = () => { untold.length = 0; };
+  const load = () => { unbanner("outside"); putAway(); viewing.restart(); };
+  const lines = new Set(untold.map((change) => changeWords(change, store)));
+  banner("outside", { kind: "warn", isLasting: hasImages, text: tn("script.outside_changes", untold.length), onclose: putAway,
+    more: [h("ul.small", {}, [...lines].map((line) => h("li", {}, line)))],
     actions: hasImages ? [h("button.button.small", { type: "button", onclick: load }, t("script.load_images"))] : [] });
 }
 

@@ -1,5 +1,5 @@
 // What the doctor must know now, above everything, each thing once.
-import { fill, h, announce } from "../dom.js";
+import { announce, h, keep } from "../dom.js";
 import { t } from "../words.js";
 
 const place = document.getElementById("banners");
@@ -8,20 +8,25 @@ const held = new Map();
 /**
  * Show a banner; one of the same name is replaced.
  * @param {string} name
- * @param {{kind?: "bad"|"warn"|"good"|"plain", text: string, more?: Node[], actions?: Node[], isLasting?: boolean}} parts
+ * @param {{kind?: "bad"|"warn"|"good"|"plain", text: string, more?: Node[], actions?: Node[], isLasting?: boolean, onclose?: () => void}} parts
+ *   isLasting: it has no cross; onclose: what follows when its cross was pressed.
  */
-export function banner(name, { kind = "plain", text, more = [], actions = [], isLasting = false }) {
-  const cross = isLasting ? null : h("button.close", { type: "button", "aria-label": t("script.close"), onclick: () => unbanner(name) }, "×");
+export function banner(name, { kind = "plain", text, more = [], actions = [], isLasting = false, onclose = () => {} }) {
+  const close = () => { unbanner(name); onclose(); };
+  const cross = isLasting ? null : h("button.close", { type: "button", "aria-label": t("script.close"), onclick: close }, "×");
   const element = h(kind === "plain" ? "div.message" : `div.message.${kind}`, {},
     h("div.banner-words", {}, h("span.strong", {}, text), more), h("div.row.push", {}, actions, cross));
-  if (held.get(name)?.textContent !== element.textContent) announce(text);
+  const former = held.get(name);
+  if (former?.textContent !== element.textContent) announce(text);
+  const hadFocus = former?.contains(document.activeElement);
   held.set(name, element);
-  fill(place, [...held.values()]);
+  keep(place, [...held.values()]);
+  if (hadFocus) element.querySelector("button")?.focus();
 }
 
 /** Take a banner away. */
 export function unbanner(name) {
-  if (held.delete(name)) fill(place, [...held.values()]);
+  if (held.delete(name)) keep(place, [...held.values()]);
 }
 
 /** Tell a fault in plain words. */

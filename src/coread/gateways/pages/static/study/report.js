@@ -187,7 +187,7 @@ export class ReportPanel {
     if (this.store.isSigned === this.wasSigned || this.isSigning) return;
     this.wasSigned = this.store.isSigned;
     fill(this.footer, ...this.foot().childNodes);
-    banner("outside", { kind: "warn", text: t("script.signed_meanwhile") });
+    banner("signed-meanwhile", { kind: "warn", text: t("script.signed_meanwhile") });
   }
 
   foot() {
