@@ -56,7 +56,7 @@ def soon(seconds: float = 10) -> float:
     return time.monotonic() + seconds
 
 
-def asked(helper: Helper) -> bytes:
+def asked_word(helper: Helper) -> bytes:
     helper.send(b"word", soon())
     return bytes(helper.receive(4, soon()))
 
@@ -81,12 +81,22 @@ def test_it_writes_nothing_opens_nothing_and_reaches_nobody(helper, script, tmp_
     assert (tmp_path / "kept").read_bytes() == b""
     assert b"done" not in opened
     assert connected != b"done" or not may_have_a_network_of_its_own()
-    assert asked(helper) == b"word"
+    assert asked_word(helper) == b"word"
+
+
+@pytest.mark.parametrize("asked", [2, 15])
+def test_where_the_service_is_asked_to_end_it_answers_yet(helper, script, asked):
+    helper.start(script("from coread.apart import inside\ninside.shut_in()\n" + ECHO))
+    assert asked_word(helper) == b"word"
+    os.kill(helper.process.pid, asked)
+    assert asked_word(helper) == b"word"
+    helper.process.stdin.close()
+    assert helper.process.wait(10) == 0
 
 
 def test_it_is_the_first_to_end_where_memory_is_short(helper, script):
     helper.start(script("from coread.apart import inside\ninside.shut_in()\n" + ECHO))
-    assert asked(helper) == b"word"
+    assert asked_word(helper) == b"word"
     mark = f"/proc/{helper.process.pid}/oom_score_adj"
     if not os.path.exists(mark):  # noqa: PTH110
         pytest.skip("the system has no such mark")
@@ -138,13 +148,13 @@ def test_a_forked_process_starts_children_of_its_own(script):
             with pool.child() as child:
                 assert child.process is None
                 child.start(path)
-                os._exit(0 if asked(child) == b"word" and child.process.pid != ours else 1)
+                os._exit(0 if asked_word(child) == b"word" and child.process.pid != ours else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
     with pool.child() as child:
         assert child.is_alive
-        assert asked(child) == b"word"
+        assert asked_word(child) == b"word"
     pool.stop()
     del pool
     gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import resource
+import signal
 from contextlib import suppress
 
 #: unshare(2): CLONE_NEWUSER | CLONE_NEWNET.
@@ -15,7 +16,13 @@ _PIPES = 3
 
 
 def shut_in() -> None:
-    """Give up for good: writing files, core dumps, the network where the system allows it."""
+    """Give up for good: writing files, core dumps, the network where the system allows it.
+
+    What asks a whole service to end asks its children too. They leave that to their parent, which may want an
+    answer yet, and ends them by force or by ending itself.
+    """
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.SIG_IGN)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as mark:  # noqa: PTH123  (starts sooner)
         mark.write(_FIRST_TO_END)
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
