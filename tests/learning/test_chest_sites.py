@@ -359,3 +359,39 @@ def test_looks_of_other_weights_or_disturbances_are_other_looks(net, tmp_path, m
         keys.append([looks._key(items, Look("a", disturbed=seed)) for seed in (None, 1)])
     assert keys[0][0] == keys[1][0]
     assert keys[0][1] != keys[1][1]
+
+
+class _Scored:
+    """Adults of one hospital, alike in training and validation, and what a head on fields is given."""
+
+    def __init__(self, folder, count=120):
+        rng = np.random.default_rng(0)
+        self.items = [
+            Radiograph(folder, "nih", str(i), ("train", "val")[i % 2], int(i % 4 > 1), "x", "AP")
+            for i in range(count)
+        ]
+        self.sick = np.array([item.opacity for item in self.items])
+        self.seen = {name: rng.normal(size=(count, 5)) + self.sick[:, None] for name in ("soft", "sharp")}
+        self.tuned = 9 * (self.sick + rng.normal(size=count))
+
+    def rows(self, split, site):
+        return np.array([n for n, item in enumerate(self.items) if item.split == split])
+
+    def some(self, rows):
+        return [self.items[n] for n in rows]
+
+    def truth(self, rows):
+        return self.sick[rows]
+
+
+def test_the_parts_of_a_group_count_alike(tmp_path):
+    held, rng = _Scored(tmp_path), np.random.default_rng(1)
+    heads = {name: Head(rng.uniform(0.1, scale, 5), 0.7) for name, scale in (("soft", 1), ("sharp", 30))}
+    fields = {name: heads[name](held.seen[name]) for name in heads}
+    group = mixing._group(held, mixing.Parts(held.tuned, {"nih": fields}), "nih", heads)
+    val = held.rows("val", "nih")
+    soft, sharp = group.soft(held.seen["soft"])[val], group.sharp(held.seen["sharp"])[val]
+    assert soft.std() == pytest.approx(sharp.std())
+    assert (soft + sharp).std() == pytest.approx(group.tuned_share * held.tuned[val].std())
+    joint = 1 / (1 + np.exp(-(group.tuned_share * held.tuned[val] + soft + sharp)))
+    assert joint.mean() == pytest.approx(held.sick[val].mean(), abs=0.02)
