@@ -129,6 +129,46 @@ def test_two_windows_on_one_report_lose_no_words(site, open_page):
     assert "From the second window." not in str(look.draft)
 
 
+def test_a_text_that_was_not_shown_is_not_signed(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    first, second = open_page(), open_page()
+    first.open(uid)
+    first.press("a", "d")
+    first.see("Saved", ".save-state")
+    second.open(uid)
+    second.click("#tab-report")
+    first.click(".report-foot .primary")
+    first.find("#sign-password").send_keys(PASSWORD)
+    second.find("#section-impression").send_keys("From the second window.")
+    second.see("Saved", ".save-state")
+    first.see("The report changed while you were about to sign it", "#banners")
+    assert first.all("dialog[open] #sign-password") == []
+    assert not site.room.casebook.reports_of(uid)
+
+
+def test_the_signature_follows_what_stands_in_its_way(site, open_page):
+    uid = site.room.study(1, {CHEST.name: 0.9, SECOND.name: 0.3})
+    page, other = open_page(), open_page()
+    page.open(uid)
+    page.press("a", "d")
+    page.see("Saved", ".save-state")
+    page.click(".report-foot .primary")
+    page.see("Not decided yet: Opacity", "dialog .message.warn")
+    assert not page.find("button[form=sign-form]").is_enabled()
+    other.open(uid)
+    other.press("r")
+    other.see("Why is it rejected?")
+    other.press("1")
+    other.see("Rejected", "article.finding.is-selected")
+    page.see("Decisions changed since the report was saved", "dialog .message.warn")
+    page.see_no("Not decided yet", "dialog .message.warn")
+    page.press(Keys.ESCAPE)
+    page.click("#report .message.warn button")
+    page.press("s")
+    page.find("#sign-password").send_keys(PASSWORD + Keys.ENTER)
+    page.see("Signed", "#signs")
+
+
 def test_another_doctor_s_lock_is_told_and_can_be_taken(site, open_page):
     colleague = site.add("a.meyer", name="Anna Meyer")
     uid = site.room.study(1, {CHEST.name: 0.9})

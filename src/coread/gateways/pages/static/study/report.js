@@ -223,21 +223,21 @@ export class ReportPanel {
   }
 
   /** Put in the lines of newly accepted findings, take out those of findings that no longer stand. */
-  async bringUpToDate() {
-    try {
-      const fresh = await this.fetchDraft(this.template, this.language);
-      this.learn(fresh);
-      const due = new Due(fresh.sections);
-      for (const editor of this.editors) editor.text = due.without(editor.text, this.known);
-      for (const section of fresh.sections) {
-        const editor = this.editors.find(({ name }) => name === section.name);
-        if (editor) editor.text = due.withMissing(editor.text, section);
-      }
-      this.changed();
-      await this.save({ isForced: true });
-    } catch (fault) {
-      bannerFault("draft", fault);
+  bringUpToDate() {
+    this.bringing = this.bring().catch((fault) => bannerFault("draft", fault));
+  }
+
+  async bring() {
+    const fresh = await this.fetchDraft(this.template, this.language);
+    this.learn(fresh);
+    const due = new Due(fresh.sections);
+    for (const editor of this.editors) editor.text = due.without(editor.text, this.known);
+    for (const section of fresh.sections) {
+      const editor = this.editors.find(({ name }) => name === section.name);
+      if (editor) editor.text = due.withMissing(editor.text, section);
     }
+    this.changed();
+    await this.save({ isForced: true });
   }
 
   /* ---------- saving ---------- */
@@ -337,12 +337,20 @@ export class ReportPanel {
       await this.open();
       return;
     }
+    await this.bringing;
     try {
       await this.save();
     } catch {
       return;
     }
     openSigning(this);
+  }
+
+  /** What a signature would now sign, in a form that can be compared. */
+  toSign() {
+    const { draft } = this.store.review;
+    if (this.store.isSigned) return this.fingerprint();
+    return draft ? printOf(asTexts(draft)) : "";
   }
 
   /** After the signature: the words are the record's now. */

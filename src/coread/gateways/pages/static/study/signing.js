@@ -22,13 +22,28 @@ export async function openSigning(panel) {
     hasPassword ? h("div.field", {}, h("label", { for: "sign-password" }, t("script.sign_password")), password)
       : h("p", {}, h("a.button", { href: "/login/oidc?again=1&next=/login/done", target: "_blank", rel: "noopener" }, t("script.sign_provider"))),
     hasTotp ? h("div.field", {}, h("label", { for: "sign-totp" }, t("script.sign_totp")), totp) : null, problem);
+  const obstacles = h("div");
+  const shown = panel.fingerprint();
+  const stop = store.subscribe(heed);
   const dialog = openDialog({
-    title: t(isAddendum ? "script.sign_addendum_title" : "script.sign_title"), big: true,
-    body: [isAddendum ? null : summary(store), preview(panel), hurdles(store), h("p", {}, t("script.sign_lead", { name: person.display_name })), form].filter(Boolean),
+    title: t(isAddendum ? "script.sign_addendum_title" : "script.sign_title"), big: true, onclose: stop,
+    body: [isAddendum ? null : summary(store), preview(panel), obstacles, h("p", {}, t("script.sign_lead", { name: person.display_name })), form].filter(Boolean),
     actions: [h("button.button", { type: "button", onclick: () => dialog.close() }, t("script.cancel")), submit],
   });
-  submit.disabled = store.review.hurdles.length > 0;
+  heed();
   password.focus();
+
+  /** Follow the study: what stands in the way may go away, and a text that was not shown is not signed. */
+  function heed() {
+    if (panel.isSigning) return;
+    if (store.isSigned !== isAddendum || panel.toSign() !== shown) {
+      dialog.close();
+      banner("sign-again", { kind: "warn", text: t("script.sign_again") });
+      return;
+    }
+    submit.disabled = store.review.hurdles.length > 0;
+    fill(obstacles, hurdles(store));
+  }
 
   async function sign(event) {
     event.preventDefault();
@@ -51,8 +66,8 @@ export async function openSigning(panel) {
       password.focus();
     } finally {
       panel.isSigning = false;
-      submit.disabled = false;
       submit.textContent = t("script.sign_now");
+      if (dialog.open) heed();
     }
   }
 }

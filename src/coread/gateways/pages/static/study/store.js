@@ -13,9 +13,10 @@ export class Store {
     this.isGone = false;
   }
 
-  /** Hear of each new state. */
+  /** Hear of each new state; gives what ends the hearing. */
   subscribe(listener) {
     this.listeners.push(listener);
+    return () => { this.listeners = this.listeners.filter((one) => one !== listener); };
   }
 
   tell() {
