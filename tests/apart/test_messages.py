@@ -46,6 +46,12 @@ def test_arrays_come_as_they_were(sent):
     assert [(a.dtype, a.shape, a.tobytes()) for a in found] == [(a.dtype, a.shape, a.tobytes()) for a in sent]
 
 
+@given(st.lists(st.binary(max_size=5), max_size=6), st.integers(0, 30))
+def test_what_is_left_to_write_is_what_was_not_written(parts, written):
+    assert b"".join(map(bytes, messages.rest(parts, written))) == b"".join(parts)[written:]
+    assert all(messages.rest(parts, written))
+
+
 def test_an_array_that_does_not_lie_in_one_piece_comes_in_its_order():
     sent = np.arange(12, dtype=np.float32).reshape(3, 4).T
     (found,) = unpacked(taking(b"".join(map(bytes, packed({}, [sent])))))[1]

@@ -57,7 +57,7 @@ def soon(seconds: float = 10) -> float:
 
 
 def asked_word(helper: Helper) -> bytes:
-    helper.send(b"word", soon())
+    helper.send([b"word"], soon())
     return bytes(helper.receive(4, soon()))
 
 
@@ -115,7 +115,7 @@ def test_it_says_how_it_ended(helper, script):
 def test_one_that_neither_reads_nor_writes_is_late(helper, script):
     helper.start(script("import time; time.sleep(60)"))
     with pytest.raises(TimeoutError):
-        helper.send(bytes(8 << 20), soon(0.2))
+        helper.send([bytes(8 << 20)], soon(0.2))
     with pytest.raises(TimeoutError):
         helper.receive(1, soon(0.1))
 
@@ -127,7 +127,7 @@ def test_one_that_was_left_in_the_middle_is_not_asked_again(script):
     def leave() -> None:
         with pool.child() as child:
             child.start(script(ECHO))
-            child.send(b"left", soon())
+            child.send([b"left"], soon())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

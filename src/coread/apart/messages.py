@@ -23,8 +23,11 @@ MOST_TEXT_BYTES, MOST_BYTES = 1 << 20, 1 << 30
 #: Kinds of arrays that are sent, little endian.
 KINDS = frozenset(("<f2", "<f4", "<f8", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "|b1"))
 _MOST_AXES = 32
+#: Parts that are written by one call at most: IOV_MAX of writev(2).
+MOST_PARTS = 1024
 _ARRAYS = "arrays"
 
+Buffer = bytes | bytearray | memoryview
 Facts = dict[str, Any]
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -75,6 +78,24 @@ def unpacked(take: Callable[[int], bytearray]) -> tuple[Facts, list[npt.NDArray[
     if sum(size for *_, size in kinds) > MOST_BYTES:
         raise ValueError("arrays beyond all measure")
     return facts, [np.frombuffer(take(size), kind).reshape(shape) for kind, shape, size in kinds]
+
+
+def rest(parts: Sequence[Buffer], written: int = 0) -> list[memoryview]:
+    """Return what is left of the parts of a message when so many bytes have been written.
+
+    They are written by one call together: the other side is then woken once, not for each.
+
+    Examples
+    --------
+    >>> [bytes(part) for part in rest([b"ab", b"cde", b""], 3)]
+    [b'de']
+    """
+    left = []
+    for part in map(memoryview, parts):
+        if written < len(part):
+            left.append(part[written:])
+        written = max(0, written - len(part))
+    return left
 
 
 def _bytes(array: npt.NDArray[Any]) -> memoryview:

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-Buffer = bytes | bytearray | memoryview
+from coread.apart.messages import MOST_PARTS, Buffer, rest
 
 #: Lets a script import this package wherever it lies, and nothing of the folder that it is called in.
 _BEGIN = """
@@ -47,8 +47,8 @@ class Helper:
         self.stop()
         self.process = _started(script)
 
-    def send(self, data: Buffer, deadline: float) -> None:
-        """Write all of `data`, until the monotonic clock says `deadline`.
+    def send(self, parts: Sequence[Buffer], deadline: float) -> None:
+        """Write all parts of a message, until the monotonic clock says `deadline`.
 
         Raises
         ------
@@ -57,11 +57,11 @@ class Helper:
         """
         assert self.process is not None  # noqa: S101  (started)
         assert self.process.stdin is not None  # noqa: S101  (asked for in _started)
-        waiting = memoryview(data).cast("B")
+        waiting = rest(parts)
         while waiting:
             if not select.select([], [self.process.stdin], [], max(0.0, deadline - time.monotonic()))[1]:
                 raise TimeoutError
-            waiting = waiting[os.write(self.process.stdin.fileno(), waiting) :]
+            waiting = rest(waiting, os.writev(self.process.stdin.fileno(), waiting[:MOST_PARTS]))
 
     def receive(self, size: int, deadline: float) -> bytearray:
         """Read exactly `size` bytes, until the monotonic clock says `deadline`.

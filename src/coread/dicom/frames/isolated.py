@@ -88,7 +88,7 @@ class Child(Helper):
     def _exchange(self, task: Task, encoded: bytes) -> bytearray:
         uid, *shape = astuple(task)
         deadline = time.monotonic() + TIMEOUT_S
-        self.send(TASK.pack(uid.encode("ascii"), *shape, len(encoded)) + encoded, deadline)
+        self.send([TASK.pack(uid.encode("ascii"), *shape, len(encoded)), encoded], deadline)
         (length,) = ANSWER.unpack(self.receive(ANSWER.size, deadline))
         return self.receive(min(length, task.size_bytes), deadline)
 

@@ -160,8 +160,7 @@ class Child(Helper):
         """Send a message and return the answer; where there is none, the process is ended."""
         deadline = time.monotonic() + longest_s
         try:
-            for part in packed(facts, arrays):
-                self.send(part, deadline)
+            self.send(packed(facts, arrays), deadline)
             told, found = unpacked(lambda size: self.receive(size, deadline))
         except TimeoutError:
             self.stop()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import onnxruntime
 
 from coread.apart import inside
-from coread.apart.messages import packed, unpacked
+from coread.apart.messages import MOST_PARTS, Buffer, packed, rest, unpacked
 
 _KINDS = (
     "Fail",
@@ -111,8 +111,7 @@ def _answered(compute: Callable[[], Any], told: Callable[[Any], list[bytes | mem
         found, answer = None, packed({"fault": ODD_OUTPUT})
     except tuple(FAULTS.values()) as fault:
         found, answer = None, packed({"fault": _name(fault)})
-    for part in answer:
-        _give(part)
+    _give(answer)
     return found
 
 
@@ -144,10 +143,10 @@ def _take(size: int) -> bytearray:
     return taken
 
 
-def _give(part: bytes | memoryview) -> None:
-    waiting = memoryview(part)
+def _give(parts: Sequence[Buffer]) -> None:
+    waiting = rest(parts)
     while waiting:
-        waiting = waiting[os.write(_OUT, waiting) :]
+        waiting = rest(waiting, os.writev(_OUT, waiting[:MOST_PARTS]))
 
 
 if __name__ == "__main__":
