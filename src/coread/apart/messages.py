@@ -91,9 +91,9 @@ def rest(parts: Sequence[Buffer], written: int = 0) -> list[memoryview]:
     [b'de']
     """
     left = []
-    for part in map(memoryview, parts):
+    for part in parts:
         if written < len(part):
-            left.append(part[written:])
+            left.append(memoryview(part)[written:])
         written = max(0, written - len(part))
     return left
 
