@@ -145,16 +145,19 @@ def test_two_texts_of_one_report_are_shown_side_by_side(room: Room, clinic: Jour
     room.click(".report-foot button", "Save")
     room.wait_text("Saved", ".save-state")
     with room.second_tab() as first:
+        second = room.browser.current_window_handle
         room.open(uid)
         room.click("#tab-report")
         room.wait("return !!document.querySelector('#section-impression')")
-        room.write("impression", "\nFrom the second tab.")
-        room.click(".report-foot button", "Save")
-        room.wait_text("Saved", ".save-state")
-        second = room.browser.current_window_handle
         room.browser.switch_to.window(first)
-        room.write("impression", "\nFrom the first tab.")
-        dialog = room.find("dialog")  # what is typed is saved after a moment's rest
+        with cut_off(room):  # neither tab hears of the other before both have written
+            room.write("impression", "\nFrom the first tab.")
+            room.browser.switch_to.window(second)
+            room.write("impression", "\nFrom the second tab.")
+            room.click(".report-foot button", "Save")
+            room.wait_text("Saved", ".save-state")
+            room.browser.switch_to.window(first)
+        dialog = room.find("dialog")
         assert "From the first tab." in dialog.text
         assert "From the second tab." in dialog.text
         room.click("dialog button.primary")
