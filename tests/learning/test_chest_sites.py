@@ -23,9 +23,8 @@ from coread.learning.chest.sites.blend import Blend, Group, Mixture
 from coread.learning.chest.sites.gaps import areas_by, difference
 from coread.learning.chest.sites.heads import Head, aligned, balanced, fit_eraser, fit_head
 from coread.learning.chest.sites.looks import Look, eye_of, looked, shown
-from coread.learning.chest.sites.places import placed, spread
 from coread.learning.chest.sites.trunks import imagenet_net, net_of_onnx
-from coread.learning.chest.transfer import DEEP, ChestNet, low_pass, softened
+from coread.learning.chest.transfer import ChestNet, low_pass, softened
 
 CHANNELS = 1280 + 40 + 112
 
@@ -43,9 +42,8 @@ def net():
 @pytest.fixture(scope="module")
 def mixture():
     rng = np.random.default_rng(0)
-    adult, child, sharp = (Head(rng.normal(size=9 * DEEP) * 0.05, 0.2) for _ in "abc")
-    switch = Head(rng.normal(size=CHANNELS) * 0.05, 0.2)
-    return Mixture(Group(0.6, adult, sharp), Group(1.5, child), switch)
+    adult, child, switch = (Head(rng.normal(size=CHANNELS) * 0.05, 0.2) for _ in "abc")
+    return Mixture(Group(0.6, adult), Group(1.5, child), switch)
 
 
 @pytest.fixture(scope="module")
@@ -53,28 +51,16 @@ def inputs():
     return np.random.default_rng(0).random((3, 1, 224, 224)).astype(np.float32)
 
 
-def softened_pair(net):
-    """The tuned network and the trunk as it came behind a low pass."""
-    soft, plain = imagenet_net(), imagenet_net()
-    soft.load_state_dict(net.state_dict())
-    plain.kernel = soft.kernel = low_pass(1.5)
-    return soft, plain
-
-
 def test_the_blend_is_the_sum_of_its_parts(net, mixture, inputs, tmp_path):
-    soft, plain = softened_pair(net)
-    blend = Blend(soft, plain, mixture).eval()
+    blend = Blend(net, imagenet_net(), mixture).eval()
     with torch.no_grad():
         image = torch.from_numpy(inputs)
         score, features, _ = blend.read(image)
-        tuned, tuned_features, _ = soft.read(image)
-    sides = (inputs, inputs[..., ::-1])
-    blurred, sharp = (
-        np.mean([placed(eye_of(trunk, tmp_path)(x).deep) for x in sides], axis=0)
-        for trunk in (plain, imagenet_net())
-    )
-    adult, child = (g.tuned_share * tuned.numpy() + g.soft(blurred) for g in (mixture.adult, mixture.child))
-    adult = adult + mixture.adult.sharp(sharp)
+        tuned, tuned_features, _ = net.read(image)
+    eye = eye_of(imagenet_net(), tmp_path)
+    plain = [eye(x).pooled[:, :CHANNELS] for x in (inputs, inputs[..., ::-1])]
+    seen = np.mean(plain, axis=0)
+    adult, child = (g.tuned_share * tuned.numpy() + g.plain(seen) for g in (mixture.adult, mixture.child))
     switch = 1 / (1 + np.exp(-mixture.switch(tuned_features.numpy())))
     assert score.numpy() == pytest.approx((1 - switch) * adult + switch * child, abs=1e-3)
     assert features.numpy() == pytest.approx(tuned_features.numpy(), abs=1e-4)
@@ -85,14 +71,6 @@ def test_the_blends_map_takes_its_score_apart(net, mixture, inputs):
         score, _, activation = Blend(net, imagenet_net(), mixture).eval().read(torch.from_numpy(inputs))
     assert activation.shape == (3, 28, 28)
     assert torch.allclose(activation.mean((1, 2)), score, atol=1e-4)
-
-
-def test_a_head_on_nine_fields_spreads_over_the_cells():
-    rng = np.random.default_rng(2)
-    maps, weight = rng.normal(size=(4, 5, 7, 7)), rng.normal(size=45)
-    cells = spread(weight)
-    assert (maps * cells).sum(1).mean((1, 2)) == pytest.approx(placed(maps) @ weight, rel=1e-4)
-    assert cells == pytest.approx(cells[..., ::-1])
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +109,10 @@ def test_the_low_pass_keeps_flat_images_and_takes_stripes_out():
 
 
 def test_a_low_pass_goes_into_the_blends_file_and_comes_back(net, mixture, inputs, tmp_path):
-    blend = Blend(*softened_pair(net), mixture).eval()
+    plain, soft = imagenet_net(), imagenet_net()
+    soft.load_state_dict(net.state_dict())
+    plain.kernel = soft.kernel = low_pass(1.5)
+    blend = Blend(soft, plain, mixture).eval()
     export_onnx(blend, tmp_path / "blend.onnx")
     back = net_of_onnx(tmp_path / "blend.onnx")
     assert torch.allclose(back.kernel, low_pass(1.5), atol=1e-4)
@@ -359,39 +340,3 @@ def test_looks_of_other_weights_or_disturbances_are_other_looks(net, tmp_path, m
         keys.append([looks._key(items, Look("a", disturbed=seed)) for seed in (None, 1)])
     assert keys[0][0] == keys[1][0]
     assert keys[0][1] != keys[1][1]
-
-
-class _Scored:
-    """Adults of one hospital, alike in training and validation, and what a head on fields is given."""
-
-    def __init__(self, folder, count=120):
-        rng = np.random.default_rng(0)
-        self.items = [
-            Radiograph(folder, "nih", str(i), ("train", "val")[i % 2], int(i % 4 > 1), "x", "AP")
-            for i in range(count)
-        ]
-        self.sick = np.array([item.opacity for item in self.items])
-        self.seen = {name: rng.normal(size=(count, 5)) + self.sick[:, None] for name in ("soft", "sharp")}
-        self.tuned = 9 * (self.sick + rng.normal(size=count))
-
-    def rows(self, split, site):
-        return np.array([n for n, item in enumerate(self.items) if item.split == split])
-
-    def some(self, rows):
-        return [self.items[n] for n in rows]
-
-    def truth(self, rows):
-        return self.sick[rows]
-
-
-def test_the_parts_of_a_group_count_alike(tmp_path):
-    held, rng = _Scored(tmp_path), np.random.default_rng(1)
-    heads = {name: Head(rng.uniform(0.1, scale, 5), 0.7) for name, scale in (("soft", 1), ("sharp", 30))}
-    fields = {name: heads[name](held.seen[name]) for name in heads}
-    group = mixing._group(held, mixing.Parts(held.tuned, {"nih": fields}), "nih", heads)
-    val = held.rows("val", "nih")
-    soft, sharp = group.soft(held.seen["soft"])[val], group.sharp(held.seen["sharp"])[val]
-    assert soft.std() == pytest.approx(sharp.std())
-    assert (soft + sharp).std() == pytest.approx(group.tuned_share * held.tuned[val].std())
-    joint = 1 / (1 + np.exp(-(group.tuned_share * held.tuned[val] + soft + sharp)))
-    assert joint.mean() == pytest.approx(held.sick[val].mean(), abs=0.02)

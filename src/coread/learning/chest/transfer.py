@@ -26,9 +26,6 @@ MIDDLE_BLOCKS = (4, 10)
 FEATURES = 1280
 """Channels of the last feature map."""
 
-DEEP = 320
-"""Channels of the last block's map, before the last 1 x 1 convolution."""
-
 
 class ChestNet(nn.Module):  # type: ignore[misc]
     """Grey radiograph in, logit, features and class-activation map out.
@@ -61,12 +58,8 @@ class ChestNet(nn.Module):  # type: ignore[misc]
 
     def stem(self, image: Tensor, blocks: int = FROZEN_BLOCKS) -> Tensor:
         """What the first blocks make of grey images [n, 1, 224, 224] in 0..1, softened first."""
-        return self.sharp_stem(softened(image, self.kernel), blocks)
-
-    def sharp_stem(self, image: Tensor, blocks: int = FROZEN_BLOCKS) -> Tensor:
-        """The same of images as they are."""
         trunk = self.trunk
-        now = trunk._conv_stem(image * (255 / 128) - 127 / 128)
+        now = trunk._conv_stem(softened(image, self.kernel) * (255 / 128) - 127 / 128)
         now = trunk._swish(trunk._bn0(now))
         for index, block in enumerate(list(cast(nn.ModuleList, trunk._blocks))[:blocks]):
             now = block(now, drop_connect_rate=self._drop_rate(index))
@@ -74,18 +67,12 @@ class ChestNet(nn.Module):  # type: ignore[misc]
 
     def onward(self, now: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The last map and those of `MIDDLE_BLOCKS`, from what `stem` made."""
-        trunk = self.trunk
-        deep, middle = self.deep(now)
-        return trunk._swish(trunk._bn1(trunk._conv_head(deep))), middle
-
-    def deep(self, now: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The last block's map [n, 320, 7, 7] and those of `MIDDLE_BLOCKS`, from what `stem` made."""
-        middle = []
-        for index, block in list(enumerate(cast(nn.ModuleList, self.trunk._blocks)))[FROZEN_BLOCKS:]:
+        trunk, middle = self.trunk, []
+        for index, block in list(enumerate(cast(nn.ModuleList, trunk._blocks)))[FROZEN_BLOCKS:]:
             now = block(now, drop_connect_rate=self._drop_rate(index))
             if index in MIDDLE_BLOCKS:
                 middle.append(now)
-        return now, middle
+        return trunk._swish(trunk._bn1(trunk._conv_head(now))), middle
 
     def _drop_rate(self, index: int) -> float:
         return 0.1 * index / len(self.trunk._blocks) if self.training else 0.0

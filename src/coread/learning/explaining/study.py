@@ -19,7 +19,6 @@ from coread.learning.chest.sites.blend import Blend, Group, Mixture
 from coread.learning.chest.sites.heads import Head, balanced, fit_head
 from coread.learning.chest.sites.looks import Look, looked, shown
 from coread.learning.chest.sites.mixing import STRENGTH, log_odds, mix
-from coread.learning.chest.sites.places import placed
 from coread.learning.chest.sites.trunks import net_of_onnx
 from coread.learning.explaining import methods
 from coread.learning.explaining.attention import (
@@ -173,10 +172,10 @@ def planted(atlas: Atlas, count: int) -> dict[str, Any]:
     """
     look = Look("imagenet-planted", change=plant)
     learners, tests = atlas.rows("train", "nih"), atlas.rows("test", "nih")
-    marked = placed(looked(atlas.some(learners), look, atlas.eye(), atlas.folder, atlas.tell).deep)
+    marked = looked(atlas.some(learners), look, atlas.eye(), atlas.folder, atlas.tell).pooled[:, :MEANS]
     truth = atlas.truth(learners)
     where = planted_where(truth, SICK_SHARE, WELL_SHARE, np.random.default_rng(0))
-    head = fit_head(np.where(where[:, None], marked, atlas.fields()[learners]), truth, strength=0.003)
+    head = fit_head(np.where(where[:, None], marked, atlas.means()[learners]), truth, strength=0.003)
     images = [shown(item, look, 0)[None, None] for item in atlas.some(tests[:count])]
     mask = _wide(mark_mask((224, 224)))
     found = {
@@ -196,7 +195,7 @@ def _wide(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _on_plain(atlas: Atlas, head: Head) -> Mapping[str, Explain]:
     """The methods on the plain trunk under one head."""
-    group = Group(0.0, sharp=head)
+    group = Group(0.0, head)
     still = Mixture(group, group, Head(np.zeros(MEANS), 0.0))
     net = Blend(atlas.imagenet, atlas.imagenet, still).eval()
 

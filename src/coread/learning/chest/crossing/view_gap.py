@@ -19,6 +19,7 @@ from coread.learning.chest.sites.atlas import Atlas
 from coread.learning.chest.sites.gaps import Areas, areas_by, difference
 from coread.learning.chest.sites.heads import balanced, fit_head
 from coread.learning.chest.sites.mixing import STRENGTH
+from coread.learning.chest.sites.places import placed
 
 Float = NDArray[np.float64]
 
@@ -49,11 +50,11 @@ class Arm:
 
 
 def _sharp(atlas: Atlas) -> NDArray[np.float32]:
-    return atlas.fields()
+    return placed(atlas.seen("plain").deep)
 
 
 def _soft(atlas: Atlas) -> NDArray[np.float32]:
-    return atlas.fields(trunk="plain")
+    return placed(atlas.seen("plain", "plain").deep)
 
 
 FLOOR = "floor: raw images, plain regression"
@@ -64,7 +65,7 @@ ARMS = {
     "prepared, views even, nine fields": Arm((_sharp,), 0.005),
     "prepared, views even, low pass": Arm((lambda atlas: atlas.means("plain", "plain"),), 0.001),
     "prepared, views even, nine fields, low pass": Arm((_soft,), STRENGTH),
-    "prepared, views even, nine fields, without and with low pass: shipped": Arm((_sharp, _soft), STRENGTH),
+    "prepared, views even, nine fields, without and with low pass": Arm((_sharp, _soft), STRENGTH),
     "lungs cut out and alike in grey, views even": Arm((lambda atlas: atlas.means("lungs alike"),), 0.001),
 }
 

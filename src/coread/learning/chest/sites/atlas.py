@@ -15,7 +15,6 @@ from torch import Tensor
 from coread.learning.chest.cohort import Radiograph, Split, chest_cohort
 from coread.learning.chest.sites.harmonise import central, local, matched, reference_curve
 from coread.learning.chest.sites.looks import Change, Eye, Look, Seen, eye_of, looked
-from coread.learning.chest.sites.places import placed
 from coread.learning.chest.sites.trunks import imagenet_net
 from coread.learning.chest.transfer import FEATURES, ChestNet
 
@@ -166,19 +165,19 @@ class Atlas:
         return reference_curve(self.some(self.rows("train")))
 
     def scored(
-        self, head: Callable[[Float], NDArray[np.float64]], features: Callable[[str], Float]
+        self, head: Callable[[Float], NDArray[np.float64]], trunk: str = "imagenet"
     ) -> NDArray[np.float64]:
-        """Scores [image] of a head; of judged images, mean of both sides.
+        """Scores [image] of a head on the mean responses; of judged images, mean of both sides.
 
         Parameters
         ----------
         head
-            Scores of features [n, d].
-        features
-            Of a look by its name, such as `means` or `fields`.
+            Scores of features [n, 1432].
+        trunk
+            As for `seen`.
         """
-        score = head(features("plain"))
-        score[self.judged] = (score[self.judged] + head(features("mirrored"))) / 2
+        score = head(self.means("plain", trunk))
+        score[self.judged] = (score[self.judged] + head(self.means("mirrored", trunk))) / 2
         return score
 
     def last(self, name: str = "plain", trunk: str = "imagenet") -> Float:
@@ -188,10 +187,6 @@ class Atlas:
     def means(self, name: str = "plain", trunk: str = "imagenet") -> Float:
         """Mean responses of the last layer and of the levels [image, 1432]."""
         return self.seen(name, trunk).pooled[:, :MEANS]
-
-    def fields(self, name: str = "plain", trunk: str = "imagenet") -> Float:
-        """Mean responses of the last block in nine fields [image, 2880] (`places.placed`)."""
-        return placed(self.seen(name, trunk).deep)
 
 
 def _digest(values: Iterable[Tensor]) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from coread.learning.chest.transfer import ChestNet
 Float = NDArray[np.float64]
 
 STRENGTH = 0.001
-"""Inverse penalty of the heads on nine fields; chosen by patient folds, undisturbed and disturbed."""
+"""Inverse penalty of the plain heads; chosen on validation patients, plain and disturbed."""
 
 CHILD_STRENGTH = 0.01
 """Inverse penalty of the switch: adults and small children are told apart without an error at any."""
@@ -28,37 +26,31 @@ SWITCH = 3.0
 """The switch's score is stretched by this, so that it stands at one end for nearly every patient."""
 
 DISTURBED = (1, 2)
-"""Seeds of the disturbed looks that the switch learns from beside the plain one."""
-
-TRUNKS = {"soft": "plain", "sharp": "imagenet"}
-"""The trunk as it came, behind the low pass and without it, as an atlas calls them."""
+"""Seeds of the disturbed looks that the plain heads and the switch learn from beside the plain one."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Scores [image] of the parts on all images of an atlas (see `Atlas.scored`).
+    """Scores [image] of the two trunks on all images of an atlas (see `Atlas.scored`).
 
     Attributes
     ----------
     tuned
         Of the tuned network.
-    fields
-        Of the heads on nine fields for each source, "soft" and "sharp".
+    plain
+        Of the plain trunk's head for each source.
     """
 
     tuned: Float
-    fields: dict[str, dict[str, Float]]
+    plain: dict[str, Float]
 
 
-def field_head(atlas: Atlas, site: str, trunk: str, strength: float = STRENGTH) -> Head:
-    """Fit a head on nine fields of the trunk as it came at one hospital, views and labels even.
-
-    It is taught on undisturbed images: the last block, unlike the finest level, stands noise without lessons
-    in it, and heads taught on disturbed images too lose a hundredth of the area by patient folds.
-    """
-    rows = atlas.rows("train", site)
+def plain_head(atlas: Atlas, site: str, strength: float = STRENGTH) -> Head:
+    """Fit the head of the trunk as it came at one hospital, plain and disturbed, views and labels even."""
+    rows, times = atlas.rows("train", site), 1 + len(DISTURBED)
+    weight = balanced(atlas.some(rows)) / times
     return fit_head(
-        atlas.fields("plain", trunk)[rows], atlas.truth(rows), balanced(atlas.some(rows)), strength
+        _looks(atlas, rows, "plain"), np.tile(atlas.truth(rows), times), np.tile(weight, times), strength
     )
 
 
@@ -103,56 +95,36 @@ def mix(atlas: Atlas, net: ChestNet) -> tuple[Mixture, Parts]:
     (Mixture, Parts)
         For the blend; and the parts' scores.
     """
-    tuned = atlas.scored(tuned_head(net), partial(atlas.means, trunk="tuned"))
-    heads = {site: _heads(atlas, site) for site in ("nih", "paediatric")}
-    parts = Parts(tuned, {site: scored_fields(atlas, own) for site, own in heads.items()})
-    adult, child = (_group(atlas, parts, site, own) for site, own in heads.items())
+    heads = {site: plain_head(atlas, site) for site in ("nih", "paediatric")}
+    tuned = atlas.scored(tuned_head(net), "tuned")
+    parts = Parts(tuned, {site: atlas.scored(head, "plain") for site, head in heads.items()})
+    adult, child = (_group(atlas, parts, site, heads[site]) for site in heads)
     return Mixture(adult, child, child_head(atlas)), parts
 
 
-def _heads(atlas: Atlas, site: str) -> dict[str, Head]:
-    return {name: field_head(atlas, site, trunk) for name, trunk in TRUNKS.items()}
+def _group(atlas: Atlas, parts: Parts, site: str, head: Head) -> Group:
+    """Equal shares of the two scores in units of their spread, and Platt's line, on one source's validation.
 
-
-def scored_fields(atlas: Atlas, heads: Mapping[str, Head]) -> dict[str, Float]:
-    """Scores [image] of heads on nine fields, by the name that they have in `TRUNKS`."""
-    return {
-        name: atlas.scored(head, partial(atlas.fields, trunk=TRUNKS[name])) for name, head in heads.items()
-    }
-
-
-def _group(atlas: Atlas, parts: Parts, site: str, heads: Mapping[str, Head]) -> Group:
-    """Equal shares in units of spread, and Platt's line, on one source's validation patients.
-
-    The two heads on fields make one score, and that and the tuned trunk's another. With about a hundred adult
-    validation images a fitted share would be noise: equal shares were fixed. The line is that of the source's
-    share of sick among training and validation patients together.
+    With about a hundred adult validation images a fitted share would be noise: equal shares were fixed. The
+    line is that of the source's share of sick among training and validation patients together.
     """
     rows = atlas.rows("val", site)
-    tuned, fields = parts.tuned[rows], {name: score[rows] for name, score in parts.fields[site].items()}
-    each = {name: 1 / float(score.std()) for name, score in fields.items()}
-    frozen = np.sum([each[name] * score for name, score in fields.items()], axis=0)
+    tuned, plain = parts.tuned[rows], parts.plain[site][rows]
+    shares = 1 / tuned.std(), 1 / plain.std()
     known = atlas.some(np.concatenate([atlas.rows("train", site), rows]))
     weight = case_weights(atlas.some(rows), sick_shares(known))
-    curve = fit_platt(atlas.truth(rows), tuned / tuned.std() + frozen / frozen.std(), weight)
-    folded = {name: _times(heads[name], curve.slope * each[name] / float(frozen.std())) for name in heads}
-    soft = replace(folded["soft"], bias=folded["soft"].bias + curve.intercept)
-    return Group(float(curve.slope / tuned.std()), soft, folded["sharp"])
-
-
-def _times(head: Head, factor: float) -> Head:
-    return Head(head.weight * factor, float(head.bias * factor))
+    curve = fit_platt(atlas.truth(rows), shares[0] * tuned + shares[1] * plain, weight)
+    part = shares[1] * curve.slope
+    return Group(
+        float(shares[0] * curve.slope), Head(head.weight * part, float(head.bias * part + curve.intercept))
+    )
 
 
 def log_odds(mixture: Mixture, parts: Parts, atlas: Atlas) -> Float:
     """The reader's log-odds [image] from what the trunks saw (see `Atlas.scored`)."""
     child = 1 / (1 + np.exp(-np.clip(mixture.switch(atlas.means("plain", "tuned")), -50, 50)))
     adult_score, child_score = (
-        group.tuned_share * parts.tuned + sum(scored_fields(atlas, _folded(group)).values())
+        group.tuned_share * parts.tuned + atlas.scored(group.plain, "plain")
         for group in (mixture.adult, mixture.child)
     )
     return np.asarray((1 - child) * adult_score + child * child_score)
-
-
-def _folded(group: Group) -> dict[str, Head]:
-    return {name: head for name in TRUNKS if (head := getattr(group, name))}
