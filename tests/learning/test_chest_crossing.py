@@ -8,8 +8,10 @@ import pytest
 pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
 
 from coread.evaluation import roc_auc
+from coread.learning.chest.cohort import Radiograph
 from coread.learning.chest.crossing import lungs
 from coread.learning.chest.crossing.self_training import Teaching, self_trained
+from coread.learning.chest.crossing.view_gap import Arm, _areas
 from coread.learning.chest.sites.heads import fit_head
 from coread.learning.chest.sites.looks import Seen
 from coread.readers.chest_radiograph.preprocess import resample
@@ -111,3 +113,39 @@ def test_a_head_that_says_the_same_of_all_cannot_teach_itself():
 def test_the_share_grows_to_all():
     how = Teaching(rounds=5, first_share=0.1)
     assert [round(how.share(k), 3) for k in range(5)] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+class _TwoViews:
+    """Adults of two views: one feature tells the sick on PA only, two others on both, independently."""
+
+    def __init__(self, folder, count=240):
+        rng = np.random.default_rng(3)
+        self.items = [
+            Radiograph(folder, "nih", str(i // 2), ("train", "val")[i // 2 % 2], i // 2 % 2, "x", view)
+            for i, view in zip(range(count), ("AP", "PA") * (count // 2), strict=True)
+        ]
+        sick = np.array([item.opacity for item in self.items])
+        upright = np.array([item.view == "PA" for item in self.items])
+        self.features = rng.normal(size=(count, 3)) + 1.2 * np.stack([sick * upright, sick, sick], axis=1)
+
+    def rows(self, split, site):
+        return np.array([n for n, item in enumerate(self.items) if item.split == split])
+
+    def some(self, rows):
+        return [self.items[n] for n in rows]
+
+    def truth(self, rows):
+        return np.array([self.items[n].opacity for n in rows])
+
+    def patients(self, rows):
+        return [self.items[n].patient for n in rows]
+
+
+def test_an_arm_shows_its_gap_and_two_joined_read_better_than_either(tmp_path):
+    atlas = _TwoViews(tmp_path)
+    pick = [lambda held, k=k: held.features[:, k : k + 1] for k in range(3)]
+    upright, first, second = (_areas(atlas, Arm((one,), 1.0)) for one in pick)
+    joint = _areas(atlas, Arm((pick[1], pick[2]), 1.0))
+    assert upright.interval("gap").lower > 0.1
+    assert abs(joint.interval("gap").value) < 0.12
+    assert joint.whole[0] > max(first.whole[0], second.whole[0]) + 0.02
