@@ -41,7 +41,7 @@ Inputs = dict[str, NDArray[np.float32]]
 def main() -> None:
     """Measure, print, keep."""
     quick = "--quick" in sys.argv[1:]
-    turns = 30 if quick else 100
+    turns = 30 if quick else 200
     result = {**provenance("onnxruntime", "numpy"), "turns": turns, "load_average_before": os.getloadavg()[0]}
     result["networks"] = {}
     with TemporaryDirectory() as folder:
