@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -98,6 +100,18 @@ ENDLESS = turns(2**62)
 LONG = turns(3e5)
 
 
+#: A worker: it says which process computes for it, and lets it compute without end.
+WORKER = """
+import sys
+from pathlib import Path
+import numpy as np
+from coread.readers.onnx import Session
+session = Session(Path(sys.argv[1]), sys.argv[2])
+print(session._network._pool.children[0].process.pid, flush=True)
+session.run({"n": np.array(2**62), "x": np.ones(1, np.float32)})
+"""
+
+
 @pytest.fixture
 def session(tmp_path):
     def opened(content: bytes, **limits) -> Session:
@@ -118,14 +132,15 @@ def pid_of(session: Session) -> int:
     return process.pid
 
 
-def killed_at_work(session: Session, times: int) -> threading.Thread:
-    """End the process of a session once it has begun to compute, so many times."""
+def killed_at_work(session: Session, times: int, enough: threading.Event) -> threading.Thread:
+    """End the process of a session once it has begun to compute, so many times, or until it is enough."""
 
     def kill() -> None:
         last = 0
         for _ in range(times):
             while last == (now := getattr(child_of(session).process, "pid", last)) or not is_at_work(now):
-                time.sleep(0.005)
+                if enough.wait(0.005):
+                    return
             os.kill(now, 9)
             last = now
 
@@ -207,7 +222,7 @@ def test_a_network_without_end_is_ended_and_the_next_study_is_read(session):
 def test_a_process_that_is_killed_at_work_is_no_fault_of_the_study(session):
     loop = session(looping())
     assert loop.run(turns(2))["y"] == 3
-    killer, pid = killed_at_work(loop, times=1), pid_of(loop)
+    killer, pid = killed_at_work(loop, 1, threading.Event()), pid_of(loop)
     assert loop.run(LONG)["y"] == 1 + LONG["n"]
     killer.join()
     assert pid_of(loop) != pid
@@ -215,11 +230,28 @@ def test_a_process_that_is_killed_at_work_is_no_fault_of_the_study(session):
 
 def test_a_process_that_is_killed_each_time_fails_the_study_and_no_other(session):
     loop = session(looping())
-    killer = killed_at_work(loop, times=2)
+    enough = threading.Event()
+    killer = killed_at_work(loop, 99, enough)  # one of them may hit the process before it is asked
     with pytest.raises(ReaderFailed, match=r"ended its process \(SIGKILL\)"):
         loop.run(ENDLESS)
+    enough.set()
     killer.join()
     assert loop.run(turns(2))["y"] == 3
+
+
+def test_a_process_ends_with_the_worker_that_it_computes_for(tmp_path):
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(looping())
+    command = [sys.executable, "-c", WORKER, path, hashlib.sha256(looping()).hexdigest()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        pid = int(worker.stdout.readline())
+        until = time.monotonic() + 20
+        while not is_at_work(pid) and time.monotonic() < until:
+            time.sleep(0.01)
+        worker.kill()
+    while is_at_work(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_at_work(pid)
 
 
 def test_a_process_is_kept_between_studies_and_gives_its_memory_back_when_idle(session, monkeypatch):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
+import threading
+import time
 from contextlib import suppress
 
 #: unshare(2): CLONE_NEWUSER | CLONE_NEWNET.
 _OWN_NETWORK = 0x50000000
 #: proc(5): where memory is short, the system ends a process of this mark before all others.
 _FIRST_TO_END = "1000"
+#: Seconds between two looks for the parent.
+_LOOK_S = 1.0
 #: Standard input, output and error.
 _PIPES = 3
 
@@ -34,6 +39,21 @@ def shut_in() -> None:
 def open_nothing_more() -> None:
     """Open no file and no socket from now on, not even to read; everything must have been imported."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (_PIPES, _PIPES))
+
+
+def end_with_parent() -> None:
+    """End this process soon after its parent, whatever it is computing; call it when shut in.
+
+    A process of several threads cannot be given a network of its own any more.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def limit_memory(most_bytes: int) -> None:

@@ -151,6 +151,7 @@ def _give(parts: Sequence[Buffer]) -> None:
 
 if __name__ == "__main__":
     inside.shut_in()
+    inside.end_with_parent()
     mapped_bytes = inside.mapped_bytes()
     inside.open_nothing_more()
     with suppress(EOFError, BrokenPipeError):
