@@ -32,8 +32,8 @@ rounds ask the same test patients; every one stands here, whatever it says."""
 
 HOW_EQUAL = """## Equal terms: the same network, the same steps, no label but the tenth
 
-Fixed before any figure of this round was seen, and before the trunk was tuned on adults' radiographs or on nodules; the
-gains of the second round on neutrophils (+0.080) and on children's radiographs (+0.036) were known. One pair for every
+Fixed before any figure of this round was seen, and before any of the tuned trunk on adults' radiographs or on nodules;
+the gains of the second round on neutrophils (+0.080) and on children's radiographs (+0.036) were known. One pair for every
 set: *tuned*, EfficientNet-Lite0 from ImageNet's weights, against *untaught*, the same network from random ones, which is
 what from scratch means where transfer is measured (Kornblith et al., CVPR 2019, arXiv:1805.08974; Raghu et al., NeurIPS
 2019, arXiv:1902.07208). Both make the steps that the untaught one made in the second round (the tuned one made half of
@@ -65,7 +65,7 @@ see the same disturbances.
 
 Each side names its arm by the mean validation area of the seeds, and the two meet on test patients: that is the first
 row below. The others hold each kind of transfer by itself. *Tuned* is the arm that was named before the first round; its
-rows were added after the figures of this one were seen. Where a table lacks an arm, or tells of fewer than three seeds, it
+rows were added after the figures of neutrophils and of children's radiographs were seen. Where a table lacks an arm, or tells of fewer than three seeds, it
 was not trained: minutes on one core were what was short. Cells bear no patient: cells of one donor may lie on both sides,
 which flatters all arms alike."""
 

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the lab is not installed (pip install coread[lab])")
 pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installed (pip install coread[lab])")
 
+from coread.learning.backbone import fitting  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.learning.transfer_study.arms import Trial, area  # noqa: E402
 from coread.learning.transfer_study.larger import equal, figures, recipes, related, study, trials  # noqa: E402
@@ -144,6 +145,7 @@ def test_the_middle_of_a_nodule_is_enlarged():
 
 def test_on_equal_terms_the_last_step_counts_and_nobody_asks_validation_images(tmp_path, monkeypatch):
     few = {"passes": 1, "batch": 4, "least_steps": 4}
+    monkeypatch.setattr(fitting, "JUDGED_EVERY", 2)
     monkeypatch.setattr(recipes, "UNTAUGHT", replace(recipes.UNTAUGHT, **few))
     monkeypatch.setattr(equal, "PLAN", replace(equal.PLAN, **few))
     task = replace(bars(), images=bars().images[:, :, ::2, ::2])

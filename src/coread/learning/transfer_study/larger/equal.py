@@ -1,8 +1,8 @@
 """The trunk from ImageNet's weights against the same trunk from random ones, on equal terms.
 
-What was fixed before any figure of this comparison was seen, on validation or on test images, and before the
-trunk was tuned on adults' radiographs or on nodules; the figures of the study at larger images were known by
-then for neutrophils (+0.080) and for children's radiographs (+0.036):
+What was fixed before any figure of this comparison was seen, on validation or on test images, and before any
+of the tuned trunk on adults' radiographs or on nodules; the figures of the study at larger images were known
+by then for neutrophils (+0.080) and for children's radiographs (+0.036):
 
 * one pair for every set, `tuned` against `untaught`; nothing is chosen among arms. That is what *from
   scratch* means where transfer is measured: the same network, from random weights (Kornblith et al., CVPR
@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from coread.learning.backbone.fitting import Fit
 from coread.learning.backbone.trunk import whole
@@ -45,7 +45,7 @@ from coread.learning.transfer_study.larger.tasks import LARGER
 from coread.learning.transfer_study.larger.trials import SHARE_OF_PROMISE, make, placed, task_of
 from coread.learning.transfer_study.study import OPPONENTS, PROMISED_ARM, SEEDS, compared, verdict
 
-Float = NDArray[np.floating]
+Float = NDArray[np.float64]
 
 ARMS = (*BASELINES, PROMISED_ARM)
 """The pair, and the small network beside it."""
@@ -76,7 +76,7 @@ def make_last(data: Path, out: Path, work: Work) -> None:
         make(data, out, work)
         setting, trial = placed(data, out, work)
         net = _empty(trial, work.arm, setting)
-        net.load_state_dict(trial.run.load(work.arm)["parts"]["averaged"])
+        net.load_state_dict(_after_the_last_step(trial, work.arm))
     task = trial.task
     logits = trial.logits(net.eval(), task.floats(task.rows("test")))
     np.save(kept, np.asarray(logits, dtype=np.float64))
@@ -92,8 +92,16 @@ def _tuned(trial: Trial) -> nn.Module:
     net = _empty(trial, PROMISED_ARM, {}).to(memory_format=torch.channels_last)
     fit = Fit(net, Pictures(trial.task, trial.rows), lambda now: 0.0, PLAN)
     fit.run(trial.run, PROMISED_ARM)
-    net.load_state_dict(trial.run.load(PROMISED_ARM)["parts"]["averaged"])
+    net.load_state_dict(_after_the_last_step(trial, PROMISED_ARM))
     return net
+
+
+def _after_the_last_step(trial: Trial, name: str) -> dict[str, Tensor]:
+    """The running average of the weights in the checkpoint of a finished training."""
+    state = trial.run.load(name)
+    if state is None:
+        raise FileNotFoundError(f"no checkpoint of {name} in {trial.run.folder.name}")
+    return dict(state["parts"]["averaged"])
 
 
 def _empty(trial: Trial, arm: str, setting: Mapping[str, float]) -> nn.Module:
