@@ -65,9 +65,8 @@ see the same disturbances.
 
 Each side names its arm by the mean validation area of the seeds, and the two meet on test patients: that is the first
 row below. The others hold each kind of transfer by itself. *Tuned* is the arm that was named before the first round; its
-rows were added after the figures of neutrophils and of children's radiographs were seen. Where a table lacks an arm, or tells of fewer than three seeds, it
-was not trained: minutes on one core were what was short. Cells bear no patient: cells of one donor may lie on both sides,
-which flatters all arms alike."""
+rows were added after the figures of neutrophils and of children's radiographs were seen. Cells bear no patient: cells of
+one donor may lie on both sides, which flatters all arms alike."""
 
 HOW_FIRST = """## First round: 96 x 96 pixels
 
