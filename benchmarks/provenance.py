@@ -16,13 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+#: What figures come from; results and pages, which benchmarks themselves write, are not among it.
+_SOURCE = ("src", "pyproject.toml", "requirements", "benchmarks/*.py")
+
+
 def commit() -> str:
     """Commit of the tree, with a mark if it holds uncommitted changes to the source."""
-    outcome = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return outcome.stdout.strip() or "unknown"
+    changed = _git("status", "--porcelain", "--", *_SOURCE)
+    head = _git("rev-parse", "--short=12", "HEAD") or "unknown"
+    return f"{head}-dirty" if changed else head
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def machine() -> dict[str, Any]:
