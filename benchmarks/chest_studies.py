@@ -14,9 +14,6 @@ from provenance import RESULTS, ROOT
 
 Held = dict[str, Any]
 
-MEASURED_ON = {"causal_audit": "0.2.0", "explanations": "0.2.0"}
-"""Studies of the reader, with the version that results written before they named it were measured on."""
-
 
 def main() -> None:
     """Write every page whose result is there."""
@@ -50,9 +47,7 @@ def remarks(held: Held) -> list[str]:
 
 def of_version(held: Held) -> str:
     """Which version of the reader was measured, for the studies that measure it."""
-    if held["name"] not in MEASURED_ON:
-        return ""
-    return f" Measured on version {held.get('reader', MEASURED_ON[held['name']])} of the reader."
+    return f" Measured on version {held['reader']} of the reader." if "reader" in held else ""
 
 
 def causal_page(held: Held) -> list[str]:
