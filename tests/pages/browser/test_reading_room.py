@@ -147,6 +147,20 @@ def test_a_text_that_was_not_shown_is_not_signed(site, open_page):
     assert not site.room.casebook.reports_of(uid)
 
 
+def test_that_a_colleague_signed_meanwhile_is_told_beside_what_else_happened(site, open_page):
+    colleague = site.add("a.meyer", name="Anna Meyer")
+    uid = site.room.study(1, {CHEST.name: 0.9})
+    page = open_page()
+    page.open(uid)
+    page.press("a", "d")
+    page.see("Saved", ".save-state")
+    desk = site.room.desk
+    desk.break_lock(uid, colleague, "Called away")
+    desk.sign(uid, colleague, revision=desk.look(uid, colleague).revision, key="meanwhile")
+    page.see("while you were reading", "#banners")
+    page.see("The report was signed meanwhile", "#banners")
+
+
 def test_the_signature_follows_what_stands_in_its_way(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9, SECOND.name: 0.3})
     page, other = open_page(), open_page()
