@@ -138,7 +138,7 @@ class Pool(Generic[T]):
         child = idle.get()
         try:
             yield child
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves half an answer in the pipe
             child.stop()
             raise
         finally:

@@ -16,6 +16,13 @@ pytestmark = pytest.mark.peer
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 
 
+def draft(page, uid):
+    """Open a study, accept its first finding, and begin the report."""
+    page.open(uid)
+    page.press("a", "d")
+    page.see("Saved", ".save-state")
+
+
 def test_from_the_list_to_a_signed_report_by_keys_alone(site, open_page):
     site.room.study(1, {CHEST.name: 0.2})
     uid = site.room.study(2, {CHEST.name: 0.95, SECOND.name: 0.3}, StudyDescription="STAT chest")
@@ -58,9 +65,7 @@ def test_from_the_list_to_a_signed_report_by_keys_alone(site, open_page):
 def test_a_double_click_on_sign_is_one_signature(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     page.click(".report-foot .primary")
     page.find("#sign-password").send_keys(PASSWORD)
     page.js("const b = document.querySelector('button[form=sign-form]'); b.click(); b.click(); b.click();")
@@ -89,9 +94,7 @@ def test_a_session_that_ends_while_signing_loses_nothing(site, open_page):
 def test_words_typed_without_a_connection_come_back(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     page.driver.set_network_conditions(offline=True, latency=0, throughput=0)
     page.find("#section-impression").send_keys("Typed while offline.")
     page.see("kept in this window", ".save-state")
@@ -110,9 +113,7 @@ def test_words_typed_without_a_connection_come_back(site, open_page):
 def test_two_windows_on_one_report_lose_no_words(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     first, second = open_page(), open_page()
-    first.open(uid)
-    first.press("a", "d")
-    first.see("Saved", ".save-state")
+    draft(first, uid)
     second.open(uid)
     second.click("#tab-report")
     first.driver.set_network_conditions(offline=True, latency=0, throughput=0)
@@ -133,9 +134,7 @@ def test_two_windows_on_one_report_lose_no_words(site, open_page):
 def test_a_text_that_was_not_shown_is_not_signed(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     first, second = open_page(), open_page()
-    first.open(uid)
-    first.press("a", "d")
-    first.see("Saved", ".save-state")
+    draft(first, uid)
     second.open(uid)
     second.click("#tab-report")
     first.click(".report-foot .primary")
@@ -151,9 +150,7 @@ def test_that_a_colleague_signed_meanwhile_is_told_beside_what_else_happened(sit
     colleague = site.add("a.meyer", name="Anna Meyer")
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     desk = site.room.desk
     desk.break_lock(uid, colleague, "Called away")
     desk.sign(uid, colleague, revision=desk.look(uid, colleague).revision, key="meanwhile")
@@ -164,9 +161,7 @@ def test_that_a_colleague_signed_meanwhile_is_told_beside_what_else_happened(sit
 def test_the_signature_follows_what_stands_in_its_way(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9, SECOND.name: 0.3})
     page, other = open_page(), open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     page.click(".report-foot .primary")
     page.see("Not decided yet: Opacity", "dialog .message.warn")
     assert not page.find("button[form=sign-form]").is_enabled()
@@ -417,9 +412,7 @@ def test_every_page_fits_a_tablet_and_large_screens(site, open_page):
 def test_an_addendum_begins_with_what_was_decided_since(site, open_page):
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     page.click(".report-foot .primary")
     page.find("#sign-password").send_keys(PASSWORD + Keys.ENTER)
     page.see("Signed", "#signs")
@@ -443,9 +436,7 @@ def test_a_report_signed_by_a_colleague_meanwhile_leaves_the_words(site, open_pa
     colleague = site.add("a.meyer", name="Anna Meyer")
     uid = site.room.study(1, {CHEST.name: 0.9})
     page = open_page()
-    page.open(uid)
-    page.press("a", "d")
-    page.see("Saved", ".save-state")
+    draft(page, uid)
     me = site.people.find("li.wei")
     site.room.desk.break_lock(uid, colleague, "Called away")
     look = site.room.desk.look(uid, colleague)

@@ -55,7 +55,7 @@ export async function openSigning(panel) {
     const body = { password: password.value, totp: totp.value };
     if (isAddendum) Object.assign(body, { sections: panel.sections().map(({ name, text }) => ({ name, text })), template: panel.template, language: panel.language });
     try {
-      await store.act("POST", isAddendum ? "addendum" : "sign", body, { key, about: "sign" });
+      await store.act("POST", isAddendum ? "addendum" : "sign", body, { key, about: "sign", revision: store.review.revision });
       dialog.close();
       panel.finished();
       banner("signed", { kind: "good", text: t(isAddendum ? "script.addendum_done" : "script.sign_done") });

@@ -55,13 +55,14 @@ export class Store {
    * Do one act. It carries the revision that is known when its turn comes, and a key by which the server knows
    * it again. Resolves to the new review; on a conflict the present state is fetched before the fault is thrown.
    * @param {string} about what to mark as pending meanwhile
+   * @param {number} [revision] of what the doctor has looked at, where nothing newer may be meant
    */
-  act(method, part, body = {}, { about = part, key = actKey() } = {}) {
+  act(method, part, body = {}, { about = part, key = actKey(), revision } = {}) {
     this.pending.add(about);
     this.tell();
     const run = this.queue.then(async () => {
       try {
-        const sent = { ...body, revision: this.review.revision, key };
+        const sent = { ...body, revision: revision ?? this.review.revision, key };
         const answer = await send(method, `${this.path}/${part}`, sent);
         this.pending.delete(about);
         await this.takeOver(answer.review ?? answer);
