@@ -14,7 +14,7 @@ from provenance import RESULTS, ROOT
 PAGE = ROOT / "docs" / "transfer.md"
 LARGER, FIRST = RESULTS / "transfer_larger.json", RESULTS / "transfer.json"
 
-ARMS = ("untaught", "scratch", "frozen", "partial", "full", "tuned", "related")
+ARMS = ("untaught", "scratch", "frozen", "partial", "full", "tuned", "intermediate", "related")
 OPPONENTS = ("untaught", "scratch")
 
 EQUAL = "on equal terms"

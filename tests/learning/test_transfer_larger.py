@@ -11,7 +11,15 @@ pytest.importorskip("efficientnet_lite_pytorch", reason="the lab is not installe
 from coread.learning.backbone import fitting  # noqa: E402
 from coread.learning.runs.run import Run  # noqa: E402
 from coread.learning.transfer_study.arms import Trial, area  # noqa: E402
-from coread.learning.transfer_study.larger import equal, figures, recipes, related, study, trials  # noqa: E402
+from coread.learning.transfer_study.larger import (  # noqa: E402
+    equal,
+    figures,
+    intermediate,
+    recipes,
+    related,
+    study,
+    trials,
+)
 from coread.learning.transfer_study.larger.figures import Work  # noqa: E402
 from coread.learning.transfer_study.larger.tasks import CROP_SIDE, LARGER, NODULE_PIXELS, middle  # noqa: E402
 from coread.learning.transfer_study.tasks import Task  # noqa: E402
@@ -169,12 +177,45 @@ def test_on_equal_terms_the_last_step_counts_and_nobody_asks_validation_images(t
     assert held["untaught"]["notes"]["best"] > 0.0
 
 
+def test_the_trunk_begins_the_tenth_where_the_related_question_left_it(tmp_path, monkeypatch):
+    few = {"passes": 1, "batch": 4, "least_steps": 4}
+    monkeypatch.setattr(fitting, "JUDGED_EVERY", 2)
+    monkeypatch.setattr(intermediate, "LESSON", replace(intermediate.LESSON, **few))
+    task = replace(bars(), images=bars().images[:, :, ::2, ::2])
+    asked, began = [], []
+
+    def source(data):
+        asked.append(data)
+        return replace(task, labels=1 - task.labels)
+
+    class Watched(fitting.Fit):
+        def __init__(self, net, views, judge, plan):
+            began.append({name: part.clone() for name, part in net.state_dict().items()})
+            super().__init__(net, views, judge, replace(plan, **few))
+
+    monkeypatch.setattr(equal, "Fit", Watched)
+    monkeypatch.setattr(equal, "RELATED", {"bars": source})
+    monkeypatch.setattr(trials, "LARGER", {"bars": lambda data: task})
+    trials.task_of.cache_clear()
+    for arm, seed in (("intermediate", 0), ("intermediate", 1), ("tuned", 0)):
+        equal.make_last(tmp_path, tmp_path, Work("bars", 0.1, arm, seed))
+    trials.task_of.cache_clear()
+    assert asked == [tmp_path]
+    learnt = Run(tmp_path / "intermediate" / "source").load("weights")
+    for begun in began[:2]:
+        assert {name for name in begun if name not in learnt} == {"classifier.weight", "classifier.bias"}
+        assert all(torch.equal(begun[name], part) for name, part in learnt.items())
+    assert torch.equal(began[0]["classifier.weight"], began[2]["classifier.weight"])
+    assert not torch.equal(began[0]["stem.weight"], began[2]["stem.weight"])
+
+
 def test_both_trunks_have_the_same_terms_but_for_the_size_of_a_step():
     one, other = asdict(equal.PLAN), asdict(recipes.UNTAUGHT)
     assert {name for name, value in one.items() if value != other[name]} <= {"rate", "head_rate"}
-    assert {(work.task, work.seed) for work in equal.works() if work.arm == "tuned"} == {
-        (task, seed) for task in LARGER for seed in study.SEEDS
-    }
+    for arm in equal.TAUGHT:
+        assert {(work.task, work.seed) for work in equal.works() if work.arm == arm} == {
+            (task, seed) for task in LARGER for seed in study.SEEDS
+        }
 
 
 def test_the_promise_is_worked_on_before_other_shares():

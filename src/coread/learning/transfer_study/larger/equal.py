@@ -40,18 +40,26 @@ from coread.learning.backbone.trunk import whole
 from coread.learning.runs.run import Run
 from coread.learning.transfer_study.arms import BASELINES, Pictures, SmallNet, Trial
 from coread.learning.transfer_study.larger.figures import Work
+from coread.learning.transfer_study.larger.intermediate import INTERMEDIATE, last_average, trunk_after
 from coread.learning.transfer_study.larger.recipes import TUNED, UNTAUGHT
+from coread.learning.transfer_study.larger.related import RELATED
 from coread.learning.transfer_study.larger.tasks import LARGER
 from coread.learning.transfer_study.larger.trials import SHARE_OF_PROMISE, make, placed, task_of
 from coread.learning.transfer_study.study import OPPONENTS, PROMISED_ARM, SEEDS, compared, verdict
 
 Float = NDArray[np.float64]
 
-ARMS = (*BASELINES, PROMISED_ARM)
-"""The pair, and the small network beside it."""
+TAUGHT: Mapping[str, str] = {
+    PROMISED_ARM: f"the trunk tuned from ImageNet's weights ({PROMISED_ARM}), on equal terms,",
+    INTERMEDIATE: f"ImageNet's trunk after a related question ({INTERMEDIATE}), on equal terms,",
+}
+"""Arms held to the promise, in words; the second was declared after the first was read (`intermediate`)."""
+
+ARMS = (*BASELINES, *TAUGHT)
+"""Those, and the two that learn from nothing."""
 
 PLAN = replace(UNTAUGHT, rate=TUNED.rate, head_rate=TUNED.head_rate)
-"""The tuned trunk: the steps of the untaught one, at its own step size."""
+"""The taught trunk: the steps of the untaught one, at its own step size."""
 
 
 def works() -> Iterator[Work]:
@@ -68,15 +76,16 @@ def make_last(data: Path, out: Path, work: Work) -> None:
     kept = _kept(out, work)
     if kept.is_file():
         return
-    if work.arm == PROMISED_ARM:
+    if work.arm in TAUGHT:
         task, run = task_of(data, work.task), Run(out / "equal" / work.name(), work.seed)
         trial = Trial(task, task.few(work.share, work.seed), run, Run(out / "kept"))
-        net = _tuned(trial)
+        known = trunk_after(RELATED[work.task], data, out) if work.arm == INTERMEDIATE else {}
+        net = _tuned(trial, work.arm, known)
     else:
         make(data, out, work)
         setting, trial = placed(data, out, work)
         net = _empty(trial, work.arm, setting)
-        net.load_state_dict(_after_the_last_step(trial, work.arm))
+        net.load_state_dict(last_average(trial.run, work.arm))
     task = trial.task
     logits = trial.logits(net.eval(), task.floats(task.rows("test")))
     np.save(kept, np.asarray(logits, dtype=np.float64))
@@ -86,29 +95,25 @@ def _kept(out: Path, work: Work) -> Path:
     return Run(out / "equal").path(f"{work.name()}.npy")
 
 
-def _tuned(trial: Trial) -> nn.Module:
-    """The whole trunk after the last step; validation images are not looked at."""
+def _tuned(trial: Trial, arm: str, known: Mapping[str, Tensor]) -> nn.Module:
+    """The whole trunk after the last step, begun from what it knows beside ImageNet's weights, if anything.
+
+    Validation images are not looked at.
+    """
     torch.manual_seed(trial.run.seed)
-    net = _empty(trial, PROMISED_ARM, {}).to(memory_format=torch.channels_last)
+    net = _empty(trial, arm, {}).to(memory_format=torch.channels_last)
+    net.load_state_dict(known, strict=False)
     fit = Fit(net, Pictures(trial.task, trial.rows), lambda now: 0.0, PLAN)
-    fit.run(trial.run, PROMISED_ARM)
-    net.load_state_dict(_after_the_last_step(trial, PROMISED_ARM))
+    fit.run(trial.run, arm)
+    net.load_state_dict(last_average(trial.run, arm))
     return net
-
-
-def _after_the_last_step(trial: Trial, name: str) -> dict[str, Tensor]:
-    """The running average of the weights in the checkpoint of a finished training."""
-    state = trial.run.load(name)
-    if state is None:
-        raise FileNotFoundError(f"no checkpoint of {name} in {trial.run.folder.name}")
-    return dict(state["parts"]["averaged"])
 
 
 def _empty(trial: Trial, arm: str, setting: Mapping[str, float]) -> nn.Module:
     channels, classes = trial.task.images.shape[1], trial.task.classes
     if arm == "scratch":
         return SmallNet(channels, classes, int(setting["width"]), int(setting["stages"]))
-    return whole(channels, classes, taught=arm == PROMISED_ARM)
+    return whole(channels, classes, taught=arm in TAUGHT)
 
 
 def report(data: Path, out: Path) -> dict[str, Any]:
@@ -122,13 +127,13 @@ def report(data: Path, out: Path) -> dict[str, Any]:
 
 def verdicts(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The promise on equal terms, over the same network and over the small one."""
-    made = []
-    for opponent in BASELINES:
-        gains = {
-            name: held[PROMISED_ARM][f"gain_over_{opponent}"]
-            for name, held in tasks.items()
-            if PROMISED_ARM in held and opponent in held
-        }
-        promised = f"the trunk tuned from ImageNet's weights ({PROMISED_ARM}), on equal terms,"
-        made.append(verdict(promised, OPPONENTS[opponent], gains))
-    return made
+    return [
+        verdict(promised, OPPONENTS[opponent], _gains(tasks, arm, opponent))
+        for arm, promised in TAUGHT.items()
+        for opponent in BASELINES
+    ]
+
+
+def _gains(tasks: Mapping[str, Any], arm: str, opponent: str) -> dict[str, Mapping[str, float]]:
+    both = {name: held[arm] for name, held in tasks.items() if arm in held and opponent in held}
+    return {name: made[f"gain_over_{opponent}"] for name, made in both.items()}
