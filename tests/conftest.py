@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,17 @@ def _untraced() -> Iterator[None]:
     finally:
         tracing.start()
         os.environ.update(kept)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write down what a worker covered while there is time: one that is slow to end is killed after 10 s."""
+    measuring = coverage.Coverage.current()
+    if measuring is None or not hasattr(session.config, "workerinput"):
+        return
+    measuring.stop()
+    with warnings.catch_warnings(action="ignore"):
+        measuring.save()
 
 
 def _missing(reason: str) -> None:
