@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from coread.learning.chest.sites.heads import Head, aligned, balanced, fit_erase
 from coread.learning.chest.sites.looks import Look, eye_of, looked, shown
 from coread.learning.chest.sites.trunks import imagenet_net, net_of_onnx
 from coread.learning.chest.transfer import ChestNet, low_pass, softened
+from coread.readers.networks import apart
 
 CHANNELS = 1280 + 40 + 112
 
@@ -64,6 +66,14 @@ def test_the_blend_is_the_sum_of_its_parts(net, mixture, inputs, tmp_path):
     switch = 1 / (1 + np.exp(-mixture.switch(tuned_features.numpy())))
     assert score.numpy() == pytest.approx((1 - switch) * adult + switch * child, abs=1e-3)
     assert features.numpy() == pytest.approx(tuned_features.numpy(), abs=1e-4)
+
+
+def test_a_trunk_is_computed_on_after_its_process_has_ended(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(apart, "IDLE_S", 0.2)
+    eye = eye_of(imagenet_net(), tmp_path)
+    first = eye(inputs[:1]).pooled
+    time.sleep(1)
+    assert np.array_equal(eye(inputs[:1]).pooled, first)
 
 
 def test_the_blends_map_takes_its_score_apart(net, mixture, inputs):

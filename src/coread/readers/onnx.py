@@ -108,6 +108,8 @@ class Session:
         ReaderFailed
             If an input does not fit, an output is not finite, the call took too long, or the process of a
             network that does not come with CoRead ended or wanted too much memory.
+        BundleRefused
+            If such a process had to be started anew, and the file is gone or is another by then.
         """
         self._check(inputs)
         outputs = dict(zip(self._network.outputs, self._network.run(dict(inputs)), strict=True))

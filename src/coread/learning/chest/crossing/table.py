@@ -110,12 +110,17 @@ def _compared(atlas: Atlas, rows: Rows, before: Float, ways: Mapping[str, list[F
     first = areas_by(truth, before, ["all"] * len(rows), patients)
     found: dict[str, Any] = {"before": figure(auc_interval(truth, before, patients), len(rows))}
     for name, scores in ways.items():
-        joint = np.mean([(s - s.mean()) / s.std() for s in scores], axis=0)
+        joint = joined(scores)
         second = areas_by(truth, joint, ["all"] * len(rows), patients)
         found[name] = figure(auc_interval(truth, joint, patients), len(rows))
         found[f"{name}, by seed"] = [figure(auc_interval(truth, s, patients), len(rows)) for s in scores]
         found[f"{name}, gain"] = figure(difference(second.whole, first.whole), len(rows))
     return found
+
+
+def joined(scores: Sequence[Float]) -> Float:
+    """Scores [image] of several seeds as one, each brought to mean 0 and deviation 1."""
+    return np.asarray(np.mean([(s - s.mean()) / s.std() for s in scores], axis=0))
 
 
 def floor(atlas: Atlas, site: str) -> Float:

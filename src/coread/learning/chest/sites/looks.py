@@ -176,21 +176,28 @@ def eye_of(net: ChestNet, folder: Path, threads: int = 1) -> Eye:
     net
         The trunk.
     folder
-        Keeps it as ONNX.
+        Keeps it as ONNX, where each process that computes it finds it.
     threads
         Processor threads.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = Path(place) / "eye.onnx"
-        _export(net, path)
-        session = Session(path, hashlib.sha256(path.read_bytes()).hexdigest(), threads)
+    path, digest = _kept(net, folder)
+    session = Session(path, digest, threads)
 
     def eye(inputs: Float) -> Seen:
         said = session.run({"image": np.ascontiguousarray(inputs)})
         return Seen(said["pooled"], said["deep"].astype(np.float16))
 
     return eye
+
+
+def _kept(net: ChestNet, folder: Path) -> tuple[Path, str]:
+    """File of a trunk, named by its SHA-256, and that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place) / "eye.onnx"
+        _export(net, path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.replace(folder / f"eye-{digest[:12]}.onnx"), digest
 
 
 def _export(net: ChestNet, path: Path) -> None:
