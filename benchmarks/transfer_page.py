@@ -99,8 +99,9 @@ def main() -> None:
 def equal_round(study: Figure) -> list[str]:
     """Parts of the page about larger images on equal terms."""
     tables = [
-        _share_table(f"{name}, {study['questions'][name]}, equal terms", "10%", held)
-        for name, held in study["equal_terms"].items()
+        _share_table(f"{name}, {study['questions'][name]}, equal terms", share, shares[share])
+        for name, shares in study["equal_terms"].items()
+        for share in _in_order(shares)
     ]
     return [HOW_EQUAL, _verdicts(row for row in study["rows"] if EQUAL in row["what"]), *tables]
 

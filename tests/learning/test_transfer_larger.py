@@ -218,6 +218,32 @@ def test_both_trunks_have_the_same_terms_but_for_the_size_of_a_step():
         }
 
 
+def test_at_every_share_the_trunks_meet_after_the_same_steps(tmp_path, monkeypatch):
+    few = {"passes": 1, "batch": 4, "least_steps": 4}
+    monkeypatch.setattr(fitting, "JUDGED_EVERY", 2)
+    monkeypatch.setattr(equal, "PLAN", replace(equal.PLAN, **few))
+    task = replace(bars(), images=bars().images[:, :, ::2, ::2])
+    for held in (trials, equal):
+        monkeypatch.setattr(held, "LARGER", {"bars": lambda data: task})
+    trials.task_of.cache_clear()
+    seeds = {work.seed for work in equal.works_of_other_shares()}
+    for work in equal.works_of_other_shares():
+        if work.seed == 0:
+            equal.make_last(tmp_path, tmp_path, work)
+    made = equal.report(tmp_path, tmp_path)["bars"]
+    trials.task_of.cache_clear()
+    assert seeds == set(study.SEEDS)
+    assert list(made) == ["1%", "100%"]
+    assert made["1%"]["training_images"] < made["100%"]["training_images"]
+    for share, held in made.items():
+        assert held["tuned"]["gain_over_untaught"]["seeds"] == 1
+        steps = {
+            arm: Run(tmp_path / "equal" / f"bars-{int(share[:-1]) / 100:g}-{arm}-0").load(arm)["step"]
+            for arm in equal.PAIR
+        }
+        assert steps["tuned"] == steps["untaught"] > 0
+
+
 def test_the_promise_is_worked_on_before_other_shares():
     shares = [work.share for work in study.all_work(quick=False)]
     assert shares == sorted(shares, key=lambda share: share != 0.1)

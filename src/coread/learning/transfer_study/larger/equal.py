@@ -41,7 +41,7 @@ from coread.learning.runs.run import Run
 from coread.learning.transfer_study.arms import BASELINES, Pictures, SmallNet, Trial
 from coread.learning.transfer_study.larger.figures import Work
 from coread.learning.transfer_study.larger.intermediate import INTERMEDIATE, last_average, trunk_after
-from coread.learning.transfer_study.larger.recipes import TUNED, UNTAUGHT
+from coread.learning.transfer_study.larger.recipes import GRIDS, TUNED, UNTAUGHT
 from coread.learning.transfer_study.larger.related import RELATED
 from coread.learning.transfer_study.larger.tasks import LARGER
 from coread.learning.transfer_study.larger.trials import SHARE_OF_PROMISE, make, placed, task_of
@@ -61,10 +61,31 @@ ARMS = (*BASELINES, *TAUGHT)
 PLAN = replace(UNTAUGHT, rate=TUNED.rate, head_rate=TUNED.head_rate)
 """The taught trunk: the steps of the untaught one, at its own step size."""
 
+UNTAUGHT_RATE = float(GRIDS["untaught"][0]["rate"])
+"""Step size of the untaught trunk, as in every trial of the study."""
+
+
+OTHER_SHARES = (0.01, 1.0)
+"""Shares beside that of the promise; there the pair meets alone."""
+
+PAIR = ("untaught", PROMISED_ARM)
+"""The trunk from random weights and from ImageNet's."""
+
 
 def works() -> Iterator[Work]:
-    """Every trial on equal terms: all sets, all seeds."""
+    """Every trial of the promise on equal terms: all sets, all seeds."""
     return (Work(task, SHARE_OF_PROMISE, arm, seed) for task in LARGER for seed in SEEDS for arm in ARMS)
+
+
+def works_of_other_shares() -> Iterator[Work]:
+    """The pair at 1 and 100 % of the labels; the first seed of every set before the others."""
+    return (
+        Work(task, share, arm, seed)
+        for share in OTHER_SHARES
+        for seed in SEEDS
+        for task in LARGER
+        for arm in PAIR
+    )
 
 
 def make_last(data: Path, out: Path, work: Work) -> None:
@@ -76,11 +97,11 @@ def make_last(data: Path, out: Path, work: Work) -> None:
     kept = _kept(out, work)
     if kept.is_file():
         return
-    if work.arm in TAUGHT:
+    if work.arm in TAUGHT or work.share != SHARE_OF_PROMISE:
         task, run = task_of(data, work.task), Run(out / "equal" / work.name(), work.seed)
         trial = Trial(task, task.few(work.share, work.seed), run, Run(out / "kept"))
         known = trunk_after(RELATED[work.task], data, out) if work.arm == INTERMEDIATE else {}
-        net = _tuned(trial, work.arm, known)
+        net = _after_last_step(trial, work.arm, known)
     else:
         make(data, out, work)
         setting, trial = placed(data, out, work)
@@ -95,7 +116,7 @@ def _kept(out: Path, work: Work) -> Path:
     return Run(out / "equal").path(f"{work.name()}.npy")
 
 
-def _tuned(trial: Trial, arm: str, known: Mapping[str, Tensor]) -> nn.Module:
+def _after_last_step(trial: Trial, arm: str, known: Mapping[str, Tensor]) -> nn.Module:
     """The whole trunk after the last step, begun from what it knows beside ImageNet's weights, if anything.
 
     Validation images are not looked at.
@@ -103,7 +124,8 @@ def _tuned(trial: Trial, arm: str, known: Mapping[str, Tensor]) -> nn.Module:
     torch.manual_seed(trial.run.seed)
     net = _empty(trial, arm, {}).to(memory_format=torch.channels_last)
     net.load_state_dict(known, strict=False)
-    fit = Fit(net, Pictures(trial.task, trial.rows), lambda now: 0.0, PLAN)
+    plan = PLAN if arm in TAUGHT else replace(PLAN, rate=UNTAUGHT_RATE, head_rate=UNTAUGHT_RATE)
+    fit = Fit(net, Pictures(trial.task, trial.rows), lambda now: 0.0, plan)
     fit.run(trial.run, arm)
     net.load_state_dict(last_average(trial.run, arm))
     return net
@@ -117,12 +139,16 @@ def _empty(trial: Trial, arm: str, setting: Mapping[str, float]) -> nn.Module:
 
 
 def report(data: Path, out: Path) -> dict[str, Any]:
-    """Figures of each task of what has been made so far: arms, intervals, gains."""
-    found: dict[str, dict[str, dict[int, Float]]] = {}
-    for work in works():
+    """Figures of each task and share of what has been made so far: arms, intervals, gains."""
+    found: dict[str, dict[float, dict[str, dict[int, Float]]]] = {}
+    for work in (*works(), *works_of_other_shares()):
         if _kept(out, work).is_file():
-            found.setdefault(work.task, {}).setdefault(work.arm, {})[work.seed] = np.load(_kept(out, work))
-    return {name: compared(task_of(data, name), arms, SHARE_OF_PROMISE) for name, arms in found.items()}
+            of_share = found.setdefault(work.task, {}).setdefault(work.share, {})
+            of_share.setdefault(work.arm, {})[work.seed] = np.load(_kept(out, work))
+    return {
+        name: {f"{share:.0%}": compared(task_of(data, name), arms, share) for share, arms in shares.items()}
+        for name, shares in found.items()
+    }
 
 
 def verdicts(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -135,5 +161,6 @@ def verdicts(tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _gains(tasks: Mapping[str, Any], arm: str, opponent: str) -> dict[str, Mapping[str, float]]:
-    both = {name: held[arm] for name, held in tasks.items() if arm in held and opponent in held}
+    ten = {name: shares.get(f"{SHARE_OF_PROMISE:.0%}", {}) for name, shares in tasks.items()}
+    both = {name: held[arm] for name, held in ten.items() if arm in held and opponent in held}
     return {name: made[f"gain_over_{opponent}"] for name, made in both.items()}

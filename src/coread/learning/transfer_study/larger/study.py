@@ -15,8 +15,6 @@ from coread.learning.transfer_study.larger.tasks import LARGER, QUESTIONS
 from coread.learning.transfer_study.larger.trials import SHARE_OF_PROMISE, make, task_of
 from coread.learning.transfer_study.study import SEEDS, TOLD
 
-OTHER_SHARES = (0.01, 1.0)
-
 DID_NOT_WORK = [
     "The promise is kept on one set of the two, whichever way the arm that was named before the first round "
     "is asked at larger images. On equal terms the trunk tuned from ImageNet's weights gains over the same "
@@ -70,7 +68,7 @@ def all_work(quick: bool) -> Iterator[Work]:
     """Every trial in the order of its worth: those of the promise first, then the cheap arms elsewhere."""
     yield from promised_work(quick)
     if not quick:
-        for share in OTHER_SHARES:
+        for share in equal.OTHER_SHARES:
             yield from _of(share, CHEAP, SEEDS)
 
 
@@ -97,28 +95,31 @@ def study(data: Path, out: Path, quick: bool = False, progress: Tell = nobody) -
     dict
         Rows for the table of the lab, and the figures.
     """
-    return _study(list(promised_work(quick)), data, out, progress, full=not quick)
+    return _study(list(promised_work(quick)), [] if quick else [*equal.works()], data, out, progress)
 
 
 def study_of_all_shares(
     data: Path, out: Path, quick: bool = False, progress: Tell = nobody
 ) -> dict[str, Any]:
-    """The same with the cheap arms at 1 and 100 % of the labels; hours."""
-    return _study(list(all_work(quick)), data, out, progress, full=not quick)
+    """The same with the cheap arms, and the trunks on equal terms, at 1 and 100 % of the labels; hours."""
+    alike = [] if quick else [*equal.works(), *equal.works_of_other_shares()]
+    return _study(list(all_work(quick)), alike, data, out, progress)
 
 
-def _study(works: Sequence[Work], data: Path, out: Path, progress: Tell, full: bool = True) -> dict[str, Any]:
+def _study(
+    works: Sequence[Work], alike: Sequence[Work], data: Path, out: Path, progress: Tell
+) -> dict[str, Any]:
     for number, work in enumerate(works):
         progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}", number / len(works))
         make(data, out, work)
-    for work in equal.works() if full else ():
-        progress(f"{work.task} {work.arm} seed {work.seed}, on equal terms", 1.0)
+    for work in alike:
+        progress(f"{work.task} {work.share:.0%} {work.arm} seed {work.seed}, on equal terms", 1.0)
         equal.make_last(data, out, work)
-    return report(data, out, works)
+    return report(data, out)
 
 
-def report(data: Path, out: Path, works: Sequence[Work]) -> dict[str, Any]:
-    """Figures of what has been made so far.
+def report(data: Path, out: Path) -> dict[str, Any]:
+    """Figures of what has been made so far, at whatever share.
 
     Returns
     -------
@@ -127,6 +128,7 @@ def report(data: Path, out: Path, works: Sequence[Work]) -> dict[str, Any]:
         ``tasks``: for each task and share the arms' areas and gains, the settings tried, and the pair chosen
         on validation images with its gain.
     """
+    works = list(all_work(quick=False))
     tasks = {name: of_task(task_of(data, name), out, works) for name in LARGER}
     alike = equal.report(data, out)
     held: dict[str, Any] = plain({
