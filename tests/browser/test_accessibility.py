@@ -22,7 +22,7 @@ from coread.clinic import Clinic, now
 from coread.domain.person import Person, Role
 from coread.testing.nodules import DrawnNodule
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 _LOCKED = Path(__file__).with_name("axe")
 _RUN = """

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from coread.domain import codes
 from coread.testing.nodules import DrawnNodule
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 #: In the middle of the image, so that a click into the middle of the pane meets it.
 MIDDLE = DrawnNodule(column_px=48.5, row_px=48.5)

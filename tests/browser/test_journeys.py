@@ -14,7 +14,7 @@ from journey_clinic import BLIND, PASSWORD, SECOND, TRIAGE, JourneyClinic, wait_
 from journey_room import Room
 from selenium.webdriver.common.keys import Keys
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 
 def signed_of(clinic: JourneyClinic, uid: str) -> list[pydicom.Dataset]:

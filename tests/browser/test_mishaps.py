@@ -17,7 +17,7 @@ from coread.clinic import now
 from coread.domain.person import Person
 from coread.domain.review import Verdict
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 WORDS = "Words that took a while to type."
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from coread.domain.person import Role
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 

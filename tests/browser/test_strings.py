@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from coread.domain.person import Role
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 #: Charset, name as written, as the list shows it in English and in Chinese.
 NAMES = {

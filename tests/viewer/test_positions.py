@@ -18,7 +18,7 @@ from viewer_site import Site
 
 from coread.testing import patients
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 SPOT = (143, 61)
 """Column and row of the middle of the spot."""
