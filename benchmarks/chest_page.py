@@ -116,10 +116,7 @@ def between_hospitals() -> list[str]:
          ", ".join(f"{one['value']:.3f}" for one in held[f"{way}, by seed"])]
         for pair, way, held in ways
     ]  # fmt: skip
-    gaps = [
-        [name, interval(held["whole"]), *(f"{held['by_view'][v]['value']:.3f}" for v in ("AP", "PA")), interval(held["gap"])]
-        for name, held in found["views_by_patient_folds"].items()
-    ]  # fmt: skip
+    seen = found["views"]
     return [
         "## Between the hospitals",
         "",
@@ -144,13 +141,40 @@ def between_hospitals() -> list[str]:
         ),
         "**AP against PA.** By patient folds of training and validation adults, heads on the frozen trunk:",
         "",
-        *table(["head", "both views", "AP", "PA", "PA less AP"], gaps),
+        *by_view(found["views_by_patient_folds"]),
         "Cut down to the lungs, with grey values made alike, AP and PA are read equally well, AP hardly worse than before and PA "
         "far worse: most of PA's lead comes from outside the lungs or from how the image was made, and not from what a doctor "
-        "would call the disease. The reader itself, whose trunks look through a low pass since version 0.4.0, is in the table of "
-        "its views in the lab's results.",
+        "would call the disease.",
+        "",
+        "On test patients, the reader (its trunks look through a low pass since version 0.4.0), its two parts, and the committee "
+        "that was taught at home (*after*, adults to adults, above):",
+        "",
+        *by_view(seen),
+        *halving(seen),
         "",
         *nine_fields(),
+    ]
+
+
+def by_view(heads: dict[str, Any]) -> list[str]:
+    """Table of areas of both views, of each, and of the gap."""
+    rows = [
+        [name, interval(held["whole"]), *(f"{held['by_view'][v]['value']:.3f}" for v in ("AP", "PA")), interval(held["gap"])]
+        for name, held in heads.items()
+    ]  # fmt: skip
+    return table(["head", "both views", "AP", "PA", "PA less AP"], rows)
+
+
+def halving(seen: dict[str, Any]) -> list[str]:
+    """Whether the reader halves the floor's gap, in words."""
+    reader, floor = seen["reader"], seen["floor"]
+    left = reader["gap_less_half_of_the_floors"]
+    is_kept = reader["whole"]["value"] >= floor["whole"]["value"]
+    verdict = "halved" if left["value"] <= 0 and is_kept else "**not halved**"
+    return [
+        f"The gap was to be halved without a lower area of both views, from {floor['gap']['value']:.3f} to "
+        f"{floor['gap']['value'] / 2:.3f}: {verdict}. The reader's gap less half of the floor's, on the same draws of patients: "
+        f"{interval(left)}."
     ]
 
 
