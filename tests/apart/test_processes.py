@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import resource
 import socket
 import time
 
@@ -119,6 +121,26 @@ def test_one_that_neither_reads_nor_writes_is_late(helper, script):
         helper.send([bytes(8 << 20)], soon(0.2))
     with pytest.raises(TimeoutError):
         helper.receive(1, soon(0.1))
+
+
+@pytest.fixture
+def many_files():
+    """Hold more files open than select(2) can tell of."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip(f"this user may open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    with contextlib.ExitStack() as held:
+        for _ in range(1050):
+            held.enter_context(open(os.devnull))  # noqa: PTH123
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_service_with_many_open_files_is_answered(helper, script, many_files):
+    helper.start(script(ECHO))
+    assert helper.process.stdin.fileno() >= 1024
+    assert asked_word(helper) == b"word"
 
 
 def test_one_that_was_left_in_the_middle_is_not_asked_again(script):

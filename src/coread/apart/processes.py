@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import queue
 import select
@@ -13,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from coread.apart.messages import MOST_PARTS, Buffer, rest
 
@@ -59,8 +60,7 @@ class Helper:
         assert self.process.stdin is not None  # noqa: S101  (asked for in _started)
         waiting = rest(parts)
         while waiting:
-            if not select.select([], [self.process.stdin], [], max(0.0, deadline - time.monotonic()))[1]:
-                raise TimeoutError
+            _await(self.process.stdin, select.POLLOUT, deadline)
             waiting = rest(waiting, os.writev(self.process.stdin.fileno(), waiting[:MOST_PARTS]))
 
     def receive(self, size: int, deadline: float) -> bytearray:
@@ -78,8 +78,7 @@ class Helper:
         received = bytearray(size)
         waiting = memoryview(received)
         while waiting:
-            if not select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError
+            _await(self.process.stdout, select.POLLIN, deadline)
             count = os.readv(self.process.stdout.fileno(), [waiting])
             if not count:
                 raise EOFError
@@ -159,6 +158,20 @@ class Pool(Generic[T]):
         self.idle: queue.LifoQueue[T] = queue.LifoQueue()
         for child in reversed(self.children):
             self.idle.put(child)
+
+
+def _await(pipe: IO[bytes], event: int, deadline: float) -> None:
+    """Wait until a pipe is ready or broken; unlike select(2), for services with over 1,024 files open too.
+
+    Raises
+    ------
+    TimeoutError
+        If the deadline has passed.
+    """
+    waiting = select.poll()
+    waiting.register(pipe, event)
+    if not waiting.poll(max(0, math.ceil((deadline - time.monotonic()) * 1000))):
+        raise TimeoutError
 
 
 def _started(script: Path) -> subprocess.Popen[bytes]:
