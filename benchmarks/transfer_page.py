@@ -51,7 +51,8 @@ three rounds before were known. It differs from *tuned* in its weights at the st
 on the related question that the arm *related* has had since the second round (below, with each set), on all its training
 images, once, in four passes of which nothing was tried (an intermediate task with more labels: Phang et al. 2018,
 arXiv:1811.01088). A related question costs labels too, if cheaper ones: the gain is that of a clinic whose trunk has seen
-its kind of image, not ImageNet's alone. That stands beside it as *tuned*."""
+its kind of image, not ImageNet's alone. That stands beside it as *tuned*. The tables at 1 and 100 % of the labels were
+made last."""
 
 HOW_LARGER = """## Larger images
 
