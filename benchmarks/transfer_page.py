@@ -18,7 +18,7 @@ ARMS = ("untaught", "scratch", "frozen", "partial", "full", "tuned", "intermedia
 OPPONENTS = ("untaught", "scratch")
 
 EQUAL = "on equal terms"
-"""What the rows of the third round say of themselves."""
+"""What the rows of the third and the fourth round say of themselves."""
 
 Figure = Mapping[str, Any]
 
