@@ -73,8 +73,8 @@ alone; its step size is that of *scratch* or a quarter of it. Every arm keeps it
 see the same disturbances.
 
 Each side names its arm by the mean validation area of the seeds, and the two meet on test patients: that is the first
-row below. The others hold each kind of transfer by itself. *Tuned* is the arm that was named before the first round; its
-rows were added after the figures of neutrophils and of children's radiographs were seen. Cells bear no patient: cells of
+line below. The others hold each kind of transfer by itself. *Tuned* is the arm that was named before the first round; its
+lines were added after the figures of neutrophils and of children's radiographs were seen. Cells bear no patient: cells of
 one donor may lie on both sides, which flatters all arms alike."""
 
 HOW_FIRST = """## First round: 96 x 96 pixels
@@ -133,14 +133,12 @@ def first_round(study: Figure) -> list[str]:
 
 
 def _verdicts(rows: Iterable[Figure]) -> str:
-    lines = ["| what | sets | goal | met | gains |", "|---|---|---|---|---|"]
-    for row in rows:
-        if row["goal"]:
-            met = "yes" if row["met"] else "**no**"
-            lines.append(
-                f"| {row['what']} | {row['figure']['value']} | {row['goal']} | {met} | {row['note']} |"
-            )
-    return "\n".join(lines)
+    """A line for each sense of the promise; a table would hide the verdict behind a sentence that never wraps."""
+    held = [(row, "kept" if row["met"] else "**not kept**") for row in rows if row["goal"]]
+    return "\n".join(
+        f"- {verdict}, {row['figure']['value']} ({row['goal']} wanted): {row['what']}. {row['note']}."
+        for row, verdict in held
+    )
 
 
 def _in_order(shares: Iterable[str]) -> list[str]:

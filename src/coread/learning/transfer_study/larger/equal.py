@@ -64,7 +64,6 @@ PLAN = replace(UNTAUGHT, rate=TUNED.rate, head_rate=TUNED.head_rate)
 UNTAUGHT_RATE = float(GRIDS["untaught"][0]["rate"])
 """Step size of the untaught trunk, as in every trial of the study."""
 
-
 OTHER_SHARES = (0.01, 1.0)
 """Shares beside that of the promise; there the pair meets alone."""
 
